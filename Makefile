@@ -1,0 +1,35 @@
+# Everything a person runs here, and CI runs just the same. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-unit lint format schema clean
+SHELL := /bin/bash
+BIN := .venv/bin
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup:  ## system packages (apt, when root or with sudo) and a private virtual environment in .venv
+	@scripts/setup
+
+demo: setup  ## two throwaway registries, the quickstart config, a first and a second sync
+	@$(BIN)/python -m demo
+
+test: setup  ## all tests, against real registries, Redis and skopeo
+	@$(BIN)/pytest -n $${TEST_JOBS:-4} --dist loadgroup
+
+test-unit: setup  ## only the tests that start no process
+	@$(BIN)/pytest -q tests/unit
+
+lint: setup  ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup  ## let ruff format and mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+schema: setup  ## write config/dregsy.schema.json anew from the models
+	@$(BIN)/python -m dregsy_queue.config.schema > config/dregsy.schema.json
+
+clean:  ## remove the virtual environment and all caches
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
