@@ -1,0 +1,72 @@
+"""The Celery application: every setting stands with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from kombu import Queue
+
+from dregsy_queue import logs, settings
+from dregsy_queue.coordination.connection import broker_url, client_url
+
+#: Kinds of jobs; each has its own queue, so that a job reaches only workers that can do it.
+KINDS = ("plan", "skopeo", "docker")
+
+
+def queue_name(kind: str) -> str:
+    return f"dregsy.{kind}"
+
+
+def _make() -> Celery:
+    redis_url = settings.from_environment().redis_url
+    app = Celery("dregsy_queue", broker=broker_url(redis_url))
+    app.conf.update(
+        # The data plane is named, not imported: the control plane does not depend on it.
+        imports=("workers.tasks",),
+        task_queues=[Queue(queue_name(kind)) for kind in KINDS],
+        task_default_queue=queue_name("plan"),
+        # Outcomes are in the ledger; a result per message would only cost Redis calls.
+        task_ignore_result=True,
+        # Transfers wait for processes and sockets: threads share one event loop, one session, one token cache.
+        worker_pool="threads",
+        worker_concurrency=16,
+        # With late acks a running job occupies its prefetch place, so a busy worker reserves nothing more.
+        task_acks_late=True,
+        worker_prefetch_multiplier=1,
+        # Who holds a job is decided by leases in the ledger, on Redis' clock; a message redelivered after this
+        # time finds nothing to claim. So it only bounds how long messages of killed workers stay around.
+        broker_transport_options={"visibility_timeout": 3600, "health_check_interval": 30},
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # Flower and `celery events` show transfers without a flag at each worker.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        # Logging is ours alone (logs.py), in one format for all roles.
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        # Messages are names and numbers.
+        task_serializer="json",
+        accept_content=["json"],
+        enable_utc=True,
+        timezone="UTC",
+        beat_scheduler="dregsy_queue.scheduler:Scheduler",
+        # How soon a standby notices that the leader is gone: at most lock timeout and one loop.
+        beat_max_loop_interval=3,
+        redbeat_lock_timeout=12,
+        redbeat_redis_url=client_url(redis_url),
+        redbeat_redis_options={},
+        redbeat_key_prefix="dregsy:beat:",
+    )
+    return app
+
+
+app = _make()
+
+
+@setup_logging.connect
+def _configure_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
+    logs.configure()

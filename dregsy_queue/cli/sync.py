@@ -1,0 +1,53 @@
+"""`dregsy sync`: everything in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dregsy_queue import logs
+from dregsy_queue.cli.validate import load_or_exit
+from dregsy_queue.config.select import select_tasks
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy sync -c dregsy.yaml
+  dregsy sync -c dregsy.yaml --run 'mirror-.*' --once
+  dregsy sync -c dregsy.yaml --once --report outcome.json
+"""
+)
+@click.option("-c", "--config", required=True, type=click.Path(path_type=Path), help="The config file.")
+@click.option(
+    "--run", default="", metavar="REGEX", help="Only tasks whose whole name matches; '!' in front inverts."
+)
+@click.option("--once", is_flag=True, help="Run every selected task once, periodic ones too, then return.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Worker processes; each runs 16 transfers at once.",
+)
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the outcome here, as JSON.")
+def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) -> None:
+    """Sync the images that a config file names; needs no server.
+
+    One-off tasks run once; with periodic tasks it stays, until Ctrl-C or SIGTERM.
+    """
+    loaded = load_or_exit(config)
+    try:
+        tasks = select_tasks(loaded.config, run)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--run") from None
+    if not tasks:
+        click.echo("no task to run: none is configured, or none matches --run", err=True)
+        return
+    logs.configure()
+    # Late: reading and checking a config needs neither Celery nor rich.
+    from dregsy_queue.embedded import session
+
+    request = session.Request(config, tasks, run, once=once, workers=workers, report=report)
+    raise SystemExit(session.run(request))

@@ -1,0 +1,45 @@
+"""`dregsy validate`: all errors of a config file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dregsy_queue.config.load import ConfigError, LoadedConfig, load
+from dregsy_queue.config.support import check_supported
+
+
+def load_or_exit(path: Path) -> LoadedConfig:
+    """The config, or all its errors on standard error and exit code 1. Warnings go to standard error too."""
+    try:
+        loaded = load(path)
+        problems = check_supported(loaded)
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        for warning in loaded.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        if not problems:
+            return loaded
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    number = len(problems)
+    click.echo(f"{path}: {number} error{'s' if number != 1 else ''}; nothing was started", err=True)
+    raise SystemExit(1)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy validate -c dregsy.yaml
+"""
+)
+@click.option(
+    "-c", "--config", required=True, type=click.Path(path_type=Path), help="The config file to check."
+)
+def validate(config: Path) -> None:
+    """Check a config file: every error with its line and key. Exit code 0 or 1."""
+    loaded = load_or_exit(config)
+    tasks = len(loaded.config.tasks)
+    click.echo(f"{config}: good, {tasks} task{'s' if tasks != 1 else ''}")

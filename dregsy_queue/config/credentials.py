@@ -1,0 +1,44 @@
+"""Credentials as the config's `auth` key holds them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user name and its password, which never shows."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+def decode_auth(text: str) -> Credentials:
+    """Decode base64 of ``{"username": …, "password": …}`` or of ``user:password``.
+
+    JSON keys are matched whatever their case, as Go does. Raises: ValueError, which never holds any of the text.
+    """
+    try:
+        raw = base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+        decoded = raw.decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise ValueError(
+            "'auth' is not valid base64; encode {\"username\": \"…\", \"password\": \"…\"}, or write 'none'"
+        ) from None
+    try:
+        value = json.loads(decoded)
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        lowered = {str(key).lower(): item for key, item in value.items()}
+        username, password = lowered.get("username", ""), lowered.get("password", "")
+        if not isinstance(username, str) or not isinstance(password, str):
+            raise ValueError("'auth' holds a user name or password that is no text")
+        return Credentials(username, password)
+    username, colon, password = decoded.rstrip("\n").partition(":")
+    if not colon:
+        raise ValueError('\'auth\' decodes to neither {"username": "…", "password": "…"} nor user:password')
+    return Credentials(username, password)

@@ -1,0 +1,163 @@
+"""Loading a config file: everything that is wrong with it, each with line and key."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dregsy_queue.config import checks, models, tree
+from dregsy_queue.config.models import Config
+
+#: Biggest config file read, in bytes.
+BIGGEST = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One error; as text ``FILE:LINE: KEY: MESSAGE``."""
+
+    file: Path
+    #: from 1
+    line: int
+    #: as ``tasks[0].source.registry``; empty for the file itself
+    key_path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: " + (f"{self.key_path}: " if self.key_path else "") + self.message
+
+
+class ConfigError(Exception):
+    """The file cannot be used; `problems` has every reason, in the order of lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A good config, and where its keys stand."""
+
+    path: Path
+    config: Config
+    warnings: list[str]
+    #: changes when the config does; passwords do not count
+    fingerprint: str
+    source: tree.Tree = field(repr=False)
+
+    def problem(self, path: tree.Path, message: str) -> Problem:
+        """A problem at a key of this file."""
+        return Problem(self.path, self.source.line(path), _dotted(path), message)
+
+
+def load(path: Path) -> LoadedConfig:
+    """Read a config file. Raises: ConfigError with all problems."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(BIGGEST + 1)
+        text = content.decode()
+    except OSError as error:
+        raise ConfigError([Problem(path, 1, "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(path, 1, "", "is not UTF-8 text")]) from None
+    if len(content) > BIGGEST:
+        raise ConfigError([Problem(path, 1, "", f"is bigger than {BIGGEST // 1024**2} MiB")])
+    try:
+        source = tree.parse(text)
+    except tree.SyntaxProblem as problem:
+        raise ConfigError([Problem(path, problem.line, "", str(problem))]) from None
+    return _validate(path, source)
+
+
+def _validate(path: Path, source: tree.Tree) -> LoadedConfig:
+    if source.value is None:
+        source.value = {}
+    if not isinstance(source.value, dict):
+        raise ConfigError([Problem(path, 1, "", "must be a mapping with keys such as 'relay' and 'tasks'")])
+    # Keys that start with x- are the user's own, a place for anchors.
+    value = {key: item for key, item in source.value.items() if not str(key).startswith("x-")}
+    found = [Problem(path, line, _dotted(place), message) for line, place, message in source.problems]
+    cross = list(checks.problems(value))
+    covered = {place for place, _ in cross}
+    found += [Problem(path, source.line(place), _dotted(place), message) for place, message in cross]
+    config: Config | None = None
+    try:
+        config = Config.model_validate(value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            place = tuple(part for part in detail["loc"])
+            # The checks above say it better.
+            if place in covered and detail["type"] in ("missing", "model_type", "model_attributes_type"):
+                continue
+            found.append(Problem(path, source.line(place), _dotted(place), _message(place, detail)))
+    if found or config is None:
+        raise ConfigError(sorted(set(found), key=lambda problem: (problem.line, problem.key_path)))
+    return LoadedConfig(path, config, list(checks.warnings(value)), fingerprint(config), source)
+
+
+def fingerprint(*parts: Any) -> str:  # noqa: ANN401 - models and plain values
+    """16 hex digits that change when `parts` do; passwords do not count."""
+    plain = [part.model_dump(mode="json", exclude=_SECRETS) if isinstance(part, Config) else part for part in parts]
+    text = json.dumps(plain, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+#: What a fingerprint leaves out: a changed password is not another task.
+_SECRETS: Any = {"tasks": {"__all__": {"source": {"auth"}, "target": {"auth"}}}}
+
+
+def _dotted(path: tree.Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else ("." if text else "") + str(part)
+    return text
+
+
+def _message(path: tree.Path, detail: Any) -> str:  # noqa: ANN401 - pydantic's error details
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(path)
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "missing":
+        return "is missing"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return "must be a mapping of keys"
+    if kind == "list_type":
+        return "must be a list (lines that start with '- ')"
+    return str(detail["msg"])
+
+
+#: Which model a key's value has, for suggestions.
+_MODELS: dict[str, type[models.BaseModel]] = {
+    "docker": models.DockerSettings,
+    "skopeo": models.SkopeoSettings,
+    "tasks": models.SyncTask,
+    "source": models.Location,
+    "target": models.Location,
+    "mappings": models.Mapping,
+    "registries": models.RegistryLimits,
+}
+
+
+def _unknown_key(path: tree.Path) -> str:
+    names = [part for part in path[:-1] if isinstance(part, str)]
+    if not names:
+        model: type[models.BaseModel] = Config
+    elif names[0] == "registries":
+        model = models.RegistryLimits
+    elif names[-1] == "lister":
+        model = models.Lister if len(names) > 1 else models.ListerSettings
+    else:
+        model = _MODELS.get(names[-1], Config)
+    known = [info.alias or name for name, info in model.model_fields.items()]
+    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}"
+    return f"unknown key '{path[-1]}'; {hint}"

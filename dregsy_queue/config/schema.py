@@ -1,0 +1,21 @@
+"""The JSON schema of the config file, for editors: ``python -m dregsy_queue.config.schema``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from dregsy_queue.config.models import Config
+
+
+def schema() -> str:
+    """The schema as JSON text."""
+    document = Config.model_json_schema(by_alias=True)
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["title"] = "dregsy_queue config"
+    document["patternProperties"] = {"^x-": True}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

@@ -1,0 +1,25 @@
+"""Which tasks a call is about, and whether a task is still the same one."""
+
+from __future__ import annotations
+
+from dregsy_queue.config.load import fingerprint
+from dregsy_queue.config.models import Config, SyncTask
+from dregsy_queue.matching.patterns import Matcher
+
+
+def select_tasks(config: Config, run: str) -> list[SyncTask]:
+    """Tasks whose whole name matches `run`, in the order of the file; all of them when it is empty.
+
+    Raises:
+        ValueError: `run` is not a valid expression.
+    """
+    if not run.strip():
+        return list(config.tasks)
+    matcher = Matcher.parse(run)
+    return [task for task in config.tasks if matcher.matches(task.name)]
+
+
+def task_fingerprint(task: SyncTask) -> str:
+    """16 hex digits that change when what the task syncs does; credentials and interval do not count."""
+    ignored = {"source": {"auth"}, "target": {"auth"}, "interval": True, "verbose": True}
+    return fingerprint(task.model_dump(mode="json", exclude=ignored))

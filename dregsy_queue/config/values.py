@@ -1,0 +1,110 @@
+"""Field types: how a scalar's raw text becomes a value, by the rules of dregsy's YAML library (yaml.v2)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from dregsy_queue.config.credentials import Credentials, decode_auth
+from dregsy_queue.config.durations import parse_go_duration
+from dregsy_queue.config.tree import Scalar
+
+_TRUE, _FALSE = {"y", "yes", "true", "on"}, {"n", "no", "false", "off"}
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - raw YAML
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("must be text, not a list or a mapping")  # noqa: TRY004 - pydantic collects ValueErrors
+    return str(value)
+
+
+def _boolean(value: Any) -> bool:  # noqa: ANN401
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    if isinstance(value, Scalar) and value.plain:
+        # YAML 1.1: all lower case, capitalised or all upper case
+        text = value if value in (value.lower(), value.capitalize(), value.upper()) else ""
+        if text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+    raise ValueError("must be true or false, without quotes")
+
+
+def _integer(value: Any) -> int:  # noqa: ANN401
+    if value is None or isinstance(value, int):
+        return int(value or 0)
+    if isinstance(value, Scalar) and value.plain:
+        text = value.replace("_", "")
+        if re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?", text):
+            return int(float(text)) if "." in text else int(text)
+        if re.fullmatch(r"[-+]?0x[0-9a-fA-F]+", text):
+            return int(text, 16)
+        if re.fullmatch(r"[-+]?0[0-7]+", text):
+            return int(text, 8)
+    raise ValueError("must be a whole number, without quotes or unit")
+
+
+def _duration(value: Any) -> float | None:  # noqa: ANN401
+    if value is None or isinstance(value, float):
+        return value
+    text = _text(value)
+    if isinstance(value, Scalar) and not value.plain and re.fullmatch(r"[-+]?[0-9]+", text):
+        raise ValueError(f"'{text}' has no unit; write for example 30m or 1h30m")
+    return parse_go_duration(text)
+
+
+class Rate(NamedTuple):
+    """`count` per `seconds`."""
+
+    count: int
+    seconds: float
+
+
+def _rate(value: Any) -> Rate | None:  # noqa: ANN401
+    if value is None or isinstance(value, Rate):
+        return value
+    text = _text(value)
+    number, slash, window = text.partition("/")
+    # "20/s" is one per unit, "100/6h" has a number of its own
+    window = "1" + window.strip() if window.strip().isalpha() else window.strip()
+    try:
+        rate = Rate(int(number), parse_go_duration(window)) if slash else Rate(0, 0)
+    except ValueError:
+        rate = Rate(0, 0)
+    if rate.count < 1 or rate.seconds < 0.001:
+        raise ValueError(f"'{text}' is not a rate; write COUNT/WINDOW, for example 100/6h or 20/s")
+    return rate
+
+
+def _auth(value: Any) -> Credentials | Literal["none"] | None:  # noqa: ANN401
+    if value is None or isinstance(value, Credentials):
+        return value
+    text = _text(value)
+    if text in ("", "none"):
+        return "none" if text else None
+    return decode_auth(text)
+
+
+def _folder(value: Any) -> Path | None:  # noqa: ANN401
+    return value if value is None or isinstance(value, Path) else Path(_text(value))
+
+
+_DURATION_SCHEMA = {"type": ["string", "integer"], "examples": ["30m", "1h30m", "300ms"]}
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
+Bool = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boolean"})]
+Int = Annotated[int, BeforeValidator(_integer), WithJsonSchema({"type": "integer"})]
+Duration = Annotated[float | None, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+RateLimit = Annotated[
+    Rate | None, BeforeValidator(_rate), WithJsonSchema({"type": "string", "examples": ["100/6h", "20/s"]})
+]
+Auth = Annotated[
+    Credentials | Literal["none"] | None,
+    BeforeValidator(_auth),
+    WithJsonSchema({"type": "string", "description": 'base64 of {"username": …, "password": …}, or none'}),
+]
+File = Annotated[Path | None, BeforeValidator(_folder), WithJsonSchema({"type": "string"})]

@@ -1,0 +1,24 @@
+"""Coordination through Redis: runs and their jobs, who may run what now, and which workers live.
+
+Every change of state is one atomic script in ``lua/``, on Redis' own clock; the modules here are their typed
+wrappers. Keys (all under the prefix ``dregsy:``):
+
+=============================  =====================================================================
+``runs``                       counter that gives run ids
+``task:<task>``                hash: priority, active run, last run
+``task:<task>:runs``           list of the task's run ids, newest first
+``run:<run>``                  hash: task, state (planning, running, done), times, counts
+``run:<run>:jobs``             hash: job id → what to do (JSON, never changes)
+``run:<run>:planned``          hash: job id → outcome that planning already knew (JSON)
+``job:<job>``                  hash: task, kind, state, epoch, owner, attempts, … (what changes)
+``backlog:<task>``             list of waiting jobs, in order
+``ring:<priority>``, ``ringed``  tasks with a backlog, in turn; and the set of them
+``delayed``                    sorted set: job → time before which it does not run
+``admitted:<kind>``            sorted set: job → time by which a worker must have claimed it
+``running:<kind>``             set of running jobs
+``targets``                    hash: target reference → the one job that may write it
+``workers``                    sorted set: worker → end of its lease
+``worker:<worker>``            hash: slots, kinds, draining; ``…:running``: set of its jobs
+``records:<task>``             hash: target reference → source digest and target digest last synced
+=============================  =====================================================================
+"""

@@ -1,0 +1,83 @@
+"""What a transfer job is, and how it can end: plain values, as they travel through Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+#: How an image ended in a run, as in the report.
+Status = Literal["copied", "up-to-date", "failed"]
+#: Why an image is copied, or is not.
+Reason = Literal["missing", "changed", "drifted", "up-to-date", "planning"]
+
+
+@dataclass(frozen=True)
+class TransferJob:
+    """One image to copy; carries names and digests, never a secret.
+
+    `source` and `target` are whole references (``registry/repository:tag`` or ``…@digest``).
+    """
+
+    source: str
+    target: str
+    #: as configured: "", "all" or "os/arch[/variant]"
+    platform: str
+    #: "skopeo", "docker": which relay copies it
+    relay: str
+    reason: Reason
+    #: what `source` named when it was planned
+    source_digest: str
+    #: what is copied and must stand at the target: `source_digest`, or the one platform's manifest in it
+    digest: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> TransferJob:
+        return cls(**json.loads(text))
+
+    def __str__(self) -> str:
+        return f"{self.source} → {self.target}"
+
+
+@dataclass(frozen=True)
+class PlannedOutcome:
+    """An image whose outcome planning knew already: it is up to date, or it cannot be planned (`error`)."""
+
+    source: str
+    target: str
+    platform: str
+    status: Literal["up-to-date", "failed"]
+    reason: Reason
+    digest: str = ""
+    error: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """One image of a run as the report shows it."""
+
+    source: str
+    target: str
+    #: "copied", "up-to-date", "failed"; while the run lasts also "waiting", "admitted", "running"
+    status: str
+    reason: str
+    digest: str
+    attempts: int
+    seconds: float
+    error: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def job_id(run: str, source: str, target: str, platform: str) -> str:
+    """The same image of the same run has the same id, however often it is planned."""
+    name = "\0".join((source, target, platform)).encode()
+    return f"{run}:{hashlib.sha256(name).hexdigest()[:16]}"

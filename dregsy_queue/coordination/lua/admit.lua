@@ -1,0 +1,101 @@
+-- Moves from the backlogs what may run now: a worker slot for its kind is free and nobody writes its target.
+-- Higher priority first; tasks of equal priority take turns.
+-- ARGV: most jobs to admit, seconds within which a worker must claim, seconds a job waits for a busy target
+-- Result: {job, epoch, kind, spec (JSON, '' for a plan), …} four values per admitted job
+local most, claim_within, busy_delay = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local now = clock()
+
+-- Free slots per kind. Kinds that share workers share these slots, so each admission counts for all of them.
+local free, shares, plan_room = {}, {}, 0
+for _, kind in ipairs(KINDS) do
+  free[kind], shares[kind] = 0, {}
+end
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), '(' .. now, '+inf')) do
+  local slots, kinds, draining = unpack(redis.call('HMGET', key('worker', worker), 'slots', 'kinds', 'draining'))
+  if slots and draining ~= '1' then
+    local room = math.max(0, tonumber(slots) - redis.call('SCARD', key('worker', worker, 'running')))
+    -- Planners hold slots for as long as registries take to answer; at most half of a worker's slots.
+    plan_room = plan_room + math.max(1, math.floor(tonumber(slots) / 2))
+    for kind in string.gmatch(kinds, '[^,]+') do
+      free[kind] = free[kind] + room
+      for other in string.gmatch(kinds, '[^,]+') do
+        shares[kind][other] = true
+      end
+    end
+  end
+end
+local function occupy(kind, number)
+  for other in pairs(shares[kind]) do
+    free[other] = free[other] - number
+  end
+  if kind == 'plan' then
+    plan_room = plan_room - number
+  end
+end
+plan_room = plan_room - redis.call('SCARD', key('running', 'plan'))
+for _, kind in ipairs(KINDS) do
+  occupy(kind, redis.call('ZCARD', key('admitted', kind)))
+end
+local function has_slot(kind)
+  return free[kind] > 0 and (kind ~= 'plan' or plan_room > 0)
+end
+local function any_slot()
+  for _, kind in ipairs(KINDS) do
+    if has_slot(kind) then
+      return true
+    end
+  end
+  return false
+end
+
+local admitted = {}
+-- What the head of a task's backlog does on its turn: 'gone' (there is none), 'moved' or 'held'.
+local function turn(task)
+  local job = redis.call('LINDEX', key('backlog', task), 0)
+  if not job then
+    return 'gone'
+  end
+  local kind, state = unpack(redis.call('HMGET', key('job', job), 'kind', 'state'))
+  if state ~= 'waiting' then
+    redis.call('LPOP', key('backlog', task))
+    return 'moved'
+  end
+  if not has_slot(kind) then
+    return 'held'
+  end
+  redis.call('LPOP', key('backlog', task))
+  local spec = redis.call('HGET', key('run', run_of(job), 'jobs'), job) or ''
+  if spec ~= '' then
+    if redis.call('HSETNX', key('targets'), cjson.decode(spec).target, job) == 0 then
+      redis.call('ZADD', key('delayed'), now + busy_delay, job)
+      return 'moved'
+    end
+  end
+  local epoch = redis.call('HINCRBY', key('job', job), 'epoch', 1)
+  redis.call('HSET', key('job', job), 'state', 'admitted')
+  redis.call('ZADD', key('admitted', kind), now + claim_within, job)
+  occupy(kind, 1)
+  for _, value in ipairs({job, epoch, kind, spec}) do
+    admitted[#admitted + 1] = value
+  end
+  return 'moved'
+end
+
+for priority = 9, 0, -1 do
+  local ring = key('ring', priority)
+  local tasks, held = redis.call('LLEN', ring), 0
+  while held < tasks and #admitted < 4 * most and any_slot() do
+    local task = redis.call('LMOVE', ring, ring, 'LEFT', 'RIGHT')
+    local outcome = turn(task)
+    if outcome == 'gone' then
+      redis.call('RPOP', ring)
+      redis.call('SREM', key('ringed'), task)
+      tasks = tasks - 1
+    elseif outcome == 'held' then
+      held = held + 1
+    else
+      held = 0
+    end
+  end
+end
+return admitted

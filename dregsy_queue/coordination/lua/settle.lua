@@ -1,0 +1,28 @@
+-- Says how a claimed transfer ended: its outcome, or that it shall run again later.
+-- ARGV: job, epoch, status (copied, up-to-date, failed, waiting), delay in seconds (for waiting),
+--       digest, error, seconds it took, sync record to keep ('' for none)
+-- Result: 1, or 0 when the job is no longer held under this epoch (nothing changes then)
+local job, epoch, status, delay, digest, err, seconds, record = unpack(ARGV)
+if not holds(job, epoch) then
+  return 0
+end
+let_go(job)
+local now = clock()
+redis.call('HSET', key('job', job), 'error', err, 'digest', digest, 'seconds', seconds)
+if status == 'waiting' then
+  if tonumber(delay) > 0 then
+    redis.call('HSET', key('job', job), 'state', 'waiting')
+    redis.call('HDEL', key('job', job), 'owner')
+    redis.call('ZADD', key('delayed'), now + tonumber(delay), job)
+  else
+    wait(job, true)
+  end
+  return 1
+end
+if record ~= '' then
+  local task = redis.call('HGET', key('job', job), 'task')
+  local target = cjson.decode(redis.call('HGET', key('run', run_of(job), 'jobs'), job)).target
+  redis.call('HSET', key('records', task), target, record)
+end
+end_job(job, status, now)
+return 1

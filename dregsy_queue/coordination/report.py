@@ -1,0 +1,142 @@
+"""Reading runs: their counts while they last, and every image's outcome for the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .connection import Connection
+from .jobs import JobResult, TransferJob
+from .keys import key
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """A run in numbers. `open` jobs are waiting, admitted or running."""
+
+    run: str
+    task: str
+    #: "planning", "running", "done"
+    state: str
+    copied: int
+    up_to_date: int
+    failed: int
+    open: int
+    #: Unix times in seconds by Redis' clock; `ended` 0 while it lasts
+    started: float
+    ended: float
+
+    @property
+    def total(self) -> int:
+        return self.copied + self.up_to_date + self.failed + self.open
+
+    @property
+    def done(self) -> bool:
+        return self.state == "done"
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    source: str
+    target: str
+    started: float
+
+
+class RunReader:
+    def __init__(self, connection: Connection) -> None:
+        self._redis = connection
+
+    def counts(self, run: str) -> RunCounts | None:
+        fields = self._redis.hgetall(key("run", run))
+        if not fields:
+            return None
+
+        def number(name: str) -> int:
+            return int(fields.get(name, 0))
+
+        return RunCounts(
+            run=run,
+            task=fields["task"],
+            state=fields["state"],
+            copied=number("jobs.copied"),
+            up_to_date=number("jobs.up-to-date") + number("planned.up-to-date"),
+            failed=number("jobs.failed") + number("planned.failed"),
+            open=number("open"),
+            started=float(fields["started"]),
+            ended=float(fields.get("ended", 0)),
+        )
+
+    def newest(self, task: str) -> RunCounts | None:
+        """The task's newest run, active or done."""
+        run = self._redis.lindex(key("task", task, "runs"), 0)
+        return self.counts(run) if run else None
+
+    def running_transfers(self) -> list[RunningJob]:
+        """Transfers that run now, longest first."""
+        jobs = []
+        for kind in ("skopeo", "docker", "direct"):
+            for job in self._redis.smembers(key("running", kind)):
+                spec = self._redis.hget(key("run", job.partition(":")[0], "jobs"), job)
+                started = self._redis.hget(key("job", job), "started")
+                if spec and started:
+                    transfer = TransferJob.from_json(spec)
+                    jobs.append(RunningJob(transfer.source, transfer.target, float(started)))
+        return sorted(jobs, key=lambda running: running.started)
+
+    def results(self, run: str) -> Iterator[JobResult]:
+        """Every image of the run, in no particular order."""
+        for outcome in self._hash(key("run", run, "planned")).values():
+            planned = json.loads(outcome)
+            yield JobResult(
+                source=planned["source"],
+                target=planned["target"],
+                status=planned["status"],
+                reason=planned["reason"],
+                digest=planned.get("digest", ""),
+                attempts=0,
+                seconds=0.0,
+                error=planned.get("error", ""),
+            )
+        specs = list(self._hash(key("run", run, "jobs")).items())
+        for start in range(0, len(specs), 500):
+            part = specs[start : start + 500]
+            pipeline = self._redis.pipeline(transaction=False)
+            for job, _ in part:
+                pipeline.hgetall(key("job", job))
+            for (_, spec), fields in zip(part, pipeline.execute(), strict=True):
+                yield _result(TransferJob.from_json(spec), fields)
+
+    def _hash(self, name: str) -> dict[str, str]:
+        return dict(self._redis.hscan_iter(name, count=1000))
+
+
+def _result(transfer: TransferJob, fields: dict[str, str]) -> JobResult:
+    return JobResult(
+        source=transfer.source,
+        target=transfer.target,
+        status=fields.get("state", "failed"),
+        reason=transfer.reason,
+        digest=fields.get("digest", ""),
+        attempts=int(fields.get("attempts", 0)),
+        seconds=float(fields.get("seconds", 0) or 0),
+        error=fields.get("error", ""),
+    )
+
+
+def report(reader: RunReader, tasks: list[str]) -> dict[str, Any]:
+    """The outcome of the newest run of each task, as ``--report`` writes it."""
+    result: dict[str, Any] = {}
+    for task in tasks:
+        counts = reader.newest(task)
+        if counts is None:
+            continue
+        jobs = sorted(reader.results(counts.run), key=lambda job: (job.source, job.target))
+        result[task] = {
+            "copied": counts.copied,
+            "up_to_date": counts.up_to_date,
+            "failed": counts.failed,
+            "jobs": [job.as_dict() for job in jobs],
+        }
+    return {"tasks": result}

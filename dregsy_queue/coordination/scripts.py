@@ -1,0 +1,32 @@
+"""The atomic steps: every ``lua/*.lua`` file as a callable of the same name."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from .connection import Connection, Script
+
+
+@cache
+def _source(name: str) -> str:
+    folder = files(__package__) / "lua"
+    return (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+
+
+class Scripts:
+    """Runs ``lua/NAME.lua`` by its name: ``Scripts(connection).run("claim", job, epoch, worker)``.
+
+    Scripts are sent by their hash; Redis is given the source once (and again after it forgot it).
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._scripts: dict[str, Script] = {}
+
+    def run(self, name: str, *args: str | float) -> Any:  # noqa: ANN401 - what a script answers is its own
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = self._connection.register_script(_source(name))
+        return script(args=args)

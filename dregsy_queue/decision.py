@@ -1,0 +1,45 @@
+"""Is an image up to date? Decided by digests alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dregsy_queue.coordination.jobs import Reason
+from dregsy_queue.coordination.records import SyncRecord
+
+
+@dataclass(frozen=True)
+class Verdict:
+    copy: bool
+    reason: Reason
+
+
+UP_TO_DATE = Verdict(False, "up-to-date")
+
+
+def known(source: str, target: str | None, record: SyncRecord | None) -> Verdict | None:
+    """What follows without a look into the source image; None when its content must be known.
+
+    `source` and `target` are digests (`target` None: not there); `record` is the last sync to this target.
+    """
+    if target is None:
+        return Verdict(True, "missing")
+    if record == SyncRecord(source, target):
+        return UP_TO_DATE
+    return None
+
+
+def decide(source: str, wanted: str, target: str | None, record: SyncRecord | None) -> Verdict:
+    """Compare what the target has with what it shall have.
+
+    `wanted` is the digest that the target gets from `source`: the same one, or that of one platform in it. A
+    target that changed although its source did not was changed by somebody else: it is ``drifted``.
+    """
+    verdict = known(source, target, record)
+    if verdict is not None:
+        return verdict
+    if target == wanted:
+        return UP_TO_DATE
+    if record is not None and record.source_digest == source:
+        return Verdict(True, "drifted")
+    return Verdict(True, "changed")

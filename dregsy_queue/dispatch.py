@@ -1,0 +1,34 @@
+"""Dispatch: admitted jobs become Celery messages."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from dregsy_queue.app import queue_name
+from dregsy_queue.coordination.admission import Admission
+
+#: Version of the message arguments: [version, job id, epoch].
+MESSAGE_VERSION = 1
+
+
+def dispatch(app: Celery, admission: Admission) -> int:
+    """Send what may run now; returns how many messages. Safe to call from anywhere at any time.
+
+    A process that ends between admission and sending loses nothing: an admitted job that no worker claims in
+    time is admitted anew.
+    """
+    admitted = admission.admit()
+    if not admitted:
+        return 0
+    with app.producer_pool.acquire(block=True) as producer:
+        for job in admitted:
+            app.send_task(
+                "dregsy.plan" if job.transfer is None else "dregsy.transfer",
+                args=[MESSAGE_VERSION, job.job, job.epoch],
+                task_id=f"{job.job}.{job.epoch}",
+                queue=queue_name(job.kind),
+                # what Flower shows
+                argsrepr=str(job.transfer or job.job),
+                producer=producer,
+            )
+    return len(admitted)

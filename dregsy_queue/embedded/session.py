@@ -1,0 +1,213 @@
+"""One call of `dregsy sync`: from config file to exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dregsy_queue.config.models import SyncTask
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.report import RunCounts, RunReader, report
+from dregsy_queue.embedded.children import Child, ChildError, celery_command, start_redis
+from dregsy_queue.embedded.private_folder import private_folder
+from dregsy_queue.embedded.progress import Display, LineDisplay, LiveDisplay
+from dregsy_queue.embedded.summary import print_summary
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at the ledger.
+POLL = 0.2
+#: Seconds that children get to put their work away.
+ENDING = 10.0
+#: A worker that ends by itself within so many seconds of its start is not started again.
+TOO_SOON = 10.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one call shall do; the config has been read and found good."""
+
+    config: Path
+    tasks: Sequence[SyncTask]
+    #: the ``-run`` filter as given
+    run: str
+    #: every task once, periodic ones too
+    once: bool
+    #: worker processes
+    workers: int
+    report: Path | None
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run(request: Request) -> int:
+    """Sync; returns the exit code: 0, 1 when something failed, 128 + signal number after SIGINT or SIGTERM."""
+    with private_folder() as folder, _signals() as received:
+        try:
+            session = _Session(request, folder, received)
+            return session.run()
+        except ChildError as error:
+            log.error("%s", error)  # noqa: TRY400
+            return 1
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Signals that asked this process to end, as they come."""
+    received: list[int] = []
+
+    def note(number: int, _: Any) -> None:  # noqa: ANN401
+        received.append(number)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Session:
+    def __init__(self, request: Request, folder: Path, received: list[int]) -> None:
+        self._request = request
+        self._received = received
+        self._names = [task.name for task in request.tasks]
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._folder = folder
+        self._children: list[Child] = []
+        self._redis_url = ""
+
+    def run(self) -> int:
+        periodic = not self._request.once and any(task.interval for task in self._request.tasks)
+        redis, self._redis_url = start_redis(self._folder)
+        reader = RunReader(connect(self._redis_url))
+        try:
+            for number in range(1, self._request.workers + 1):
+                self._children.append(self._start_worker(number))
+            if periodic:
+                self._children.append(self._start("scheduler", celery_command("beat")))
+            else:
+                self._start_runs()
+            with self._display() as display:
+                self._follow(reader, display, periodic=periodic)
+            self._end_children()
+            return self._finish(reader)
+        finally:
+            self._end_children()
+            redis.end(ENDING)
+
+    def _follow(self, reader: RunReader, display: Display, *, periodic: bool) -> None:
+        """Until every run has ended (periodic tasks: for ever), or a signal came."""
+        while not self._received:
+            self._restart_ended()
+            runs = self._newest(reader)
+            display.show(runs, reader.running_transfers())
+            if not periodic and len(runs) == len(self._names) and all(run.done for run in runs):
+                return
+            time.sleep(POLL)
+
+    def _finish(self, reader: RunReader) -> int:
+        print_summary(Console(), reader, self._names)
+        if self._request.report:
+            text = json.dumps(report(reader, self._names), indent=2, ensure_ascii=False)
+            try:
+                self._request.report.write_text(text + "\n")
+            except OSError as error:
+                log.error("the report cannot be written to %s: %s", self._request.report, error.strerror)  # noqa: TRY400
+                return 1
+        if self._received:
+            return 128 + self._received[0]
+        return 1 if any(run.failed for run in self._newest(reader)) else 0
+
+    def _newest(self, reader: RunReader) -> list[RunCounts]:
+        return [counts for name in self._names if (counts := reader.newest(name)) is not None]
+
+    def _start_runs(self) -> None:
+        # The Celery app takes its broker from the environment when it is first imported.
+        os.environ["DREGSY_REDIS_URL"] = self._redis_url
+        from dregsy_queue import settings
+        from dregsy_queue.app import app
+        from dregsy_queue.scheduler import RunStarter
+
+        starter = RunStarter(app, settings.from_environment())
+        for task in self._request.tasks:
+            starter.start(task)
+
+    def _start_worker(self, number: int) -> Child:
+        options = ["--without-mingle", "--without-gossip", "--without-heartbeat", "-n", f"worker{number}@embedded"]
+        return self._start(f"worker {number}", celery_command("worker", *options))
+
+    def _start(self, name: str, command: list[str]) -> Child:
+        child = Child(name, command, self._environment(), stderr=subprocess.PIPE if self._live else None)
+        if self._live:
+            # Lines of children appear above the live display instead of tearing it.
+            threading.Thread(target=self._print_lines, args=(child,), daemon=True).start()
+        return child
+
+    def _print_lines(self, child: Child) -> None:
+        assert child.process.stderr is not None
+        for line in child.process.stderr:
+            text = line.decode(errors="replace").rstrip("\n")
+            self._console.out(text, highlight=False)
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ)
+        environment.update(
+            DREGSY_CONFIG=str(self._request.config.absolute()),
+            DREGSY_REDIS_URL=self._redis_url,
+            DREGSY_RUN=self._request.run,
+            DREGSY_ALONE="1",
+            DREGSY_GRACE="0",
+            TMPDIR=str(self._folder),
+        )
+        if self._live:
+            environment.setdefault("LOG_FORMAT", "text")
+            environment.setdefault("LOG_FORCE_COLORS", "1")
+            # The display shows what goes well; lines are for what does not.
+            if not any(task.verbose for task in self._request.tasks):
+                environment.setdefault("LOG_LEVEL", "warn")
+        return environment
+
+    def _restart_ended(self) -> None:
+        for place, child in enumerate(self._children):
+            code = child.process.poll()
+            if code is None:
+                continue
+            if time.monotonic() - child.started < TOO_SOON:
+                raise ChildError(f"the {child.name} ended right after its start (exit code {code})")
+            log.warning("the %s ended (exit code %d) and is started again", child.name, code)
+            self._children[place] = (
+                self._start("scheduler", celery_command("beat"))
+                if child.name == "scheduler"
+                else self._start_worker(place + 1)
+            )
+
+    def _end_children(self) -> None:
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        for child in self._children:
+            child.end(ENDING)
+        self._children = []
+
+    def _display(self) -> Display:
+        return LiveDisplay(self._console) if self._live else LineDisplay()
+
+

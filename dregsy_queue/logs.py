@@ -1,0 +1,135 @@
+"""Logging as dregsy has it: levels, JSON or text, and fields, by four environment variables.
+
+``LOG_LEVEL`` (fatal, error, warn, info, debug, trace), ``LOG_FORMAT`` (json, text; by default text on a terminal
+and JSON elsewhere), ``LOG_FORCE_COLORS`` and ``LOG_METHODS`` (the caller in each line).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+TRACE = 5
+LEVELS = {
+    "fatal": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE,
+}
+_NAMES = {logging.CRITICAL: "fatal", logging.WARNING: "warning", TRACE: "trace"}
+_COLORS = {"fatal": 31, "error": 31, "warning": 33, "info": 36, "debug": 37, "trace": 37}
+#: Chatty libraries speak only from warnings on, unless everything is wanted.
+_LIBRARIES = ("kombu", "amqp", "asyncio", "redis", "celery", "aiohttp", "urllib3", "botocore", "docker", "google")
+
+_hidden: set[str] = set()
+
+
+def fields(**values: object) -> dict[str, Any]:
+    """Fields for a log line: ``log.info("copied", extra=fields(task="mirror"))``; empty ones are left out."""
+    return {"fields": {name: str(value) for name, value in values.items() if value not in (None, "")}}
+
+
+def hide(secret: str) -> None:
+    """Never let `secret` stand in a log line, whoever writes it. Secrets under 4 characters are not hidden."""
+    if len(secret) >= 4:
+        _hidden.add(secret)
+
+
+def scrub(text: str) -> str:
+    """`text` with every hidden secret replaced."""
+    for secret in sorted(_hidden, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> None:
+    """Send all logging to `stream` (default: standard error) in the format the environment asks for.
+
+    An unknown LOG_LEVEL or LOG_FORMAT counts as the default and is warned of.
+    """
+    stream = stream or sys.stderr
+    level_name = environment.get("LOG_LEVEL", "").lower()
+    level = LEVELS.get(level_name, logging.INFO)
+    wanted = environment.get("LOG_FORMAT", "").lower()
+    terminal = stream.isatty()
+    text = wanted == "text" or (wanted != "json" and terminal)
+    methods = _truth(environment.get("LOG_METHODS", ""))
+    handler = logging.StreamHandler(stream)
+    if text:
+        handler.setFormatter(TextFormatter(terminal or _truth(environment.get("LOG_FORCE_COLORS", "")), methods))
+    else:
+        handler.setFormatter(JsonFormatter(methods))
+    for name, number in {"trace": TRACE, "fatal": logging.CRITICAL}.items():
+        logging.addLevelName(number, name.upper())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for library in _LIBRARIES:
+        logging.getLogger(library).setLevel(logging.NOTSET if level <= logging.DEBUG else logging.WARNING)
+    logging.getLogger("celery.beat").setLevel(level)
+    if level_name and level_name not in LEVELS:
+        root.warning("LOG_LEVEL '%s' is unknown, using info; known: %s", level_name, ", ".join(LEVELS))
+    if wanted not in ("", "json", "text"):
+        root.warning("LOG_FORMAT '%s' is unknown; known: json, text", wanted)
+
+
+def _truth(text: str) -> bool:
+    return text.lower() in ("1", "t", "true", "yes", "on")
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, methods: bool) -> None:
+        super().__init__()
+        self._methods = methods
+
+    def parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, str], str]:
+        """Level, message, fields and traceback of a record, without secrets."""
+        level = _NAMES.get(record.levelno, record.levelname.lower())
+        values = {name: scrub(value) for name, value in getattr(record, "fields", {}).items()}
+        if self._methods:
+            values["func"] = f"{record.name}.{record.funcName}"
+            values["file"] = f"{record.filename}:{record.lineno}"
+        trace = scrub(self.formatException(record.exc_info)) if record.exc_info else ""
+        return level, scrub(record.getMessage()), values, trace
+
+
+class JsonFormatter(_Formatter):
+    """One JSON object per line, with logrus' keys: level, msg, time, and the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level, message, values, trace = self.parts(record)
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {**values, "level": level, "msg": message, "time": time.replace("+00:00", "Z")}
+        if trace:
+            line["error"] = trace
+        return json.dumps(line, ensure_ascii=False)
+
+
+class TextFormatter(_Formatter):
+    """One line per record for people; control characters from registries are shown escaped."""
+
+    def __init__(self, colors: bool, methods: bool) -> None:
+        super().__init__(methods)
+        self._colors = colors
+
+    def format(self, record: logging.LogRecord) -> str:
+        level, message, values, trace = self.parts(record)
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        shown = level.upper()[:5].ljust(5)
+        if self._colors:
+            shown = f"\x1b[{_COLORS.get(level, 37)}m{shown}\x1b[0m"
+        tail = "".join(f" {name}={_printable(value)}" for name, value in values.items())
+        line = f"{time} {shown} {_printable(message)}{tail}"
+        return f"{line}\n{trace}" if trace else line
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)

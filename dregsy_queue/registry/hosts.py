@@ -1,0 +1,34 @@
+"""What a registry's host name tells."""
+
+from __future__ import annotations
+
+import re
+
+_ECR = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+#: Names of Docker Hub, all one registry.
+DOCKER_HUB = frozenset(
+    {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "registry.docker.io"}
+)
+
+
+def is_ecr(host: str) -> bool:
+    """True for private and public ECR registries."""
+    return _ECR.fullmatch(host) is not None or host == "public.ecr.aws"
+
+
+def registry_key(host: str) -> str:
+    """One name per registry: lower case, and ``docker.io`` for all names of Docker Hub."""
+    host = host.lower()
+    return "docker.io" if host in DOCKER_HUB else host
+
+
+def api_host(host: str) -> str:
+    """Where the registry's API is: Docker Hub's is not at ``docker.io``."""
+    return "registry-1.docker.io" if registry_key(host) == "docker.io" else host
+
+
+def without_port(host: str) -> str:
+    """``registry.example.com`` of ``registry.example.com:5000``, ``::1`` of ``[::1]:5000``."""
+    if host.startswith("["):
+        return host[1 : host.index("]")]
+    return host.partition(":")[0]

@@ -1,0 +1,130 @@
+"""When: the beat scheduler. It only says "run task X now"; runs, jobs and limits are Redis' and the workers'.
+
+redbeat keeps the schedule and the leader's lock in Redis: several schedulers may run, one leads, and another takes
+over when the lock ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.schedules import schedule
+from redbeat import RedBeatScheduler
+from redbeat.schedulers import RedBeatSchedulerEntry
+
+from dregsy_queue import settings
+from dregsy_queue.config.load import ConfigError, LoadedConfig
+from dregsy_queue.config.models import SyncTask
+from dregsy_queue.config.select import select_tasks, task_fingerprint
+from dregsy_queue.config.support import check_supported
+from dregsy_queue.coordination.admission import Admission
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.keys import key
+from dregsy_queue.coordination.runs import Runs, StartedRun
+from dregsy_queue.current_config import CurrentConfig
+from dregsy_queue.dispatch import dispatch
+from dregsy_queue.logs import fields
+from dregsy_queue.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class RunStarter:
+    """Starts runs of sync tasks: for the scheduler, and for one-command mode without one."""
+
+    def __init__(self, app: Celery, chosen: Settings) -> None:
+        self._app = app
+        self._kept = chosen.keep_runs
+        self._redis = connect(chosen.redis_url)
+        self._runs = Runs(self._redis)
+        self._admission = Admission(self._redis)
+
+    def start(self, task: SyncTask) -> StartedRun:
+        """Start a run of `task` now; a run that has not ended goes on instead, and a log line says so."""
+        started = self._runs.start(
+            task.name, task_fingerprint(task), priority=task.priority, kept=self._kept
+        )
+        if started.new:
+            log.info("run started", extra=fields(task=task.name, run=started.run))
+        else:
+            log.warning("skipped: the last run has not ended", extra=fields(task=task.name, run=started.run))
+        dispatch(self._app, self._admission)
+        return started
+
+    def start_once(self, task: SyncTask) -> None:
+        """Start a one-off task, unless this very task (by fingerprint) was started before on this Redis."""
+        mark = key("once", task.name)
+        fingerprint = task_fingerprint(task)
+        if self._redis.get(mark) == fingerprint:
+            log.info("one-off task was started before, not again", extra=fields(task=task.name))
+            return
+        self.start(task)
+        # After the start: a scheduler that ends in between starts it again rather than never.
+        self._redis.set(mark, fingerprint)
+
+
+class _Entry(RedBeatSchedulerEntry):
+    """An entry whose first run is due at once, not one interval after the scheduler was first started."""
+
+    def __init__(self, *args: Any, last_run_at: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, last_run_at=last_run_at, **kwargs)
+        self.last_run_at = last_run_at
+
+
+class Scheduler(RedBeatScheduler):
+    """Every periodic task at once and then every interval; one-off tasks once."""
+
+    Entry = _Entry
+
+    def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's arguments
+        self._starter, self._config, self._run_filter = _open(app)
+        self._one_off_started = False
+        super().__init__(app, *args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        periodic = {task.name: task for task in self._tasks() if task.interval}
+        self.app.redbeat_conf.schedule = {
+            name: {"task": "dregsy.start", "schedule": schedule(task.interval), "args": [name]}
+            for name, task in periodic.items()
+        }
+        super().setup_schedule()
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 - Celery's arguments
+        # Here, not at start-up: only the leader ticks.
+        if not self._one_off_started:
+            for task in self._tasks():
+                if not task.interval:
+                    self._starter.start_once(task)
+            self._one_off_started = True
+        return float(super().tick(*args, **kwargs))
+
+    def apply_async(self, entry: _Entry, producer: Any = None, advance: bool = True, **_: Any) -> None:  # noqa: ANN401, ARG002
+        """A task is due. It is started before the schedule moves on: a leader that ends in between is followed by
+        one that starts it again, which finds the run active, and no interval is lost."""
+        task = next((task for task in self._tasks() if task.name == entry.name), None)
+        if task is not None:
+            self._starter.start(task)
+        if advance:
+            self.reserve(entry)
+
+    def _tasks(self) -> list[SyncTask]:
+        return select_tasks(self._config.get().config, self._run_filter)
+
+
+def _open(app: Celery) -> tuple[RunStarter, CurrentConfig, str]:
+    try:
+        chosen = settings.from_environment()
+        config = CurrentConfig(chosen.config)
+        loaded: LoadedConfig = config.get()
+        problems = check_supported(loaded)
+        select_tasks(loaded.config, chosen.run)
+    except (settings.SettingsError, ConfigError, ValueError) as error:
+        sys.exit(str(error))
+    if problems:
+        sys.exit("\n".join(map(str, problems)))
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    return RunStarter(app, chosen), config, chosen.run

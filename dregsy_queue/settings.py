@@ -1,0 +1,58 @@
+"""What the environment sets, for every role; docs/operations.md lists it for people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SettingsError(ValueError):
+    """An environment variable holds something unusable; the text names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    #: DREGSY_CONFIG: the config file
+    config: Path
+    #: DREGSY_REDIS_URL: queue, ledger and schedule
+    redis_url: str
+    #: DREGSY_RUN: only tasks whose whole name matches (as ``-run``); empty: all
+    run: str
+    #: DREGSY_KEEP_RUNS: finished runs kept per task, for reports and retries; ≥ 1
+    keep_runs: int
+    #: DREGSY_MAX_ATTEMPTS: how often a transfer is tried before a temporary failure counts; ≥ 1
+    max_attempts: int
+    #: DREGSY_GRACE: seconds that running transfers get to finish after SIGTERM; ≥ 0
+    grace: float
+    #: DREGSY_ALONE: this worker is the only one, so jobs for a relay that it lacks fail instead of waiting
+    alone: bool
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: a number is none, or is out of range.
+    """
+
+    def number(name: str, default: float, least: float) -> float:
+        text = environment.get(name, "")
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            raise SettingsError(f"{name} is '{text}', which is no number") from None
+        if not least <= value < float("inf"):
+            raise SettingsError(f"{name} is {text}; it must be at least {least:g}")
+        return value
+
+    return Settings(
+        config=Path(environment.get("DREGSY_CONFIG") or "config.yaml"),
+        redis_url=environment.get("DREGSY_REDIS_URL") or "redis://127.0.0.1:6379/0",
+        run=environment.get("DREGSY_RUN", ""),
+        keep_runs=int(number("DREGSY_KEEP_RUNS", 5, 1)),
+        max_attempts=int(number("DREGSY_MAX_ATTEMPTS", 5, 1)),
+        grace=number("DREGSY_GRACE", 60, 0),
+        alone=environment.get("DREGSY_ALONE", "") == "1",
+    )

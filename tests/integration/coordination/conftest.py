@@ -1,0 +1,81 @@
+"""A ledger on a real Redis, and shorthands for what workers and planners do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from dregsy_queue.coordination.admission import Admission, Admitted
+from dregsy_queue.coordination.claims import Claim, Claims
+from dregsy_queue.coordination.connection import Connection, connect
+from dregsy_queue.coordination.jobs import TransferJob
+from dregsy_queue.coordination.presence import Presence
+from dregsy_queue.coordination.records import Records
+from dregsy_queue.coordination.report import RunReader
+from dregsy_queue.coordination.runs import Runs
+
+
+def image(number: int, target: str = "", task: str = "t") -> TransferJob:
+    digest = f"sha256:{number:064x}"
+    return TransferJob(
+        source=f"src.example/{task}:{number}",
+        target=target or f"dst.example/{task}:{number}",
+        platform="",
+        relay="skopeo",
+        reason="missing",
+        source_digest=digest,
+        digest=digest,
+    )
+
+
+class Ledger:
+    """All of coordination on one Redis."""
+
+    def __init__(self, url: str) -> None:
+        self.redis: Connection = connect(url)
+        self.runs = Runs(self.redis)
+        self.claims = Claims(self.redis)
+        self.admission = Admission(self.redis)
+        self.presence = Presence(self.redis)
+        self.records = Records(self.redis)
+        self.reader = RunReader(self.redis)
+
+    def worker(self, name: str = "w1", slots: int = 4, kinds: Iterable[str] = ("plan", "skopeo")) -> str:
+        self.presence.heartbeat(name, slots=slots, kinds=kinds)
+        return name
+
+    def start(self, task: str = "t", priority: int = 5, kept: int = 5) -> str:
+        return self.runs.start(task, "fingerprint", priority=priority, kept=kept).run
+
+    def claim(self, admitted: Admitted, worker: str = "w1") -> Claim:
+        claim = self.claims.take(admitted.job, admitted.epoch, worker)
+        assert claim is not None
+        return claim
+
+    def planned(self, jobs: Iterable[TransferJob], task: str = "t", priority: int = 5) -> str:
+        """A run of `task`, planned to its end by worker ``w1``."""
+        run = self.start(task, priority)
+        (admitted,) = [job for job in self.admission.admit() if job.job == f"{run}:plan"]
+        plan = self.claim(admitted)
+        self.runs.add(plan, jobs)
+        assert self.runs.end_plan(plan)
+        return run
+
+    def run_all(self, worker: str = "w1") -> list[str]:
+        """Admit and finish jobs until nothing is left; their sources in order."""
+        order = []
+        while batch := self.admission.admit():
+            for admitted in batch:
+                claim = self.claim(admitted, worker)
+                assert claim.transfer
+                order.append(claim.transfer.source)
+                self.claims.settle(claim, "copied", seconds=0.1, digest=claim.transfer.digest)
+        return order
+
+
+@pytest.fixture
+def ledger(redis_url: str) -> Iterator[Ledger]:
+    ledger = Ledger(redis_url)
+    yield ledger
+    ledger.redis.close()

@@ -1,0 +1,138 @@
+"""Runs: exact counts, an exact end, and bounded memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from dregsy_queue.coordination.jobs import PlannedOutcome
+from dregsy_queue.coordination.report import report
+from dregsy_queue.coordination.runs import PlanLostError
+
+from .conftest import Ledger, image
+
+
+def test_a_run_ends_exactly_with_its_last_job(ledger: Ledger) -> None:
+    ledger.worker()
+    run = ledger.planned([image(n) for n in range(3)])
+    for expected_open in (2, 1, 0):
+        counts = ledger.reader.counts(run)
+        assert counts and counts.state == "running"
+        claim = ledger.claim(ledger.admission.admit(1)[0])
+        assert ledger.claims.settle(claim, "copied", seconds=1, digest="d")
+        counts = ledger.reader.counts(run)
+        assert counts and counts.open == expected_open
+        # jobs admitted ahead of time would make this loop wrong
+    counts = ledger.reader.counts(run)
+    assert counts and counts.done and (counts.copied, counts.total) == (3, 3) and counts.ended >= counts.started
+
+
+def test_a_run_without_jobs_ends_with_its_planning(ledger: Ledger) -> None:
+    ledger.worker()
+    run = ledger.planned([])
+    counts = ledger.reader.counts(run)
+    assert counts and counts.done and counts.total == 0
+
+
+def test_a_task_whose_run_has_not_ended_is_not_started_again(ledger: Ledger) -> None:
+    ledger.worker()
+    run = ledger.planned([image(1)])
+    again = ledger.runs.start("t", "fingerprint", priority=5, kept=5)
+    assert (again.run, again.new) == (run, False)
+    ledger.run_all()
+    assert ledger.runs.start("t", "fingerprint", priority=5, kept=5).new
+
+
+def test_adding_the_same_images_again_changes_nothing(ledger: Ledger) -> None:
+    ledger.worker()
+    run = ledger.start()
+    plan = ledger.claim(ledger.admission.admit()[0])
+    current = PlannedOutcome("src.example/t:9", "dst.example/t:9", "", "up-to-date", "up-to-date", digest="d")
+    assert ledger.runs.add(plan, [image(1), image(2), current]) == 2
+    assert ledger.runs.add(plan, [image(1), image(2), image(3), current]) == 1
+    counts = ledger.reader.counts(run)
+    assert counts and (counts.open, counts.up_to_date) == (3, 1)
+
+
+def test_a_planner_taken_for_dead_cannot_add_any_more(ledger: Ledger) -> None:
+    ledger.worker("w1")
+    run = ledger.start()
+    first = ledger.claim(ledger.admission.admit()[0], "w1")
+    ledger.runs.add(first, [image(1)])
+    ledger.admission.leave("w1")
+    ledger.worker("w2")
+    (again,) = [job for job in ledger.admission.admit() if job.transfer is None]
+    second = ledger.claim(again, "w2")
+    with pytest.raises(PlanLostError):
+        ledger.runs.add(first, [image(2)])
+    assert not ledger.runs.end_plan(first)
+    # what the first one found stays, what the second finds again is not doubled
+    assert ledger.runs.add(second, [image(1), image(3)]) == 1
+    assert ledger.runs.end_plan(second)
+    counts = ledger.reader.counts(run)
+    assert counts and counts.open == 2
+
+
+def test_outcomes_known_to_planning_are_counted_once_when_planning_begins_anew(ledger: Ledger) -> None:
+    ledger.worker("w1")
+    run = ledger.start()
+    failed = PlannedOutcome("src.example/a", "dst.example/a", "", "failed", "planning", error="no")
+    ledger.runs.add(ledger.claim(ledger.admission.admit()[0], "w1"), [failed])
+    ledger.admission.leave("w1")
+    ledger.worker("w2")
+    plan = ledger.claim(ledger.admission.admit()[0], "w2")
+    ledger.runs.add(plan, [failed])
+    ledger.runs.end_plan(plan)
+    counts = ledger.reader.counts(run)
+    assert counts and counts.done and counts.failed == 1
+
+
+def test_only_the_newest_runs_are_kept(ledger: Ledger) -> None:
+    ledger.worker()
+    runs = []
+    for _ in range(4):
+        run = ledger.start(kept=2)
+        plan = ledger.claim(ledger.admission.admit()[0])
+        ledger.runs.add(plan, [image(n) for n in range(50)])
+        ledger.runs.end_plan(plan)
+        ledger.run_all()
+        runs.append(run)
+    assert [ledger.reader.counts(run) is not None for run in runs] == [False, False, True, True]
+    assert ledger.redis.hgetall(f"dregsy:run:{runs[0]}:jobs") == {}
+
+
+def test_the_report_has_every_image(ledger: Ledger) -> None:
+    ledger.worker()
+    run = ledger.start()
+    plan = ledger.claim(ledger.admission.admit()[0])
+    current = PlannedOutcome("src.example/t:9", "dst.example/t:9", "", "up-to-date", "up-to-date", digest="d9")
+    ledger.runs.add(plan, [image(1), image(2), current])
+    ledger.runs.end_plan(plan)
+    one, two = (ledger.claim(job) for job in sorted(ledger.admission.admit(), key=lambda job: str(job.transfer)))
+    ledger.claims.settle(one, "copied", seconds=1.25, digest="d1")
+    ledger.claims.settle(two, "failed", seconds=0.5, error="denied")
+    assert ledger.reader.counts(run)
+    task = report(ledger.reader, ["t", "unknown"])["tasks"]["t"]
+    assert (task["copied"], task["up_to_date"], task["failed"]) == (1, 1, 1)
+    assert [(job["source"][-1], job["status"], job["attempts"], job["error"]) for job in task["jobs"]] == [
+        ("1", "copied", 1, ""),
+        ("2", "failed", 1, "denied"),
+        ("9", "up-to-date", 0, ""),
+    ]
+    assert set(task["jobs"][0]) == {
+        "source", "target", "status", "reason", "digest", "attempts", "seconds", "error",
+    }  # fmt: skip
+
+
+def test_sync_records_are_kept_with_the_outcome(ledger: Ledger) -> None:
+    ledger.worker()
+    ledger.planned([image(1), image(2)])
+    for admitted in ledger.admission.admit():
+        claim = ledger.claim(admitted)
+        assert claim.transfer
+        if claim.transfer.source.endswith("1"):
+            ledger.claims.settle(claim, "copied", seconds=0, digest="d", record="sha256:a sha256:b")
+        else:
+            ledger.claims.settle(claim, "failed", seconds=0, error="no")
+    found, missing = ledger.records.look_up("t", ["dst.example/t:1", "dst.example/t:2"])
+    assert found and (found.source_digest, found.target_digest) == ("sha256:a", "sha256:b")
+    assert missing is None

@@ -1,0 +1,62 @@
+"""How a worker reaches the registries of a task: API clients for itself, logins and certificates for relays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dregsy_queue.config.models import Config, Location, SyncTask
+from dregsy_queue.registry.client import RegistryClient
+from dregsy_queue.registry.credentials import Static
+from dregsy_queue.registry.registries import Registries
+from dregsy_queue.registry.tls import TLSSettings, host_without_port
+from workers.relays.relay import Access
+
+
+class RegistryAccess:
+    """Registries under one config; clients are shared by all tasks that reach a registry the same way."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        limits = config.registries
+        self._registries = Registries(
+            endpoints={host: limit.endpoint for host, limit in limits.items() if limit.endpoint},
+            cas={host: limit.ca for host, limit in limits.items() if limit.ca},
+        )
+
+    def client(self, location: Location) -> RegistryClient:
+        source = Static(location.credentials)
+        tls = TLSSettings(skip_verify=location.skip_tls_verify, certs_dir=self._certs_dir)
+        return self._registries.client(location.registry, source, tls)
+
+    def relay_access(self, location: Location) -> Access:
+        folder = self._certs_dir / host_without_port(location.registry)
+        plain = (self._endpoint(location) or "").startswith("http://")
+        return Access(
+            credentials=location.credentials,
+            skip_tls_verify=location.skip_tls_verify or plain,
+            certificates=folder if folder.is_dir() else None,
+        )
+
+    def relay_reference(self, location: Location, reference: str) -> str:
+        """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured."""
+        endpoint = self._endpoint(location)
+        if not endpoint:
+            return reference
+        return reference.replace(location.registry, urlsplit(endpoint).netloc, 1)
+
+    async def aclose(self) -> None:
+        await self._registries.aclose()
+
+    @property
+    def _certs_dir(self) -> Path:
+        return Path(self._config.skopeo.certs_dir)
+
+    def _endpoint(self, location: Location) -> str | None:
+        limits = self._config.registries.get(location.registry)
+        return limits.endpoint if limits else None
+
+
+def relay_of(config: Config, task: SyncTask) -> str:
+    """The relay that copies this task's images."""
+    return task.relay or config.relay

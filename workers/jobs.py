@@ -1,0 +1,159 @@
+"""What a worker does with one job: claim it, do it, say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from dregsy_queue import retry
+from dregsy_queue.config.models import SyncTask
+from dregsy_queue.config.select import task_fingerprint
+from dregsy_queue.coordination.claims import Claim
+from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
+from dregsy_queue.coordination.records import SyncRecord
+from dregsy_queue.coordination.runs import PlanLostError
+from dregsy_queue.logs import fields, scrub
+from dregsy_queue.planning import Planned, Planner
+from dregsy_queue.registry.errors import RegistryError
+from workers.access import relay_of
+from workers.loop import CancelledError
+from workers.relays.relay import RelayError
+from workers.transfer import transfer
+from workers.worker import Worker
+
+log = logging.getLogger(__name__)
+
+#: Planned images are handed on when there are so many, or when the first has waited so long (seconds).
+BATCH, BATCH_WAIT = 200, 0.3
+
+
+def run(worker: Worker, job: str, epoch: int) -> None:
+    """Do one job. Every way it can end is written to the ledger; nothing is raised but a broken ledger."""
+    claim = worker.claims.take(job, epoch, worker.name)
+    if claim is None:
+        log.debug("late message, its job is not waiting for it", extra=fields(job=job))
+        return
+    try:
+        if claim.transfer is None:
+            _plan(worker, claim)
+        else:
+            _transfer(worker, claim, claim.transfer)
+    finally:
+        worker.dispatch()
+
+
+def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
+    tags = fields(task=claim.task, source=job.source, target=job.target, platform=job.platform, relay=job.relay)
+    started = time.monotonic()
+
+    def seconds() -> float:
+        return time.monotonic() - started
+
+    def fail(text: str, *, temporary: bool, asked: float | None = None) -> None:
+        text = scrub(text)
+        if temporary and claim.attempt < worker.settings.max_attempts:
+            wait = retry.delay(claim.attempt, asked)
+            worker.claims.put_back(claim, delay=wait, error=text, seconds=seconds())
+            log.warning("attempt %d failed, next in %.0f s: %s", claim.attempt, wait, text, extra=tags)
+        elif worker.claims.settle(claim, "failed", error=text, seconds=seconds()):
+            log.error("failed: %s", text, extra=tags)
+
+    try:
+        task = _current_task(worker, claim)
+        relay = worker.relay(job.relay)
+        digest = worker.loop.run(
+            transfer(job, task, relay, worker.access(), attempt=claim.attempt), name=claim.job
+        )
+    except CancelledError:
+        worker.claims.put_back(claim, seconds=seconds())
+        log.info("put back", extra=tags)
+    except RelayError as error:
+        if error.missing and not worker.settings.alone:
+            worker.relay_missing(job.relay)
+            worker.claims.put_back(claim, error=str(error))
+            log.error("this worker takes no %s jobs any more: %s", job.relay, error, extra=tags)  # noqa: TRY400
+        else:
+            fail(str(error), temporary=error.temporary, asked=error.retry_after)
+    except RegistryError as error:
+        fail(str(error), temporary=error.temporary, asked=error.retry_after)
+    except Exception as error:
+        log.exception("unexpected error in a transfer", extra=tags)
+        fail(f"unexpected error: {type(error).__name__}: {error}", temporary=True)
+    else:
+        record = str(SyncRecord(job.source_digest, digest))
+        if worker.claims.settle(claim, "copied", digest=digest, seconds=seconds(), record=record):
+            log.info("copied in %.1f s (%s)", seconds(), job.reason, extra=tags)
+
+
+def _plan(worker: Worker, claim: Claim) -> None:
+    tags = fields(task=claim.task, run=claim.run)
+    started = time.monotonic()
+    problem: PlannedOutcome | None = None
+    try:
+        task = _current_task(worker, claim)
+        jobs = worker.loop.run(_plan_into_run(worker, claim, task), name=claim.job)
+    except CancelledError:
+        worker.claims.put_back(claim)
+        log.info("planning put back", extra=tags)
+        return
+    except PlanLostError as error:
+        log.warning("%s", error, extra=tags)
+        return
+    except Exception as error:
+        known = isinstance(error, RelayError | RegistryError)
+        log.error("planning failed: %s", error, exc_info=not known, extra=tags)
+        text = scrub(str(error) if known else f"unexpected error: {type(error).__name__}: {error}")
+        problem = PlannedOutcome(claim.task, "", "", "failed", "planning", error=text)
+    else:
+        log.info("planned in %.1f s, %d to copy", time.monotonic() - started, jobs, extra=tags)
+    worker.runs.end_plan(claim, problem)
+
+
+async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
+    access = worker.access()
+    planner = Planner(
+        task,
+        relay_of(worker.config.get().config, task),
+        access.client(task.source),
+        access.client(task.target),
+        lambda targets: worker.records.look_up(task.name, targets),
+    )
+    jobs, batch, since = 0, list[Planned](), time.monotonic()
+
+    async def hand_on() -> int:
+        added = await asyncio.to_thread(worker.runs.add, claim, batch)
+        await asyncio.to_thread(worker.dispatch)
+        return added
+
+    async for planned in planner.plan():
+        if isinstance(planned, PlannedOutcome) and planned.error:
+            log.error(
+                "cannot plan: %s",
+                planned.error,
+                extra=fields(task=task.name, source=planned.source, target=planned.target),
+            )
+        if not batch:
+            since = time.monotonic()
+        batch.append(planned)
+        if len(batch) >= BATCH or time.monotonic() - since > BATCH_WAIT:
+            jobs += await hand_on()
+            batch = []
+    return jobs + (await hand_on() if batch else 0)
+
+
+def _current_task(worker: Worker, claim: Claim) -> SyncTask:
+    """The task as this worker's own config has it: jobs carry names, the config has the rest.
+
+    Raises:
+        RelayError: temporary when the config here is another one than where the run was started.
+    """
+    task = worker.config.task(claim.task)
+    if task is None:
+        raise RelayError(f"task '{claim.task}' is not in this worker's config", temporary=True)
+    if task_fingerprint(task) != claim.fingerprint:
+        raise RelayError(
+            f"task '{claim.task}' is another one in this worker's config than where the run was started",
+            temporary=True,
+        )
+    return task

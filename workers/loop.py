@@ -1,0 +1,64 @@
+"""One event loop for all slots of a worker, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError
+from typing import Any, TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+
+__all__ = ["CancelledError", "EventLoopThread"]
+
+
+class EventLoopThread:
+    """Runs coroutines for other threads, each under a name by which it can be cancelled."""
+
+    def __init__(self) -> None:
+        self._loop = uvloop.new_event_loop()
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], name: str = "") -> T:
+        """Run `coroutine` on the loop and wait for it.
+
+        Raises:
+            CancelledError: `cancel(name)` was called; the coroutine has been cleaned up by then.
+        """
+
+        async def named() -> T:
+            task = asyncio.current_task()
+            assert task is not None
+            if name:
+                self._tasks[name] = task
+            try:
+                return await coroutine
+            finally:
+                if self._tasks.get(name) is task:
+                    del self._tasks[name]
+
+        return asyncio.run_coroutine_threadsafe(named(), self._loop).result()
+
+    def names(self) -> set[str]:
+        """Names of the coroutines under way."""
+        return set(self._tasks)
+
+    def cancel(self, name: str) -> None:
+        """Cancel the coroutine of this name, if it still runs."""
+
+        def cancel() -> None:
+            task = self._tasks.get(name)
+            if task is not None:
+                task.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
+
+    def close(self) -> None:
+        """Stop the loop; nothing may be under way any more."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)

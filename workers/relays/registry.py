@@ -1,0 +1,16 @@
+"""Which relays there are: a new one is one file and one line here."""
+
+from __future__ import annotations
+
+from dregsy_queue.config.models import Config
+from workers.relays.relay import Relay
+from workers.relays.skopeo import SkopeoRelay
+
+
+def make_relays(config: Config) -> dict[str, Relay]:
+    """Every relay that the tasks of `config` use, by kind."""
+    makers = {
+        "skopeo": lambda: SkopeoRelay(config.skopeo.binary),
+    }
+    used = {task.relay or config.relay for task in config.tasks}
+    return {kind: make() for kind, make in makers.items() if kind in used}

@@ -1,0 +1,64 @@
+"""What a relay is: it copies one image, given by digest, from registry to registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dregsy_queue.config.credentials import Credentials
+
+
+class RelayError(Exception):
+    """A copy failed; the text is one line for people, without secrets.
+
+    `temporary`: trying again may help. `missing`: this worker cannot run the relay at all (any more).
+    `retry_after`: seconds that the registry asked to wait, if it did.
+    """
+
+    def __init__(
+        self, message: str, *, temporary: bool, missing: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.temporary = temporary
+        self.missing = missing
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to talk to one registry."""
+
+    #: None: anonymously
+    credentials: Credentials | None
+    #: unverified HTTPS, or plain HTTP where the registry speaks it
+    skip_tls_verify: bool
+    #: folder with CA and client certificates of this registry; None where there is none
+    certificates: Path | None
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One image to copy. `source` is ``host/repository@digest``, `target` ``host/repository:tag`` or ``…@digest``."""
+
+    source: str
+    target: str
+    source_access: Access
+    target_access: Access
+    #: every platform of an index, not just the manifest named
+    all_platforms: bool
+
+
+class Relay(Protocol):
+    #: as jobs and queues name it
+    kind: str
+
+    async def problem(self) -> str | None:
+        """Why this relay cannot work here, as a sentence; None when it can."""
+
+    async def copy(self, copy: Copy) -> str:
+        """Copy the image; returns what the relay printed, without secrets.
+
+        Raises:
+            RelayError: it did not succeed.
+        """

@@ -1,0 +1,79 @@
+"""The skopeo relay: one `skopeo copy` per image, by digest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+from dregsy_queue import logs
+from workers.relays import child, skopeo_output
+from workers.relays.auth_file import auth_file
+from workers.relays.relay import Access, Copy, RelayError
+
+
+@dataclass(frozen=True)
+class SkopeoRelay:
+    #: program, looked up on PATH unless it is a path
+    binary: str = "skopeo"
+    kind: str = "skopeo"
+
+    async def problem(self) -> str | None:
+        try:
+            ended = await child.run([self.binary, "--version"], environment=_environment(), stalled_after=30)
+        except (OSError, child.StalledError) as error:
+            return _missing(self.binary, error)
+        return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
+
+    async def copy(self, copy: Copy) -> str:
+        with contextlib.ExitStack() as files:
+            descriptors: list[int] = []
+            arguments = [self.binary, "--insecure-policy", "copy", "--preserve-digests", "--retry-times", "0"]
+            if copy.all_platforms:
+                arguments.append("--all")
+            for side, reference, access in (
+                ("src", copy.source, copy.source_access),
+                ("dest", copy.target, copy.target_access),
+            ):
+                arguments += _access(side, reference, access, files, descriptors)
+            arguments += [f"docker://{copy.source}", f"docker://{copy.target}"]
+            try:
+                ended = await child.run(arguments, environment=_environment(), pass_fds=descriptors)
+            except OSError as error:
+                raise RelayError(_missing(self.binary, error), temporary=False, missing=True) from None
+            except child.StalledError:
+                message = f"skopeo moved no byte for {child.STALLED_AFTER / 60:.0f} minutes and was ended"
+                raise RelayError(message, temporary=True) from None
+        output = logs.scrub(ended.output)
+        if ended.returncode != 0:
+            raise skopeo_output.error(output, ended.returncode, names=(copy.source, copy.target))
+        return output
+
+
+def _access(
+    side: str, reference: str, access: Access, files: contextlib.ExitStack, descriptors: list[int]
+) -> list[str]:
+    arguments = []
+    if access.skip_tls_verify:
+        arguments.append(f"--{side}-tls-verify=false")
+    if access.certificates is not None:
+        arguments.append(f"--{side}-cert-dir={access.certificates}")
+    if access.credentials is None:
+        # Without it skopeo would use whatever login it finds on this machine.
+        arguments.append(f"--{side}-no-creds")
+    else:
+        registry = reference.partition("/")[0]
+        descriptor = files.enter_context(auth_file(registry, access.credentials))
+        descriptors.append(descriptor)
+        arguments.append(f"--{side}-authfile=/proc/self/fd/{descriptor}")
+    return arguments
+
+
+def _missing(binary: str, error: BaseException) -> str:
+    reason = "was not found" if isinstance(error, FileNotFoundError) else f"cannot be started ({error})"
+    return f"the relay program '{binary}' {reason}; install skopeo, or set skopeo.binary to its path"
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment, without what only concerns the worker."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("DREGSY_", "CELERY_"))}

@@ -1,0 +1,79 @@
+"""The Celery side of a worker: its message handlers, and its start and end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
+
+from dregsy_queue import logs, settings
+from dregsy_queue.app import app, queue_name
+from dregsy_queue.config.load import ConfigError
+from dregsy_queue.config.support import check_supported
+from dregsy_queue.dispatch import MESSAGE_VERSION
+from workers import jobs
+from workers.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_worker: Worker | None = None
+
+
+@app.task(name="dregsy.plan")
+def plan(version: int, job: str, epoch: int) -> None:
+    _run(version, job, epoch)
+
+
+@app.task(name="dregsy.transfer")
+def transfer(version: int, job: str, epoch: int) -> None:
+    _run(version, job, epoch)
+
+
+def _run(version: int, job: str, epoch: int) -> None:
+    if version != MESSAGE_VERSION:
+        # Not claimed in time it is admitted anew, for a worker that may know this version.
+        log.warning("message of version %s is left to other workers", version, extra=logs.fields(job=job))
+        return
+    assert _worker is not None
+    jobs.run(_worker, job, epoch)
+
+
+@celeryd_after_setup.connect
+def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
+    global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
+    pool = instance.pool_cls.__module__.rpartition(".")[2]
+    if pool not in ("thread", "solo"):
+        sys.exit(f"dregsy_queue needs the threads pool (its default), not '{pool}': leave out --pool")
+    try:
+        chosen = settings.from_environment()
+        _worker = Worker(chosen, sender, slots=instance.concurrency or 1)
+        problems = check_supported(_worker.config.get())
+    except settings.SettingsError as error:
+        sys.exit(str(error))
+    except ConfigError as error:
+        sys.exit(str(error))
+    if problems:
+        sys.exit("\n".join(map(str, problems)))
+    for warning in _worker.config.get().warnings:
+        log.warning("%s", warning)
+    instance.app.amqp.queues.select([queue_name(kind) for kind in _worker.all_kinds])
+
+
+@worker_ready.connect
+def _start(**_: Any) -> None:  # noqa: ANN401
+    if _worker:
+        _worker.start()
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:  # noqa: ANN401
+    if _worker:
+        _worker.drain()
+
+
+@worker_shutdown.connect
+def _end(**_: Any) -> None:  # noqa: ANN401
+    if _worker:
+        _worker.stop()

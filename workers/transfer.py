@@ -1,0 +1,56 @@
+"""One transfer: copy by the digest that was planned, then see that the target has it."""
+
+from __future__ import annotations
+
+import logging
+
+from dregsy_queue.config.models import SyncTask
+from dregsy_queue.coordination.jobs import TransferJob
+from dregsy_queue.logs import fields
+from dregsy_queue.registry.client import RegistryClient
+from dregsy_queue.registry.reference import Reference
+from workers.access import RegistryAccess
+from workers.relays.relay import Copy, Relay, RelayError
+
+log = logging.getLogger(__name__)
+
+
+async def transfer(
+    job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int
+) -> str:
+    """Copy one image; returns the digest that the target has now.
+
+    Raises:
+        RelayError: the relay failed, or the target does not have what was copied.
+        RegistryError: the target could not be asked.
+    """
+    client = access.client(task.target)
+    target = Reference.parse(job.target)
+    # An earlier attempt may have come through although nobody heard of it.
+    if attempt > 1 and await _digest(client, target) == job.digest:
+        return job.digest
+    source = job.source.partition("@")[0] if "@" in job.source else job.source.rpartition(":")[0]
+    copy = Copy(
+        source=access.relay_reference(task.source, f"{source}@{job.digest}"),
+        target=access.relay_reference(task.target, job.target),
+        source_access=access.relay_access(task.source),
+        target_access=access.relay_access(task.target),
+        all_platforms=job.platform == "all",
+    )
+    output = await relay.copy(copy)
+    level = logging.INFO if task.verbose else logging.DEBUG
+    for line in output.splitlines():
+        log.log(level, "%s", line, extra=fields(task=task.name, relay=job.relay, target=job.target))
+    found = await _digest(client, target)
+    if found != job.digest:
+        raise RelayError(
+            f"the target has {found or 'nothing'} after {job.digest} was copied to it; "
+            "does somebody else write there?",
+            temporary=True,
+        )
+    return found
+
+
+async def _digest(client: RegistryClient, reference: Reference) -> str | None:
+    descriptor = await client.head(reference.repository, reference.tag or reference.digest or "")
+    return descriptor.digest if descriptor else None

@@ -1,0 +1,181 @@
+"""A worker process: what all its slots share, and how it lives and ends with Celery's signals."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+
+from redis import RedisError
+
+from dregsy_queue.app import app
+from dregsy_queue.coordination.admission import Admission, Reaped
+from dregsy_queue.coordination.claims import Claims
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.presence import HEARTBEAT, Presence
+from dregsy_queue.coordination.records import Records
+from dregsy_queue.coordination.runs import Runs
+from dregsy_queue.current_config import CurrentConfig
+from dregsy_queue.dispatch import dispatch
+from dregsy_queue.logs import fields
+from dregsy_queue.settings import Settings
+from workers.access import RegistryAccess
+from workers.loop import EventLoopThread
+from workers.relays.registry import make_relays
+from workers.relays.relay import Relay
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at what may run; jobs that end look at once.
+TICK = 1.0
+#: Seconds after which a missing relay is looked for again.
+PROBE = 30.0
+
+
+class Worker:
+    """Shared by all slots; thread-safe."""
+
+    def __init__(self, settings: Settings, nodename: str, slots: int) -> None:
+        """Read the config and find out which relays work here. Raises: ConfigError."""
+        self.settings = settings
+        # A worker that comes back under its old name is another one: its leases are its own.
+        self.name = f"{nodename}#{secrets.token_hex(4)}"
+        self.slots = slots
+        self.config = CurrentConfig(settings.config)
+        self.loop = EventLoopThread()
+        redis = connect(settings.redis_url)
+        self.claims, self.runs, self.records = Claims(redis), Runs(redis), Records(redis)
+        self.admission = Admission(redis)
+        self._presence = Presence(redis)
+        self._access: tuple[str, RegistryAccess] | None = None
+        self._access_lock = threading.Lock()
+        self._relays = make_relays(self.config.get().config)
+        self._working: set[str] = set()
+        self._next_probe = 0.0
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._draining = False
+        self._ticker = threading.Thread(target=self._tick_until_stopped, name="coordination", daemon=True)
+        self.probe_relays()
+
+    # What slots use
+
+    def access(self) -> RegistryAccess:
+        """Registries under the config of now; sessions and tokens live as long as the config does."""
+        loaded = self.config.get()
+        with self._access_lock:
+            if self._access is None or self._access[0] != loaded.fingerprint:
+                self._access = (loaded.fingerprint, RegistryAccess(loaded.config))
+            return self._access[1]
+
+    def relay(self, kind: str) -> Relay:
+        return self._relays[kind]
+
+    def relay_missing(self, kind: str) -> None:
+        """A relay turned out not to work: offer it no more until a probe finds it again."""
+        self._working.discard(kind)
+        self._next_probe = time.monotonic() + PROBE
+
+    def dispatch(self) -> None:
+        """Look at once for what may run now; a broken connection is the ticker's business."""
+        try:
+            dispatch(app, self.admission)
+        except (RedisError, OSError):
+            self._wake.set()
+
+    # What Celery's signals call
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of jobs that this worker takes."""
+        relays = self._relays if self.settings.alone else self._working
+        return ["plan", *sorted(relays)]
+
+    @property
+    def all_kinds(self) -> list[str]:
+        """Kinds that this worker could take if all its relays worked."""
+        return ["plan", *sorted(self._relays)]
+
+    def probe_relays(self) -> None:
+        for kind, relay in self._relays.items():
+            problem = self.loop.run(relay.problem())
+            if problem is None and kind not in self._working:
+                self._working.add(kind)
+                log.info("relay works", extra=fields(relay=kind))
+            elif problem is not None:
+                self._working.discard(kind)
+                if not self.settings.alone:
+                    log.error("this worker takes no %s jobs: %s", kind, problem, extra=fields(relay=kind))
+        missing = len(self._working) < len(self._relays)
+        self._next_probe = time.monotonic() + PROBE if missing else float("inf")
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def drain(self) -> None:
+        """Take no more jobs; after the grace time put the running ones back."""
+        self._draining = True
+        self._wake.set()
+        timer = threading.Timer(self.settings.grace, self._cancel_all)
+        timer.daemon = True
+        timer.start()
+
+    def stop(self) -> None:
+        """The last job has ended: say goodbye."""
+        self._stop.set()
+        self._wake.set()
+        if self._ticker.is_alive():
+            self._ticker.join(timeout=10)
+        try:
+            self.admission.leave(self.name)
+        except (RedisError, OSError) as error:
+            log.warning("could not sign off: %s; the lease ends by itself", error)
+        if self._access is not None:
+            self.loop.run(self._access[1].aclose())
+        self.loop.close()
+
+    def _cancel_all(self) -> None:
+        running = self.loop.names()
+        if running:
+            log.info("grace time is over: %d jobs go back to the queue", len(running))
+        for name in running:
+            self.loop.cancel(name)
+
+    def _tick_until_stopped(self) -> None:
+        reachable, next_heartbeat, was_draining = True, 0.0, False
+        while not self._stop.is_set():
+            try:
+                now = time.monotonic()
+                if now >= next_heartbeat or self._draining != was_draining:
+                    self._heartbeat()
+                    next_heartbeat, was_draining = now + HEARTBEAT, self._draining
+                if now >= self._next_probe:
+                    self.probe_relays()
+                self._log_reaped(self.admission.reap())
+                dispatch(app, self.admission)
+                if not reachable:
+                    log.info("Redis answers again")
+                reachable = True
+            except Exception as error:
+                # Redis away is an ordinary day; whatever else it is, the next tick must come.
+                if reachable or not isinstance(error, RedisError | OSError):
+                    log.warning("coordination waits: %s", error, exc_info=not isinstance(error, RedisError | OSError))
+                reachable, next_heartbeat = False, 0.0
+            self._wake.wait(TICK)
+            self._wake.clear()
+
+    def _heartbeat(self) -> None:
+        running = self.loop.names()
+        held = self._presence.heartbeat(self.name, slots=self.slots, kinds=self.kinds, draining=self._draining)
+        for job in running - held:
+            log.warning("this worker was taken for dead, its job runs elsewhere", extra=fields(job=job))
+            self.loop.cancel(job)
+
+    def _log_reaped(self, reaped: Reaped) -> None:
+        for worker in reaped.workers:
+            log.warning("worker is gone, its jobs go back to the queue", extra=fields(worker=worker))
+        for job in reaped.given_up:
+            log.error("job given up: it outlived several workers", extra=fields(job=job))
+        if reaped.unclaimed:
+            log.warning("%d messages reached no worker in time and are sent anew", len(reaped.unclaimed))
