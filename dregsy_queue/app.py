@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 from kombu import Queue
 
@@ -63,6 +65,9 @@ def _make() -> Celery:
     )
     return app
 
+
+# Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = _make()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -33,7 +33,7 @@ async def completed(coroutines: Iterable[Coroutine[Any, Any, V]], limit: int) ->
 
 
 class SingleFlight(Generic[K, V]):
-    """Remembers results by key, and lets callers that ask for the same at once share one call.
+    """Lets callers that ask for the same at once share one call, and remembers its result where wanted.
 
     A call that fails is not remembered: who shared it gets its error, the next one asks anew.
     """
@@ -41,13 +41,15 @@ class SingleFlight(Generic[K, V]):
     def __init__(self) -> None:
         self._calls: dict[K, asyncio.Task[V]] = {}
 
-    async def run(self, key: K, call: Callable[[], Awaitable[V]]) -> V:
+    async def run(self, key: K, call: Callable[[], Coroutine[Any, Any, V]], *, remember: bool = True) -> V:
         task = self._calls.get(key)
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+        if task is None:
+            task = self._calls[key] = asyncio.create_task(call())
 
-            async def make() -> V:
-                return await call()
+            def forget(done: asyncio.Task[V]) -> None:
+                if not remember or done.cancelled() or done.exception() is not None:
+                    self._calls.pop(key, None)
 
-            task = self._calls[key] = asyncio.create_task(make())
+            task.add_done_callback(forget)
         # One caller that is cancelled must not cancel the call of the others.
         return await asyncio.shield(task)

@@ -34,9 +34,7 @@ class CurrentConfig:
                 try:
                     self._loaded = load(self._path)
                 except ConfigError as error:
-                    log.error(  # noqa: TRY400 - the text says it all
-                        "the changed config is not valid and is not used; the last good one stays:\n%s", error
-                    )
+                    log.error("the changed config is not valid and is not used; the last good one stays:\n%s", error)
                 else:
                     _hide_secrets(self._loaded)
                     log.info("config read anew", extra=logs.fields(config=self._path))

@@ -27,7 +27,18 @@ LEVELS = {
 _NAMES = {logging.CRITICAL: "fatal", logging.WARNING: "warning", TRACE: "trace"}
 _COLORS = {"fatal": 31, "error": 31, "warning": 33, "info": 36, "debug": 37, "trace": 37}
 #: Chatty libraries speak only from warnings on, unless everything is wanted.
-_LIBRARIES = ("kombu", "amqp", "asyncio", "redis", "celery", "aiohttp", "urllib3", "botocore", "docker", "google")
+_LIBRARIES = (
+    "kombu",
+    "amqp",
+    "asyncio",
+    "redis",
+    "celery",
+    "aiohttp",
+    "urllib3",
+    "botocore",
+    "docker",
+    "google",
+)
 
 _hidden: set[str] = set()
 

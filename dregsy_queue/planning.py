@@ -134,9 +134,7 @@ class Planner:
                 error=str(error),
             )
 
-    async def _judge(
-        self, image: _Image, source: Descriptor, target: str | None, record: SyncRecord | None
-    ) -> Planned:
+    async def _judge(self, image: _Image, source: Descriptor, target: str | None, record: SyncRecord | None) -> Planned:
         wanted = source.digest
         verdict = decision.known(source.digest, target, record)
         if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):

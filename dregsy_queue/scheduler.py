@@ -44,9 +44,7 @@ class RunStarter:
 
     def start(self, task: SyncTask) -> StartedRun:
         """Start a run of `task` now; a run that has not ended goes on instead, and a log line says so."""
-        started = self._runs.start(
-            task.name, task_fingerprint(task), priority=task.priority, kept=self._kept
-        )
+        started = self._runs.start(task.name, task_fingerprint(task), priority=task.priority, kept=self._kept)
         if started.new:
             log.info("run started", extra=fields(task=task.name, run=started.run))
         else:
@@ -66,7 +64,7 @@ class RunStarter:
         self._redis.set(mark, fingerprint)
 
 
-class _Entry(RedBeatSchedulerEntry):
+class _Entry(RedBeatSchedulerEntry):  # type: ignore[misc] # redbeat has no types
     """An entry whose first run is due at once, not one interval after the scheduler was first started."""
 
     def __init__(self, *args: Any, last_run_at: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
@@ -74,7 +72,7 @@ class _Entry(RedBeatSchedulerEntry):
         self.last_run_at = last_run_at
 
 
-class Scheduler(RedBeatScheduler):
+class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
     """Every periodic task at once and then every interval; one-off tasks once."""
 
     Entry = _Entry
@@ -101,7 +99,7 @@ class Scheduler(RedBeatScheduler):
             self._one_off_started = True
         return float(super().tick(*args, **kwargs))
 
-    def apply_async(self, entry: _Entry, producer: Any = None, advance: bool = True, **_: Any) -> None:  # noqa: ANN401, ARG002
+    def apply_async(self, entry: _Entry, producer: Any = None, advance: bool = True, **_: Any) -> None:  # noqa: ANN401
         """A task is due. It is started before the schedule moves on: a leader that ends in between is followed by
         one that starts it again, which finds the run active, and no interval is lost."""
         task = next((task for task in self._tasks() if task.name == entry.name), None)

@@ -9,7 +9,7 @@ from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.credentials import Static
 from dregsy_queue.registry.registries import Registries
-from dregsy_queue.registry.tls import TLSSettings, host_without_port
+from dregsy_queue.registry.tls import TLSSettings, certificate_folder
 from workers.relays.relay import Access
 
 
@@ -30,12 +30,11 @@ class RegistryAccess:
         return self._registries.client(location.registry, source, tls)
 
     def relay_access(self, location: Location) -> Access:
-        folder = self._certs_dir / host_without_port(location.registry)
         plain = (self._endpoint(location) or "").startswith("http://")
         return Access(
             credentials=location.credentials,
             skip_tls_verify=location.skip_tls_verify or plain,
-            certificates=folder if folder.is_dir() else None,
+            certificates=certificate_folder(self._certs_dir, location.registry),
         )
 
     def relay_reference(self, location: Location, reference: str) -> str:

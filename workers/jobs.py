@@ -62,9 +62,7 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
     try:
         task = _current_task(worker, claim)
         relay = worker.relay(job.relay)
-        digest = worker.loop.run(
-            transfer(job, task, relay, worker.access(), attempt=claim.attempt), name=claim.job
-        )
+        digest = worker.loop.run(transfer(job, task, relay, worker.access(), attempt=claim.attempt), name=claim.job)
     except CancelledError:
         worker.claims.put_back(claim, seconds=seconds())
         log.info("put back", extra=tags)
@@ -72,7 +70,7 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         if error.missing and not worker.settings.alone:
             worker.relay_missing(job.relay)
             worker.claims.put_back(claim, error=str(error))
-            log.error("this worker takes no %s jobs any more: %s", job.relay, error, extra=tags)  # noqa: TRY400
+            log.error("this worker takes no %s jobs any more: %s", job.relay, error, extra=tags)
         else:
             fail(str(error), temporary=error.temporary, asked=error.retry_after)
     except RegistryError as error:

@@ -15,9 +15,7 @@ from workers.relays.relay import Copy, Relay, RelayError
 log = logging.getLogger(__name__)
 
 
-async def transfer(
-    job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int
-) -> str:
+async def transfer(job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int) -> str:
     """Copy one image; returns the digest that the target has now.
 
     Raises:
@@ -44,8 +42,7 @@ async def transfer(
     found = await _digest(client, target)
     if found != job.digest:
         raise RelayError(
-            f"the target has {found or 'nothing'} after {job.digest} was copied to it; "
-            "does somebody else write there?",
+            f"the target has {found or 'nothing'} after {job.digest} was copied to it; does somebody else write there?",
             temporary=True,
         )
     return found

@@ -20,9 +20,7 @@ Examples:
 """
 )
 @click.option("-c", "--config", required=True, type=click.Path(path_type=Path), help="The config file.")
-@click.option(
-    "--run", default="", metavar="REGEX", help="Only tasks whose whole name matches; '!' in front inverts."
-)
+@click.option("--run", default="", metavar="REGEX", help="Only tasks whose whole name matches; '!' in front inverts.")
 @click.option("--once", is_flag=True, help="Run every selected task once, periodic ones too, then return.")
 @click.option(
     "--workers",

@@ -35,9 +35,7 @@ Examples:
   dregsy validate -c dregsy.yaml
 """
 )
-@click.option(
-    "-c", "--config", required=True, type=click.Path(path_type=Path), help="The config file to check."
-)
+@click.option("-c", "--config", required=True, type=click.Path(path_type=Path), help="The config file to check.")
 def validate(config: Path) -> None:
     """Check a config file: every error with its line and key. Exit code 0 or 1."""
     loaded = load_or_exit(config)

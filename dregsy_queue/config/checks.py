@@ -86,9 +86,15 @@ def _location(path: Path, location: Any, prefix: str) -> Iterator[Finding]:  # n
     # "account@public.ecr.aws" names the account of a public ECR alias.
     host = registry.rpartition("@")[2]
     if not _HOST.fullmatch(host):
-        yield (*path, "registry"), f"{prefix}: '{registry}' must be host or host:port, without scheme and path"
+        yield (
+            (*path, "registry"),
+            f"{prefix}: '{registry}' must be host or host:port, without scheme and path",
+        )
     elif location.get("auth-refresh") is not None and not is_ecr(host):
-        yield (*path, "auth-refresh"), f"{prefix}: '{registry}' wants authentication refresh, but is not an ECR registry"
+        yield (
+            (*path, "auth-refresh"),
+            f"{prefix}: '{registry}' wants authentication refresh, but is not an ECR registry",
+        )
     lister = location.get("lister")
     if isinstance(lister, dict) and lister.get("type") == "index" and not lister.get("search"):
         yield (*path, "lister"), f"{prefix}: lister type 'index' requires a 'search' term"

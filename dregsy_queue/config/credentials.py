@@ -26,7 +26,7 @@ def decode_auth(text: str) -> Credentials:
         decoded = raw.decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise ValueError(
-            "'auth' is not valid base64; encode {\"username\": \"…\", \"password\": \"…\"}, or write 'none'"
+            '\'auth\' is not valid base64; encode {"username": "…", "password": "…"}, or write \'none\''
         ) from None
     try:
         value = json.loads(decoded)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dregsy_queue.config import checks, models, tree
 from dregsy_queue.config.models import Config
@@ -136,7 +136,7 @@ def _message(path: tree.Path, detail: Any) -> str:  # noqa: ANN401 - pydantic's 
 
 
 #: Which model a key's value has, for suggestions.
-_MODELS: dict[str, type[models.BaseModel]] = {
+_MODELS: dict[str, type[BaseModel]] = {
     "docker": models.DockerSettings,
     "skopeo": models.SkopeoSettings,
     "tasks": models.SyncTask,
@@ -150,7 +150,7 @@ _MODELS: dict[str, type[models.BaseModel]] = {
 def _unknown_key(path: tree.Path) -> str:
     names = [part for part in path[:-1] if isinstance(part, str)]
     if not names:
-        model: type[models.BaseModel] = Config
+        model: type[BaseModel] = Config
     elif names[0] == "registries":
         model = models.RegistryLimits
     elif names[-1] == "lister":

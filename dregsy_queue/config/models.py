@@ -91,9 +91,7 @@ class Location(_Model):
     registry: Text = Field("", description="host or host:port", json_schema_extra={"minLength": 1})
     auth: Auth = Field(None, description="who signs in; none: nobody", repr=False)
     auth_refresh: Duration = Field(None, alias="auth-refresh", description="ECR only: how long a token is used")
-    skip_tls_verify: Bool = Field(
-        False, alias="skip-tls-verify", description="accept any certificate, and plain HTTP"
-    )
+    skip_tls_verify: Bool = Field(False, alias="skip-tls-verify", description="accept any certificate, and plain HTTP")
     lister: Lister | None = Field(None, description="for 'from: regex:…'")
     aws_profile: Text = Field("", alias="aws-profile", description="profile for this ECR registry")
     aws_role_arn: Text = Field("", alias="aws-role-arn", description="role assumed for this ECR registry")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.matching.patterns import Matcher
@@ -21,5 +23,5 @@ def select_tasks(config: Config, run: str) -> list[SyncTask]:
 
 def task_fingerprint(task: SyncTask) -> str:
     """16 hex digits that change when what the task syncs does; credentials and interval do not count."""
-    ignored = {"source": {"auth"}, "target": {"auth"}, "interval": True, "verbose": True}
+    ignored: Any = {"source": {"auth"}, "target": {"auth"}, "interval": True, "verbose": True}
     return fingerprint(task.model_dump(mode="json", exclude=ignored))

@@ -11,7 +11,9 @@ from dregsy_queue.config.tree import Path
 
 def check_supported(loaded: LoadedConfig) -> list[Problem]:
     """A problem for each key that this version cannot serve yet."""
-    return [loaded.problem(path, f"{what} is not supported yet by this version; {do}") for path, what, do in _find(loaded)]
+    return [
+        loaded.problem(path, f"{what} is not supported yet by this version; {do}") for path, what, do in _find(loaded)
+    ]
 
 
 def _find(loaded: LoadedConfig) -> Iterator[tuple[Path, str, str]]:
@@ -35,7 +37,11 @@ def _find(loaded: LoadedConfig) -> Iterator[tuple[Path, str, str]]:
             yield (*path, "relay"), "relay 'docker'", "use 'skopeo'"
         for number, mapping in enumerate(task.mappings):
             if mapping.paths.needs_listing:
-                yield (*path, "mappings", number, "from"), "'from: regex:'", "name the repositories one by one"
+                yield (
+                    (*path, "mappings", number, "from"),
+                    "'from: regex:'",
+                    "name the repositories one by one",
+                )
         for side, location in (("source", task.source), ("target", task.target)):
             yield from _location((*path, side), location)
 

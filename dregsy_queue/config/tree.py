@@ -43,7 +43,7 @@ class Tree:
         return self.lines.get(path, 1)
 
 
-class SyntaxProblem(ValueError):  # noqa: N818 - a problem of the file, not of the program
+class SyntaxProblem(ValueError):
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
         self.line = line

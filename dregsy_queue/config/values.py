@@ -19,7 +19,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - raw YAML
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError("must be text, not a list or a mapping")  # noqa: TRY004 - pydantic collects ValueErrors
+        raise ValueError("must be text, not a list or a mapping")
     return str(value)
 
 
@@ -58,9 +58,9 @@ def _duration(value: Any) -> float | None:  # noqa: ANN401
 
 
 class Rate(NamedTuple):
-    """`count` per `seconds`."""
+    """`number` per `seconds`."""
 
-    count: int
+    number: int
     seconds: float
 
 
@@ -75,8 +75,8 @@ def _rate(value: Any) -> Rate | None:  # noqa: ANN401
         rate = Rate(int(number), parse_go_duration(window)) if slash else Rate(0, 0)
     except ValueError:
         rate = Rate(0, 0)
-    if rate.count < 1 or rate.seconds < 0.001:
-        raise ValueError(f"'{text}' is not a rate; write COUNT/WINDOW, for example 100/6h or 20/s")
+    if rate.number < 1 or rate.seconds < 0.001:
+        raise ValueError(f"'{text}' is not a rate; write NUMBER/WINDOW, for example 100/6h or 20/s")
     return rate
 
 

@@ -63,7 +63,5 @@ class Claims:
         self, claim: Claim, status: str, delay: float, digest: str, error: str, seconds: float, record: str
     ) -> bool:
         return bool(
-            self._scripts.run(
-                "settle", claim.job, claim.epoch, status, delay, digest, error, f"{seconds:.3f}", record
-            )
+            self._scripts.run("settle", claim.job, claim.epoch, status, delay, digest, error, f"{seconds:.3f}", record)
         )

@@ -40,7 +40,5 @@ class Presence:
             if fields:
                 running = int(self._redis.scard(key("worker", name, "running")))
                 kinds = tuple(fields["kinds"].split(","))
-                states.append(
-                    WorkerState(name, int(fields["slots"]), running, kinds, fields["draining"] == "1")
-                )
+                states.append(WorkerState(name, int(fields["slots"]), running, kinds, fields["draining"] == "1"))
         return states

@@ -25,7 +25,12 @@ class Child:
     """A process that ends with this one, whatever ends this one."""
 
     def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, stderr: int | IO[bytes] | None
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        stderr: int | IO[bytes] | None,
     ) -> None:
         self.name = name
         self.started = time.monotonic()

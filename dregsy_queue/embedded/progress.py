@@ -72,7 +72,11 @@ class LiveDisplay:
         )
         now = time.time()
         lines = [
-            Text(f"  {now - job.started:5.0f} s  {job.source} → {job.target}", no_wrap=True, overflow="ellipsis")
+            Text(
+                f"  {now - job.started:5.0f} s  {job.source} → {job.target}",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
             for job in running[:SHOWN]
         ]
         if len(running) > SHOWN:

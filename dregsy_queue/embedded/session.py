@@ -50,7 +50,7 @@ class Request:
     report: Path | None
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error
+class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
@@ -63,7 +63,7 @@ def run(request: Request) -> int:
             session = _Session(request, folder, received)
             return session.run()
         except ChildError as error:
-            log.error("%s", error)  # noqa: TRY400
+            log.error("%s", error)
             return 1
 
 
@@ -130,7 +130,7 @@ class _Session:
             try:
                 self._request.report.write_text(text + "\n")
             except OSError as error:
-                log.error("the report cannot be written to %s: %s", self._request.report, error.strerror)  # noqa: TRY400
+                log.error("the report cannot be written to %s: %s", self._request.report, error.strerror)
                 return 1
         if self._received:
             return 128 + self._received[0]
@@ -151,7 +151,13 @@ class _Session:
             starter.start(task)
 
     def _start_worker(self, number: int) -> Child:
-        options = ["--without-mingle", "--without-gossip", "--without-heartbeat", "-n", f"worker{number}@embedded"]
+        options = [
+            "--without-mingle",
+            "--without-gossip",
+            "--without-heartbeat",
+            "-n",
+            f"worker{number}@embedded",
+        ]
         return self._start(f"worker {number}", celery_command("worker", *options))
 
     def _start(self, name: str, command: list[str]) -> Child:
@@ -209,5 +215,3 @@ class _Session:
 
     def _display(self) -> Display:
         return LiveDisplay(self._console) if self._live else LineDisplay()
-
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dregsy_queue.config.models import Config
 from workers.relays.relay import Relay
 from workers.relays.skopeo import SkopeoRelay
@@ -9,7 +11,7 @@ from workers.relays.skopeo import SkopeoRelay
 
 def make_relays(config: Config) -> dict[str, Relay]:
     """Every relay that the tasks of `config` use, by kind."""
-    makers = {
+    makers: dict[str, Callable[[], Relay]] = {
         "skopeo": lambda: SkopeoRelay(config.skopeo.binary),
     }
     used = {task.relay or config.relay for task in config.tasks}

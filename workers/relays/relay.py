@@ -50,8 +50,9 @@ class Copy:
 
 
 class Relay(Protocol):
-    #: as jobs and queues name it
-    kind: str
+    @property
+    def kind(self) -> str:
+        """As jobs and queues name it."""
 
     async def problem(self) -> str | None:
         """Why this relay cannot work here, as a sentence; None when it can."""

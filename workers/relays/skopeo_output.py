@@ -36,8 +36,8 @@ def error(output: str, returncode: int, names: Iterable[str] = ()) -> RelayError
         ended = f"by signal {-returncode}" if returncode < 0 else f"with exit code {returncode}"
         return RelayError(f"skopeo ended {ended} and gave no reason", temporary=True)
     bare = reason
-    for name in sorted({part for name in names for part in _parts(name)}, key=len, reverse=True):
-        bare = bare.replace(name, "")
+    for part in sorted({part for name in names for part in _parts(name)}, key=len, reverse=True):
+        bare = bare.replace(part, "")
     temporary = next((verdict for pattern, verdict in _COMPILED if pattern.search(bare)), True)
     return RelayError(f"skopeo: {reason}", temporary=temporary)
 

@@ -7,10 +7,15 @@ import pytest
 from dregsy_queue.matching.mapping import PathMapping
 from dregsy_queue.matching.patterns import LONGEST, compile_pattern
 
-REPOSITORIES = (
-    "library/busybox library/alpine xelalex/dregsy-dummy-public jenkins/jnlp-slave mylibrary/busybox busybox "
-    "library/busybox-extra"
-).split()
+REPOSITORIES = [
+    "library/busybox",
+    "library/alpine",
+    "xelalex/dregsy-dummy-public",
+    "jenkins/jnlp-slave",
+    "mylibrary/busybox",
+    "busybox",
+    "library/busybox-extra",
+]
 
 
 def pairs(from_: str, to: str | None = None) -> dict[str, str]:
@@ -68,7 +73,12 @@ def test_selected_repositories(from_: str, to: str | None, expected: str) -> Non
         ("regex:library/(.*)", "regex:/library/(.*),/dh/$1-copy", "/library/busybox", "/dh/busybox-copy"),
         ("regex:library/(.*)", "regex:/library/(.*),/dh/$1_copy", "/library/busybox", "/dh"),
         ("regex:library/(.*)", "regex:/library/(.*),/dh/${1}_copy", "/library/busybox", "/dh/busybox_copy"),
-        ("regex:library/(.*)", "regex:/(?P<a>[^/]+)/(?P<b>.+),/$b/${a}", "/library/busybox", "/busybox/library"),
+        (
+            "regex:library/(.*)",
+            "regex:/(?P<a>[^/]+)/(?P<b>.+),/$b/${a}",
+            "/library/busybox",
+            "/busybox/library",
+        ),
     ],
 )
 def test_regex_targets(from_: str, to: str | None, source: str, target: str) -> None:
@@ -76,7 +86,8 @@ def test_regex_targets(from_: str, to: str | None, source: str, target: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("from_", "to"), [("", None), ("regex:(", None), ("a", "regex:foo"), ("a", "regex:(,x"), ("regex:(?=a)", None)]
+    ("from_", "to"),
+    [("", None), ("regex:(", None), ("a", "regex:foo"), ("a", "regex:(,x"), ("regex:(?=a)", None)],
 )
 def test_bad_mappings(from_: str, to: str | None) -> None:
     with pytest.raises(ValueError):

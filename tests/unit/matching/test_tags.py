@@ -71,7 +71,18 @@ def test_tags_are_listed_only_when_needed(items: list[str], needed: bool) -> Non
 
 @pytest.mark.parametrize(
     "item",
-    ["semver:", "semver: foo", "regex: (", "keep: (?=a)", "", "a b", "-a", "a" * 129, "sha256:abc", "a@sha256:xyz"]
+    [
+        "semver:",
+        "semver: foo",
+        "regex: (",
+        "keep: (?=a)",
+        "",
+        "a b",
+        "-a",
+        "a" * 129,
+        "sha256:abc",
+        "a@sha256:xyz",
+    ]
     + ["Semver: >1.0.0", "b a@" + A],
 )
 def test_a_bad_item_is_named(item: str) -> None:

@@ -1,0 +1,118 @@
+"""A registry's API, as far as planning and verification need it (OCI distribution-spec)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from dregsy_queue.logs import fields
+from dregsy_queue.matching.tags import is_tag
+from dregsy_queue.registry import answers
+from dregsy_queue.registry.answers import Answer
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.manifests import ACCEPT, Descriptor
+from dregsy_queue.registry.pages import pages
+from dregsy_queue.registry.reference import api_repository
+from dregsy_queue.registry.transport import Transport
+
+log = logging.getLogger(__name__)
+
+#: Names asked for per page; the distribution registry refuses more for the catalog, ECR for tags.
+PAGE = 1000
+_MANIFEST_HEADERS = {"Accept": ", ".join(ACCEPT)}
+
+
+class RegistryClient:
+    """One registry as seen by one identity. `repository` is without leading ``/`` everywhere."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.registry = transport.registry
+
+    async def head(self, repository: str, reference: str) -> Descriptor | None:
+        """What `reference` (a tag or a digest) names; None when there is none. Costs one HEAD, which no registry
+        counts as a pull.
+
+        Raises:
+            RegistryError
+        """
+        answer = await self._manifest("HEAD", repository, reference)
+        if answer is None:
+            return None
+        digest = answer.headers.get("Docker-Content-Digest")
+        if not digest:
+            # Older registries do not tell: fetch the manifest and compute.
+            found = await self.manifest(repository, reference)
+            return found[0]
+        length = answer.headers.get("Content-Length", "")
+        return Descriptor(digest, _media_type(answer), int(length) if length.isdigit() else 0)
+
+    async def manifest(self, repository: str, reference: str) -> tuple[Descriptor, bytes]:
+        """A manifest and its bytes; checked against the digest when `reference` is one. Counts as a pull.
+
+        Raises:
+            RegistryError: also when there is none, or when it is not what its digest says.
+        """
+        what = f"image {repository} {reference}"
+        answer = await self._manifest("GET", repository, reference)
+        if answer is None:
+            raise RegistryError(
+                f"{self.registry}: {what}: does not exist",
+                kind="not-found",
+                temporary=False,
+                registry=self.registry,
+            )
+        digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
+        if reference.startswith("sha256:") and reference != digest:
+            raise RegistryError(
+                f"{self.registry}: {what}: the registry sent something else ({digest})",
+                kind="invalid",
+                temporary=True,
+                registry=self.registry,
+            )
+        return Descriptor(digest, _media_type(answer), len(answer.body)), answer.body
+
+    async def tags(self, repository: str) -> list[str]:
+        """All tags of a repository, as the registry orders them. Raises: RegistryError."""
+        name = api_repository(self.registry, repository)
+        tags: list[str] = []
+        async for page in pages(
+            self._transport,
+            f"/v2/{name}/tags/list?n={PAGE}",
+            "tags",
+            scope=_pull(name),
+            what=f"tags of {repository}",
+        ):
+            good = [tag for tag in page if is_tag(tag)]
+            if len(good) < len(page):
+                log.warning(
+                    "%d names in the list of tags are no tags and are left out",
+                    len(page) - len(good),
+                    extra=fields(registry=self.registry, repository=repository),
+                )
+            tags += good
+        return tags
+
+    async def _manifest(self, method: str, repository: str, reference: str) -> Answer | None:
+        name = api_repository(self.registry, repository)
+        what = f"image {repository} {reference}"
+        answer = await self._transport.request(
+            method,
+            f"/v2/{name}/manifests/{reference}",
+            what=what,
+            scope=_pull(name),
+            headers=_MANIFEST_HEADERS,
+        )
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise answers.error(answer, self.registry, what)
+        return answer
+
+
+def _pull(repository: str) -> str:
+    return f"repository:{repository}:pull"
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip()

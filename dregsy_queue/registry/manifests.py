@@ -1,0 +1,58 @@
+"""Manifests: which kinds there are, and what an index holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from dregsy_queue.matching.platform import IndexEntry, Platform
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+#: The kinds that skopeo accepts: another list may make a registry name another digest.
+ACCEPT = (
+    OCI_MANIFEST,
+    DOCKER_MANIFEST,
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    "application/vnd.docker.distribution.manifest.v1+json",
+    DOCKER_LIST,
+    OCI_INDEX,
+)
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What a manifest is: OCI image-spec, "Content Descriptors". `size` in bytes, 0 when not told."""
+
+    digest: str
+    media_type: str
+    size: int
+
+
+def is_index(media_type: str) -> bool:
+    """True for manifests that list others, one per platform."""
+    return media_type in (OCI_INDEX, DOCKER_LIST)
+
+
+def parse_index(body: bytes) -> list[IndexEntry]:
+    """The manifests of an index. Raises: ValueError when `body` is none."""
+    try:
+        document = json.loads(body)
+        return [_entry(item) for item in document["manifests"]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("the registry answered with something that is no image index") from None
+
+
+def _entry(item: dict[str, object]) -> IndexEntry:
+    platform = item.get("platform")
+    parsed = None
+    if isinstance(platform, dict):
+        parsed = Platform(
+            str(platform.get("os", "")),
+            str(platform.get("architecture", "")),
+            str(platform.get("variant", "")),
+        )
+    size = item.get("size")
+    return IndexEntry(str(item["digest"]), str(item.get("mediaType", "")), size if isinstance(size, int) else 0, parsed)

@@ -1,0 +1,77 @@
+"""All registries that a process talks to: one HTTP session, one client per registry and identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+
+import dregsy_queue
+from dregsy_queue.registry.client import RegistryClient
+from dregsy_queue.registry.credentials import CredentialsSource
+from dregsy_queue.registry.pacing import NoPacing, Pacer
+from dregsy_queue.registry.tls import TLSSettings, make_context
+from dregsy_queue.registry.transport import RetryPolicy, Transport
+
+#: Connections per registry: requests beyond wait for one to be free.
+CONNECTIONS = 32
+
+
+class Registries:
+    """Makes and keeps clients. To be used on one event loop; `aclose` it there at the end."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: Mapping[str, str] | None = None,
+        cas: Mapping[str, Path] | None = None,
+        pacer: Pacer | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self._endpoints = dict(endpoints or {})
+        self._cas = dict(cas or {})
+        self._pacer = pacer or NoPacing()
+        self._policy = policy or RetryPolicy()
+        self._session: aiohttp.ClientSession | None = None
+        self._clients: dict[tuple[str, CredentialsSource, TLSSettings], RegistryClient] = {}
+
+    def client(self, registry: str, source: CredentialsSource, tls: TLSSettings) -> RegistryClient:
+        """The client for a registry under an identity; the same one for equal arguments.
+
+        Raises:
+            RegistryError: a certificate file is not usable.
+        """
+        key = (registry, source, tls)
+        if key not in self._clients:
+            settings = replace(tls, ca=self._cas.get(registry, tls.ca))
+            transport = Transport(
+                self._open_session(),
+                registry,
+                endpoint=self._endpoints.get(registry),
+                context=make_context(registry, settings),
+                skip_verify=tls.skip_verify,
+                source=source,
+                pacer=self._pacer,
+                policy=self._policy,
+            )
+            self._clients[key] = RegistryClient(transport)
+        return self._clients[key]
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        self._clients.clear()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # HTTPS_PROXY and NO_PROXY count, as for skopeo
+                trust_env=True,
+                headers={"User-Agent": f"dregsy_queue/{dregsy_queue.__version__}"},
+            )
+        return self._session

@@ -1,0 +1,54 @@
+"""TLS towards a registry: which authorities are trusted, and which certificate is shown."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.hosts import without_port
+
+
+@dataclass(frozen=True)
+class TLSSettings:
+    """`skip_verify`: accept any certificate, and plain HTTP where the registry speaks nothing else.
+
+    `certs_dir` holds a folder per host, port dropped, with ``*.crt`` (authorities), ``*.cert`` and ``*.key``
+    (client certificates), as containers-certs.d(5) says.
+    """
+
+    skip_verify: bool = False
+    certs_dir: Path | None = None
+    ca: Path | None = None
+
+
+def certificate_folder(certs_dir: Path, host: str) -> Path | None:
+    """The folder with `host`'s certificates, if there is one."""
+    folder = certs_dir / without_port(host)
+    return folder if folder.is_dir() else None
+
+
+def make_context(host: str, settings: TLSSettings) -> ssl.SSLContext:
+    """The context for connections to `host`. Raises: RegistryError when a file is not usable."""
+    context = ssl.create_default_context()
+    folder = certificate_folder(settings.certs_dir, host) if settings.certs_dir else None
+    try:
+        for authority in sorted(folder.glob("*.crt")) if folder else []:
+            context.load_verify_locations(authority)
+        if settings.ca:
+            context.load_verify_locations(settings.ca)
+        for certificate in sorted(folder.glob("*.cert")) if folder else []:
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    except (OSError, ssl.SSLError) as error:
+        where = folder or settings.ca
+        raise RegistryError(
+            f"{host}: the certificates in {where} cannot be used: {error}",
+            kind="tls",
+            temporary=False,
+            registry=host,
+        ) from None
+    if settings.skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,69 @@
+"""Bearer tokens: fetched once for many requests, renewed before they expire.
+
+Source: distribution's token specification (docs/spec/auth/token).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from dregsy_queue.concurrency import SingleFlight
+
+#: What a token without `expires_in` lives, in seconds (token specification).
+DEFAULT_LIFE = 60.0
+#: A token is renewed when this part of its life is left, or this many seconds.
+MARGIN, LONGEST_MARGIN = 0.1, 30.0
+
+
+@dataclass(frozen=True)
+class Token:
+    text: str = field(repr=False)
+    #: on the monotonic clock
+    renew_at: float
+
+    @property
+    def fresh(self) -> bool:
+        return time.monotonic() < self.renew_at
+
+
+def parse_token(body: bytes) -> Token:
+    """A token server's answer. Raises: ValueError, which holds nothing of it."""
+    try:
+        document = json.loads(body)
+        text = document.get("token") or document.get("access_token")
+        life = float(document.get("expires_in") or DEFAULT_LIFE)
+    except (ValueError, AttributeError, TypeError):
+        text = None
+        life = DEFAULT_LIFE
+    if not isinstance(text, str) or not text:
+        raise ValueError("the token server's answer holds no token")
+    return Token(text, time.monotonic() + life - min(life * MARGIN, LONGEST_MARGIN))
+
+
+class TokenCache:
+    """Tokens by scope; many requests that need the same token cause one fetch."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+        self._fetches = SingleFlight[str, Token]()
+
+    def get(self, scope: str) -> Token | None:
+        token = self._tokens.get(scope)
+        return token if token and token.fresh else None
+
+    async def fetch(self, scope: str, refused: Token | None, fetch: Callable[[], Coroutine[Any, Any, Token]]) -> Token:
+        """A token other than `refused`, from the cache or by `fetch`."""
+        current = self.get(scope)
+        if current is not None and current is not refused:
+            return current
+
+        async def renew() -> Token:
+            token = await fetch()
+            self._tokens[scope] = token
+            return token
+
+        return await self._fetches.run(scope, renew, remember=False)

@@ -1,0 +1,51 @@
+"""Real components for tests, each of a test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.redis import RedisServer
+from tests.lab.registry import Registry
+
+MakeRegistry = Callable[..., Registry]
+
+
+@pytest.fixture
+def make_registry(tmp_path: Path) -> Iterator[MakeRegistry]:
+    """Starts registries; arguments as `Registry` takes them."""
+    started: list[Registry] = []
+
+    def make(**options: Any) -> Registry:
+        registry = Registry(tmp_path / f"registry{len(started)}", **options)
+        started.append(registry)
+        return registry.start()
+
+    yield make
+    for registry in started:
+        registry.stop()
+
+
+@pytest.fixture
+def source(make_registry: MakeRegistry) -> Registry:
+    return make_registry()
+
+
+@pytest.fixture
+def target(make_registry: MakeRegistry) -> Registry:
+    return make_registry()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path / "redis").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    return redis_server.url

@@ -1,0 +1,52 @@
+"""A real Redis of a test's own."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import redis
+
+from tests.lab.processes import ManagedProcess, free_port, tool, wait_until
+
+
+class RedisServer:
+    """On a free TCP port; `append_only` makes it keep what it was told over a crash."""
+
+    def __init__(self, folder: Path, *, append_only: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = ["--appendonly", "yes", "--appendfsync", "everysec"] if append_only else ["--appendonly", "no"]
+        self._process: ManagedProcess | None = None
+
+    def start(self) -> RedisServer:
+        command = [tool("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self._process = ManagedProcess([*command, "--dir", str(self.folder), *self._options], self.folder / "log")
+        wait_until(self._answers, what="Redis")
+        return self
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.stop(signal.SIGTERM)
+            self._process = None
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, decode_responses=True)
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
