@@ -21,6 +21,7 @@ class EventLoopThread:
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
         self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._closed_to_named = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
         self._thread.start()
 
@@ -28,13 +29,16 @@ class EventLoopThread:
         """Run `coroutine` on the loop and wait for it.
 
         Raises:
-            CancelledError: `cancel(name)` was called; the coroutine has been cleaned up by then.
+            CancelledError: `cancel(name)` or `cancel_all` was called; the coroutine has been cleaned up by then.
         """
 
         async def named() -> T:
             task = asyncio.current_task()
             assert task is not None
             if name:
+                if self._closed_to_named:
+                    coroutine.close()
+                    raise asyncio.CancelledError
                 self._tasks[name] = task
             try:
                 return await coroutine
@@ -54,6 +58,16 @@ class EventLoopThread:
         def cancel() -> None:
             task = self._tasks.get(name)
             if task is not None:
+                task.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
+
+    def cancel_all(self) -> None:
+        """Cancel all named coroutines, and from now on those that are about to begin."""
+
+        def cancel() -> None:
+            self._closed_to_named = True
+            for task in self._tasks.values():
                 task.cancel()
 
         self._loop.call_soon_threadsafe(cancel)

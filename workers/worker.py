@@ -139,8 +139,7 @@ class Worker:
         running = self.loop.names()
         if running:
             log.info("grace time is over: %d jobs go back to the queue", len(running))
-        for name in running:
-            self.loop.cancel(name)
+        self.loop.cancel_all()
 
     def _tick_until_stopped(self) -> None:
         reachable, next_heartbeat, was_draining = True, 0.0, False

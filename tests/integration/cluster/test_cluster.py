@@ -1,0 +1,169 @@
+"""The distributed roles with their plain commands: nothing lost, nothing doubled, nobody starved."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.report import RunCounts, RunReader
+from tests.lab.dregsy import Role, beat, location, mapping, task, worker, write_config
+from tests.lab.images import push_many
+from tests.lab.processes import wait_until
+from tests.lab.redis import RedisServer
+from tests.lab.registry import Registry
+
+
+class Cluster:
+    def __init__(self, folder: Path, redis: RedisServer) -> None:
+        self.folder, self.redis = folder, redis
+        self.reader = RunReader(connect(redis.url))
+        self.roles: list[Role] = []
+
+    def worker(self, config: Path, name: str, *options: str, **env: str) -> Role:
+        self.roles.append(worker(self.folder, config, self.redis.url, name, *options, **env))
+        return self.roles[-1]
+
+    def beat(self, config: Path, **env: str) -> Role:
+        self.roles.append(beat(self.folder, config, self.redis.url, **env))
+        return self.roles[-1]
+
+    def wait_for(self, name: str, condition: Callable[[RunCounts], object], timeout: float = 120) -> RunCounts:
+        def holds() -> object:
+            counts = self.reader.newest(name)
+            return counts and condition(counts)
+
+        wait_until(holds, timeout, f"task {name}")
+        counts = self.reader.newest(name)
+        assert counts
+        return counts
+
+    def copied(self) -> Counter[str]:
+        """How often each target was said to be copied, by the workers' logs."""
+        lines = [line for role in self.roles for line in role.lines()]
+        return Counter(line["target"] for line in lines if line["msg"].startswith("copied"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, redis_server: RedisServer) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path, redis_server)
+    yield cluster
+    for role in cluster.roles:
+        role.process.kill()
+
+
+def slow_skopeo(folder: Path, seconds: float) -> dict[str, Any]:
+    path = folder / "slow-skopeo"
+    path.write_text(f'#!/bin/sh\ncase "$*" in *copy*) sleep {seconds};; esac\nexec skopeo "$@"\n')
+    path.chmod(0o755)
+    return {"binary": str(path)}
+
+
+def test_two_workers_copy_each_image_once(cluster: Cluster, source: Registry, target: Registry) -> None:
+    digests = push_many(source, "lib/app", [f"{n}" for n in range(200)])
+    config = write_config(cluster.folder, task("t", location(source), location(target), mapping("lib/app")))
+    cluster.worker(config, "w1")
+    cluster.worker(config, "w2")
+    cluster.beat(config)
+    counts = cluster.wait_for("t", lambda counts: counts.done)
+    assert (counts.copied, counts.up_to_date, counts.failed) == (200, 0, 0)
+    assert {tag: target.digest("lib/app", tag) for tag in digests} == digests
+    puts = Counter(r.path for r in target.requests() if r.method == "PUT" and "/manifests/" in r.path)
+    assert len(puts) == 200 and set(puts.values()) == {1}, "each image was transferred exactly once"
+    by_worker = [sum(line["msg"].startswith("copied") for line in role.lines()) for role in cluster.roles[:2]]
+    assert sum(by_worker) == 200 and min(by_worker) > 40, "both worked"
+    for role in cluster.roles:
+        assert role.process.stop() == 0
+        assert "Traceback" not in role.log.read_text()
+
+
+def test_a_killed_workers_jobs_arrive_within_a_minute(cluster: Cluster, source: Registry, target: Registry) -> None:
+    digests = push_many(source, "lib/app", [f"{n}" for n in range(200)])
+    config = write_config(
+        cluster.folder,
+        task("t", location(source), location(target), mapping("lib/app")),
+        skopeo=slow_skopeo(cluster.folder, 0.5),
+    )
+    victim = cluster.worker(config, "victim")
+    cluster.worker(config, "other")
+    cluster.beat(config)
+    cluster.wait_for("t", lambda counts: counts.copied >= 80)
+    killed = time.monotonic()
+    victim.process.kill()
+    counts = cluster.wait_for("t", lambda counts: counts.done, timeout=60)
+    assert time.monotonic() - killed < 60
+    assert (counts.copied, counts.up_to_date, counts.failed, counts.open) == (200, 0, 0, 0)
+    assert {tag: target.digest("lib/app", tag) for tag in digests} == digests
+    assert max(cluster.copied().values()) == 1
+    assert sorted(cluster.redis.client().keys("dregsy:running:*") + cluster.redis.client().keys("dregsy:targets")) == []
+
+
+def test_sigterm_gives_the_rest_back(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", [f"{n}" for n in range(24)])
+    config = write_config(
+        cluster.folder,
+        task("t", location(source), location(target), mapping("lib/app")),
+        skopeo=slow_skopeo(cluster.folder, 5),
+    )
+    leaving = cluster.worker(config, "leaving", DREGSY_GRACE="1")
+    cluster.beat(config)
+    wait_until(lambda: len(cluster.reader.running_transfers()) == 16, timeout=30)
+    asked = time.monotonic()
+    assert leaving.process.stop(timeout=20) == 0
+    assert time.monotonic() - asked < 8
+    assert cluster.reader.running_transfers() == []
+    cluster.worker(config, "next")
+    counts = cluster.wait_for("t", lambda counts: counts.done, timeout=60)
+    assert (counts.copied, counts.failed) == (24, 0)
+    assert {job.attempts for job in cluster.reader.results(counts.run)} == {1, 2}
+
+
+def test_a_small_task_does_not_wait_for_a_big_one(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/big", [f"{n}" for n in range(500)])
+    push_many(source, "lib/small", [f"{n}" for n in range(10)])
+    config = write_config(
+        cluster.folder,
+        task("big", location(source), location(target), mapping("lib/big")),
+        task("small", location(source), location(target), mapping("lib/small")),
+        skopeo=slow_skopeo(cluster.folder, 0.2),
+    )
+    cluster.worker(config, "w1")
+    cluster.beat(config, DREGSY_RUN="big")
+    cluster.wait_for("big", lambda counts: counts.open > 400)
+    time.sleep(1)
+    cluster.roles[-1].process.kill()
+    cluster.redis.client().delete("dregsy:beat::lock")
+    cluster.beat(config, DREGSY_RUN="small")
+    small = cluster.wait_for("small", lambda counts: counts.done, timeout=60)
+    big = cluster.reader.newest("big")
+    assert small.copied == 10
+    assert big and big.open > 250, "the big task is far from done"
+    done = cluster.wait_for("big", lambda counts: counts.done, timeout=180)
+    assert done.copied == 500 and small.ended - small.started < (done.ended - done.started) / 3
+
+
+def test_a_second_scheduler_takes_over(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", ["1"])
+    config = write_config(
+        cluster.folder,
+        task("often", location(source), location(target), mapping("lib/app", "often"), interval=30),
+        task("once", location(source), location(target), mapping("lib/app", "once")),
+    )
+    cluster.worker(config, "w1")
+    first = cluster.beat(config)
+    started = time.monotonic()
+    run = cluster.wait_for("often", lambda counts: counts.done).run
+    cluster.wait_for("once", lambda counts: counts.done)
+    second = cluster.beat(config)
+    time.sleep(4)
+    first.process.kill()
+    counts = cluster.wait_for("often", lambda counts: counts.run != run and counts.done and counts.started, timeout=60)
+    assert 25 < time.monotonic() - started < 55, "the interval is kept over the change of leader"
+    starts = [line["task"] for line in second.lines() if line["msg"] == "run started"]
+    assert starts == ["often"], "one-off tasks do not run again"
+    assert counts.up_to_date == 1

@@ -1,0 +1,92 @@
+"""Ends: by Ctrl-C, by SIGTERM, by SIGKILL; nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.dregsy import BIN, location, mapping, sync, task, write_config
+from tests.lab.images import push_many
+from tests.lab.processes import processes_with, wait_until
+from tests.lab.registry import Registry
+
+
+def slow_skopeo(folder: Path) -> str:
+    """A skopeo that never gets to copy."""
+    path = folder / "slow-skopeo"
+    path.write_text('#!/bin/sh\ncase "$*" in *copy*) exec sleep 60;; esac\nexec skopeo "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def start(config: Path, temporary: Path) -> subprocess.Popen[bytes]:
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    command = [str(BIN / "dregsy"), f"-config={config}"]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_within_seconds(
+    tmp_path: Path, source: Registry, target: Registry, number: int, code: int
+) -> None:
+    push_many(source, "lib/app", [f"{n}" for n in range(40)])
+    config = write_config(
+        tmp_path,
+        task("t", location(source), location(target), mapping("lib/app")),
+        skopeo={"binary": slow_skopeo(tmp_path)},
+    )
+    temporary = tmp_path / "tmp"
+    process = start(config, temporary)
+    wait_until(lambda: len([line for line in processes_with(str(tmp_path)) if "sleep 60" in line]) >= 4)
+    assert any("redis" in line for line in processes_with(str(temporary)))
+    asked = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(30) == code
+    assert time.monotonic() - asked < 10
+    assert process.stderr and b"Traceback" not in process.stderr.read()
+    assert [line for line in processes_with(str(tmp_path)) if "pytest" not in line] == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_after_sigkill_no_process_goes_on_and_the_next_call_cleans_up(
+    tmp_path: Path, source: Registry, target: Registry
+) -> None:
+    push_many(source, "lib/app", ["1", "2"])
+    tasks = task("t", location(source), location(target), mapping("lib/app"))
+    config = write_config(tmp_path, tasks, skopeo={"binary": slow_skopeo(tmp_path)})
+    temporary = tmp_path / "tmp"
+    process = start(config, temporary)
+    wait_until(lambda: [line for line in processes_with(str(tmp_path)) if "sleep 60" in line])
+    process.kill()
+    process.wait()
+    wait_until(lambda: not [line for line in processes_with(str(tmp_path)) if "pytest" not in line], timeout=10)
+    (left,) = temporary.iterdir()
+    assert left.stat().st_mode & 0o777 == 0o700
+    write_config(tmp_path, tasks)
+    assert sync(config, env={"TMPDIR": str(temporary)}).counts("t") == (2, 0, 0)
+    assert list(temporary.iterdir()) == []
+
+
+def test_periodic_tasks_stay_and_run_again(tmp_path: Path, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", ["1"])
+    config = write_config(
+        tmp_path,
+        task("often", location(source), location(target), mapping("lib/app", "often"), interval=30),
+        task("once", location(source), location(target), mapping("lib/app", "once")),
+    )
+    process = start(config, tmp_path / "tmp")
+    wait_until(lambda: target.tags("often") and target.tags("once"), timeout=30, what="first run")
+    push_many(source, "lib/app", ["2"])
+    wait_until(lambda: target.digest("often", "2"), timeout=45, what="second run")
+    assert target.tags("once") == ["1"]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,0 +1,157 @@
+"""What fails is told in one clear line; everything else is done; the exit code is 1; the report has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeRegistry
+from tests.lab.dregsy import Outcome, auth, dregsy, location, mapping, sync, task, write_config
+from tests.lab.images import push_image, push_many
+from tests.lab.processes import free_port, processes_with
+from tests.lab.registry import Registry
+
+
+@pytest.fixture
+def good(source: Registry, target: Registry) -> dict[str, object]:
+    push_many(source, "good/app", ["1", "2"])
+    return task("good", location(source), location(target), mapping("good/app"))
+
+
+def assert_failed(outcome: Outcome, name: str, *words: str, failed: int = 1) -> None:
+    """Task `name` has `failed` failures whose error holds `words`, on one line; the good task is done."""
+    assert outcome.code == 1, outcome.stderr
+    assert outcome.counts("good") == (2, 0, 0)
+    errors = [job["error"] for job in outcome.jobs(name) if job["status"] == "failed"]
+    assert len(errors) == failed == outcome.counts(name)[2]
+    for error in errors:
+        for word in words:
+            assert word in error, error
+        assert "\n" not in error
+        assert error in outcome.stdout.replace("\n", " ") or error[:60] in outcome.stdout
+    assert "Traceback" not in outcome.stderr + outcome.stdout
+
+
+def test_wrong_password(tmp_path: Path, make_registry: MakeRegistry, good: dict[str, object], target: Registry) -> None:
+    private = make_registry(users={"bob": "right"})
+    push_image(private, "lib/app", "1")
+    bad = task("bad", location(private, auth=auth("bob", "wrong")), location(target), mapping("lib/app"))
+    assert_failed(sync(write_config(tmp_path, good, bad)), "bad", private.host, "'bob'", "refused")
+
+
+def test_wrong_password_at_the_target(
+    tmp_path: Path, make_registry: MakeRegistry, good: dict[str, object], source: Registry
+) -> None:
+    private = make_registry(users={"bob": "right"})
+    bad = task("bad", location(source), location(private, auth=auth("bob", "wrong")), mapping("good/app", "x"))
+    assert_failed(sync(write_config(tmp_path, good, bad)), "bad", private.host, "'bob'", failed=2)
+
+
+def test_unknown_repository(tmp_path: Path, good: dict[str, object], source: Registry, target: Registry) -> None:
+    bad = task("bad", location(source), location(target), mapping("no/such"), mapping("no/tag", tags=["1"]))
+    outcome = sync(write_config(tmp_path, good, bad))
+    assert_failed(outcome, "bad", source.host, "no/", failed=2)
+
+
+def test_unreachable_registry(tmp_path: Path, good: dict[str, object], target: Registry) -> None:
+    bad = task("bad", location(f"127.0.0.1:{free_port()}"), location(target), mapping("lib/app"))
+    assert_failed(sync(write_config(tmp_path, good, bad)), "bad", "cannot be reached", "refused")
+
+
+def test_a_tag_that_vanishes_between_planning_and_transfer(
+    tmp_path: Path, good: dict[str, object], source: Registry, target: Registry
+) -> None:
+    # A skopeo that deletes the tag first stands for whoever deletes it in that moment.
+    push_many(source, "lib/app", ["gone", "stays"])
+    digest = source.digest("lib/app", "gone")
+    skopeo = tmp_path / "skopeo"
+    skopeo.write_text(
+        f'#!/bin/sh\ncase "$*" in *{digest}*) curl -s -X DELETE {source.url}/v2/lib/app/manifests/{digest};; esac\n'
+        'exec skopeo "$@"\n'
+    )
+    skopeo.chmod(0o755)
+    bad = task("bad", location(source), location(target), mapping("lib/app"))
+    outcome = sync(write_config(tmp_path, good, bad, skopeo={"binary": str(skopeo)}))
+    assert_failed(outcome, "bad", "manifest unknown")
+    assert target.tags("lib/app") == ["stays"]
+    (failed,) = [job for job in outcome.jobs("bad") if job["status"] == "failed"]
+    assert failed["attempts"] == 1, "what does not exist is not tried again"
+
+
+def test_skopeo_missing(tmp_path: Path, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", ["1", "2"])
+    push_many(target, "lib/app", ["1"])
+    assert source.digest("lib/app", "1") == target.digest("lib/app", "1")
+    bad = task("bad", location(source), location(target), mapping("lib/app"))
+    outcome = sync(write_config(tmp_path, bad, skopeo={"binary": "/no/such/skopeo"}))
+    assert outcome.code == 1 and outcome.counts("bad") == (0, 1, 1)
+    (failed,) = [job for job in outcome.jobs("bad") if job["status"] == "failed"]
+    assert "'/no/such/skopeo' was not found" in failed["error"] and "install skopeo" in failed["error"]
+    assert "was not found" in outcome.stdout
+
+
+def test_no_image_for_the_platform(tmp_path: Path, good: dict[str, object], source: Registry, target: Registry) -> None:
+    from tests.lab.images import push_index
+
+    push_index(source, "lib/app", "1", platforms=["linux/amd64", "linux/arm64"])
+    bad = task("bad", location(source), location(target), mapping("lib/app", platform="linux/riscv64"))
+    assert_failed(sync(write_config(tmp_path, good, bad)), "bad", "linux/riscv64", "linux/amd64, linux/arm64")
+
+
+def test_ten_errors_in_one_config(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        """relay: skopeo
+watxh: true
+skopeo: {binarry: x}
+tasks:
+- name: a
+  interval: 10
+  source: {registry: "https://registry/path"}
+  target: {registry: localhost:5000, auth: "!!!"}
+  mappings:
+  - from: regex:(
+  - to: b
+  - from: a
+    tags: ["semver: x"]
+  - from: b
+    platform: amd64
+- name: a
+  source:
+  target: {registry: a, skip-tls-verify: "yes"}
+"""
+    )
+    expected = {
+        2: "unknown key 'watxh'; did you mean 'watch'?",
+        3: "unknown key 'binarry'; did you mean 'binary'?",
+        6: "minimum task interval is 30 seconds",
+        7: "without scheme and path",
+        8: "not valid base64",
+        10: "not a valid regular expression",
+        11: "mapping without 'From' path",
+        13: "not a semver range",
+        15: "not a platform",
+        16: "names must differ",
+        17: "source registry in task 'a' invalid: location is nil",
+        18: "must be true or false",
+    }
+    for arguments in (["validate", "-c", str(path)], [f"-config={path}"]):
+        outcome = dregsy(*arguments)
+        assert outcome.code == 1
+        lines = outcome.stderr.splitlines()
+        for line, words in expected.items():
+            assert any(text.startswith(f"{path}:{line}: ") and words in text for text in lines), (line, outcome.stderr)
+        assert len(lines) == len(expected) + 1 and "12 errors; nothing was started" in lines[-1]
+    assert processes_with(str(tmp_path)) == []
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    outcome = dregsy("validate", "-c", str(tmp_path / "none.yaml"))
+    assert outcome.code == 1 and "No such file" in outcome.stderr and "Traceback" not in outcome.stderr
+
+
+def test_keys_of_a_later_version_are_refused(tmp_path: Path, source: Registry, target: Registry) -> None:
+    config = write_config(tmp_path, task("t", location(source), location(target), mapping("a"), relay="docker"))
+    outcome = dregsy(f"-config={config}")
+    assert outcome.code == 1 and "not supported yet" in outcome.stderr and "tasks[0].relay" in outcome.stderr
