@@ -1,0 +1,222 @@
+"""Loading: what dregsy accepts is accepted, everything else is told with its line and key."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dregsy_queue.config.load import ConfigError, LoadedConfig, load
+from dregsy_queue.config.schema import schema
+from dregsy_queue.config.select import select_tasks, task_fingerprint
+from dregsy_queue.config.support import check_supported
+
+ROOT = Path(__file__).parents[3]
+Loads = Callable[[str], LoadedConfig]
+TASK = "tasks:\n- {name: t, source: {registry: a}, target: {registry: b}, mappings: [{from: x}]}\n"
+
+
+@pytest.fixture
+def loads(tmp_path: Path) -> Loads:
+    def load_text(text: str) -> LoadedConfig:
+        path = tmp_path / "c.yaml"
+        path.write_text(text)
+        return load(path)
+
+    return load_text
+
+
+def problems(loads: Loads, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loads(text)
+    return [f"{problem.line} {problem.key_path}: {problem.message}" for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", ["quickstart.yaml", "dregsy.yaml"])
+def test_the_shipped_configs_are_good(name: str) -> None:
+    loaded = load(ROOT / "config" / name)
+    assert loaded.config.tasks and not loaded.warnings and not check_supported(loaded)
+
+
+def test_the_shipped_schema_is_current() -> None:
+    assert (ROOT / "config" / "dregsy.schema.json").read_text() == schema(), "run 'make schema'"
+    properties = json.loads(schema())["$defs"]["Location"]["properties"]
+    assert "skip-tls-verify" in properties and "skip_tls_verify" not in properties
+
+
+def test_defaults(loads: Loads) -> None:
+    config = loads(TASK).config
+    assert (config.relay, config.skopeo.binary, config.skopeo.certs_dir) == (
+        "docker",
+        "skopeo",
+        "/etc/skopeo/certs.d",
+    )
+    assert (config.lister.max_items, config.lister.cache_duration, config.watch) == (100, 3600, None)
+    task = config.tasks[0]
+    assert (task.interval, task.verbose, task.priority, task.relay) == (0, False, 5, None)
+    assert not task.source.skip_tls_verify and task.source.credentials is None and not task.source.anonymous
+    assert loads("").config.tasks == [] and loads("tasks:\n").config.tasks == []
+
+
+def test_text_stays_as_it_is_written(loads: Loads) -> None:
+    text = TASK.replace("from: x", "from: 1.10, tags: [1.10, on, 0x10, 2021-01-02, latest]")
+    mapping = loads(text).config.tasks[0].mappings[0]
+    assert (mapping.from_, mapping.tags) == ("1.10", ["1.10", "on", "0x10", "2021-01-02", "latest"])
+
+
+def test_anchors_aliases_and_merge_keys(loads: Loads) -> None:
+    config = loads(
+        """
+x-base: &base {registry: a, skip-tls-verify: yes}
+tasks:
+- name: t
+  source: *base
+  target: {<<: *base, registry: b}
+  mappings: [{from: x}]
+"""
+    ).config
+    task = config.tasks[0]
+    assert (task.source.registry, task.target.registry, task.target.skip_tls_verify) == ("a", "b", True)
+
+
+@pytest.mark.parametrize(("text", "value"), [("30", 30), ("0x3c", 60), ("1_000", 1000), ("074", 60), ("45.9", 45)])
+def test_whole_numbers_as_yaml_has_them(loads: Loads, text: str, value: int) -> None:
+    assert loads(TASK.replace("name: t", f"name: t, interval: {text}")).config.tasks[0].interval == value
+
+
+@pytest.mark.parametrize(
+    ("insert", "expected"),
+    [
+        ("interval: '30'", "2 tasks[0].interval: must be a whole number"),
+        ("interval: 60s", "2 tasks[0].interval: must be a whole number"),
+        ("interval: 29", "2 tasks[0].interval: interval is 29 s: minimum task interval is 30 seconds"),
+        ("interval: -10", "2 tasks[0].interval: interval is -10: task interval needs to be 0 or a positive"),
+        ("verbose: 'yes'", "2 tasks[0].verbose: must be true or false"),
+        ("priority: 10", "2 tasks[0].priority: Input should be less than or equal to 9"),
+        ("relay: splunge", "2 tasks[0].relay: invalid relay type: 'splunge'"),
+        ("intervall: 60", "2 tasks[0].intervall: unknown key 'intervall'; did you mean 'interval'?"),
+    ],
+)
+def test_bad_values_of_a_task(loads: Loads, insert: str, expected: str) -> None:
+    (problem,) = problems(loads, TASK.replace("name: t", f"name: t, {insert}"))
+    assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", "source registry in task 't' invalid: location is nil"),
+        ("{}", "source registry in task 't' invalid: registry not set"),
+        ("{registry: }", "source registry in task 't' invalid: registry not set"),
+        ("{registry: hub, auth-refresh: 10h}", "is not an ECR registry"),
+        ("{registry: 'https://a'}", "without scheme and path"),
+        ("{registry: a/b}", "without scheme and path"),
+        ("{registry: a, auth: '%%%'}", "not valid base64"),
+        ("{registry: a, auth: YWJj}", "decodes to neither"),
+        ("{registry: a, lister: {}}", "is missing"),
+        ("{registry: a, lister: {type: ecr}}", "invalid lister type: 'ecr'"),
+        ("{registry: a, lister: {type: index}}", "requires a 'search' term"),
+        ("[]", "must be a mapping"),
+    ],
+)
+def test_bad_locations(loads: Loads, source: str, expected: str) -> None:
+    (problem,) = problems(loads, TASK.replace("source: {registry: a}", f"source: {source}"))
+    assert expected in problem and problem.startswith("2 tasks[0].source")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("relay: splunge\n", "1 relay: invalid relay type: 'splunge'"),
+        ("relay: skopeo\ndockerhost: tcp://x\n", "2 dockerhost: setting 'dockerhost' implies 'docker' relay"),
+        ("tasks:\n- \n", "2 tasks[0]: a task must be a mapping"),
+        ("tasks: x\n", "1 tasks: must be a list"),
+        ("- a\n", "1 : must be a mapping with keys"),
+        ("tasks: [\n", "2 : not valid YAML"),
+        ("a: b: c\n", "1 : not valid YAML"),
+        ("relay: skopeo\nrelay: skopeo\n", "2 relay: 'relay' stands here and in line 1"),
+        ("registries: {a: {transfers: 5}}\n", "1 registries.a.transfers: '5' is not a rate"),
+        ("registries: {a: {max-concurrent: 0}}\n", "1 registries.a.max-concurrent:"),
+        ("registries: {a: {ca: /no/such}}\n", "1 registries.a.ca: there is no file"),
+        ("registries: {a: {endpoint: x}}\n", "1 registries.a.endpoint: 'x' is not a URL"),
+        ("lister: {cacheDuration: 5d}\n", "1 lister.cacheDuration: '5d' is not a duration"),
+        ("lister: {cacheDuration: '5'}\n", "1 lister.cacheDuration: '5' has no unit"),
+        (TASK.replace("{from: x}", "~"), "2 tasks[0].mappings[0]: a mapping must have"),
+        (TASK.replace("{from: x}", "{from: }"), "2 tasks[0].mappings[0]: mapping without 'From' path"),
+        (TASK.replace("{from: x}", "{from: a, platform: all}"), "2 tasks[0].mappings[0].platform: relay 'docker' does"),
+    ],
+)
+def test_bad_files(loads: Loads, text: str, expected: str) -> None:
+    found = problems(loads, text)
+    assert any(problem.startswith(expected) for problem in found), found
+
+
+def test_docker_hub_has_no_catalog(loads: Loads) -> None:
+    text = "relay: skopeo\n" + TASK.replace("registry: a", "registry: registry.hub.docker.com")
+    assert loads(text)
+    (problem,) = problems(loads, text.replace("from: x", "from: 'regex:x'"))
+    assert "Docker Hub has no catalog" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dockerhost: tcp://x\n", ["'dockerhost' at the top level is deprecated"]),
+        ("dockerhost: tcp://x\ndocker: {}\n", ["'dockerhost' at the top level is ignored"]),
+        ("relay: skopeo\napi-version: 1.41\n", []),
+        ("lister: {maxItems: -1, cacheDuration: -1}\n", ["'lister.maxItems'", "'lister.cacheDuration'"]),
+    ],
+)
+def test_warnings(loads: Loads, text: str, expected: list[str]) -> None:
+    warnings = loads(text).warnings
+    assert len(warnings) == len(expected)
+    for warning, words in zip(warnings, expected, strict=True):
+        assert words in warning
+
+
+def test_deprecated_keys_still_count(loads: Loads) -> None:
+    settings = loads("dockerhost: tcp://x\napi-version: 1.24\n").config.docker_settings
+    assert (settings.dockerhost, settings.api_version, settings.keep_images) == ("tcp://x", "1.24", True)
+    assert loads("dockerhost: tcp://x\ndocker: {}\n").config.docker_settings.dockerhost.startswith("unix:")
+
+
+@pytest.mark.parametrize("password", ["s1mple-word", '100% "sure" \\ yes', "a:b", "pä§word", ""])
+def test_auth_in_both_forms(loads: Loads, password: str) -> None:
+    for raw in (json.dumps({"username": "bob", "Password": password}), f"bob:{password}"):
+        auth = base64.b64encode(raw.encode()).decode()
+        loaded = loads(TASK.replace("registry: a", f"registry: a, auth: '{auth}'"))
+        credentials = loaded.config.tasks[0].source.credentials
+        assert credentials and (credentials.username, credentials.password) == ("bob", password)
+        if password:
+            assert password not in repr(loaded) and auth not in repr(loaded)
+    assert loads(TASK.replace("registry: a", "registry: a, auth: none")).config.tasks[0].source.anonymous
+
+
+def test_a_bomb_of_aliases_is_refused(loads: Loads) -> None:
+    levels = ["x-0: &l0 [a, a, a, a, a, a, a, a, a, a]"]
+    levels += [f"x-{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (problem,) = problems(loads, "\n".join(levels))
+    assert "more than" in problem
+    assert "levels deep" in problems(loads, "x: " + "[" * 60 + "]" * 60)[0]
+
+
+def test_fingerprints(loads: Loads) -> None:
+    auth = base64.b64encode(b"bob:secret").decode()
+    plain, signed = loads(TASK), loads(TASK.replace("registry: a", f"registry: a, auth: {auth}"))
+    other = loads(TASK.replace("from: x", "from: y"))
+    assert plain.fingerprint == signed.fingerprint != other.fingerprint
+    assert task_fingerprint(plain.config.tasks[0]) == task_fingerprint(signed.config.tasks[0])
+    assert task_fingerprint(plain.config.tasks[0]) != task_fingerprint(other.config.tasks[0])
+
+
+def test_selection_of_tasks(loads: Loads) -> None:
+    lines = TASK.splitlines()
+    names = ["a", "ab", "b", "xb"]
+    config = loads("\n".join([lines[0], *(lines[1].replace("name: t", f"name: {name}") for name in names)])).config
+    for run, expected in (("", names), ("a|b", ["a", "b"]), ("!a|b", ["ab", "xb"]), (".*b", ["ab", "b", "xb"])):
+        assert [task.name for task in select_tasks(config, run)] == expected
+    with pytest.raises(ValueError, match="regular expression"):
+        select_tasks(config, "(")
