@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.lab.proxy import HubProxy
 from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
 
 MakeRegistry = Callable[..., Registry]
+MakeProxy = Callable[..., HubProxy]
 
 
 @pytest.fixture
@@ -27,6 +29,20 @@ def make_registry(tmp_path: Path) -> Iterator[MakeRegistry]:
     yield make
     for registry in started:
         registry.stop()
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[MakeProxy]:
+    """Starts proxies; arguments as `HubProxy` takes them."""
+    started: list[HubProxy] = []
+
+    def make(registry: Registry, **options: Any) -> HubProxy:
+        started.append(HubProxy(registry, **options))
+        return started[-1].start()
+
+    yield make
+    for proxy in started:
+        proxy.stop()
 
 
 @pytest.fixture

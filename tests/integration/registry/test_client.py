@@ -1,0 +1,263 @@
+"""The registry client against real registries: logins, tokens, TLS, pages, faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.registry.client import RegistryClient
+from dregsy_queue.registry.credentials import Static
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.manifests import is_index, parse_index
+from dregsy_queue.registry.registries import Registries
+from dregsy_queue.registry.tls import TLSSettings
+from dregsy_queue.registry.transport import RetryPolicy
+from tests.conftest import MakeProxy, MakeRegistry
+from tests.lab.certificates import Authority
+from tests.lab.images import push_image, push_index, push_many
+from tests.lab.processes import free_port
+from tests.lab.proxy import Faults
+from tests.lab.registry import Registry
+
+BOB = Credentials("bob", "secret-word")
+QUICK = RetryPolicy(tries=3, first=0.01)
+
+
+@pytest.fixture
+async def registries() -> AsyncIterator[Registries]:
+    registries = Registries(policy=QUICK)
+    yield registries
+    await registries.aclose()
+
+
+def connect(
+    registries: Registries, host: str, credentials: Credentials | None = None, *, skip: bool = True, **tls: Path
+) -> RegistryClient:
+    return registries.client(host, Static(credentials), TLSSettings(skip_verify=skip, **tls))
+
+
+async def test_heads_manifests_and_indexes(registries: Registries, source: Registry) -> None:
+    for media in ("docker", "oci"):
+        digest = push_image(source, f"lib/{media}", "1", media=media)
+        pushed = push_index(source, f"lib/{media}", "all", platforms=["linux/amd64", "linux/arm64"], media=media)
+        client = connect(registries, source.host)
+        found = await client.head(f"lib/{media}", "1")
+        assert found and found.digest == digest and not is_index(found.media_type) and found.size > 0
+        index = await client.head(f"lib/{media}", "all")
+        assert index and index.digest == pushed.digest and is_index(index.media_type)
+        _, body = await client.manifest(f"lib/{media}", index.digest)
+        assert {str(e.platform): e.digest for e in parse_index(body)} == pushed.children
+    assert await client.head("lib/oci", "none") is None
+    assert await client.head("no/such", "1") is None
+
+
+async def test_plain_http_only_where_asked_for(registries: Registries, source: Registry) -> None:
+    push_image(source, "lib/app", "1")
+    with pytest.raises(RegistryError) as caught:
+        await connect(registries, source.host, skip=False).head("lib/app", "1")
+    assert caught.value.kind == "tls" and "skip-tls-verify" in str(caught.value)
+    assert await connect(registries, source.host).head("lib/app", "1")
+    by_endpoint = Registries(endpoints={"registry.example": source.url})
+    assert await connect(by_endpoint, "registry.example", skip=False).head("lib/app", "1")
+    await by_endpoint.aclose()
+
+
+async def test_basic_login(registries: Registries, make_registry: MakeRegistry) -> None:
+    private = make_registry(users={"bob": "secret-word"})
+    digest = push_image(private, "lib/app", "1")
+    found = await connect(registries, private.host, BOB).head("lib/app", "1")
+    assert found and found.digest == digest
+    for credentials, words in ((None, "wants a login"), (Credentials("bob", "wrong-word"), "user 'bob' is refused")):
+        with pytest.raises(RegistryError) as caught:
+            await connect(registries, private.host, credentials).tags("lib/app")
+        assert caught.value.kind == "auth" and not caught.value.temporary
+        assert words in str(caught.value) and "word" not in str(caught.value)
+
+
+async def test_one_token_serves_many_requests(registries: Registries, source: Registry, make_proxy: MakeProxy) -> None:
+    push_many(source, "lib/app", [f"{n}" for n in range(100)])
+    hub = make_proxy(source, users={"bob": "secret-word"}, anonymous=False)
+    client = connect(registries, hub.host, BOB)
+    found = await asyncio.gather(*(client.head("lib/app", f"{n}") for n in range(100)))
+    assert all(found)
+    assert hub.tokens_given == 1, "a hundred requests at once fetch one token"
+    assert hub.count("HEAD", status=401) == 1, "only the very first request is refused"
+
+
+async def test_tokens_are_renewed_when_they_end(
+    registries: Registries, source: Registry, make_proxy: MakeProxy
+) -> None:
+    push_image(source, "lib/app", "1")
+    hub = make_proxy(source, users={}, token_life=1)
+    client = connect(registries, hub.host)
+    assert await client.head("lib/app", "1")
+    await asyncio.sleep(1.2)
+    assert await client.head("lib/app", "1")
+    assert hub.tokens_given == 2 and hub.count("HEAD", status=401) == 1, "renewed before the registry refused"
+    hub.revoke_tokens()
+    assert await client.head("lib/app", "1")
+    assert hub.tokens_given == 3 and hub.count("HEAD", status=401) == 2, "renewed after a refusal"
+
+
+async def test_a_refused_login_at_the_token_server(
+    registries: Registries, source: Registry, make_proxy: MakeProxy
+) -> None:
+    hub = make_proxy(source, users={"bob": "secret-word"})
+    with pytest.raises(RegistryError) as caught:
+        await connect(registries, hub.host, Credentials("bob", "wrong-word")).tags("lib/app")
+    assert caught.value.kind == "auth" and "'bob'" in str(caught.value) and "word" not in str(caught.value)
+
+
+async def test_tls_with_a_private_authority(
+    registries: Registries, make_registry: MakeRegistry, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    secure = make_registry(tls=authority.server())
+    push_image(secure, "lib/app", "1")
+    with pytest.raises(RegistryError) as caught:
+        await connect(registries, secure.host, skip=False).head("lib/app", "1")
+    assert caught.value.kind == "tls" and "not trusted" in str(caught.value)
+    assert await connect(registries, secure.host).head("lib/app", "1")
+    assert await connect(registries, secure.host, skip=False, ca=authority.certificate).head("lib/app", "1")
+    folder = tmp_path / "certs.d" / "127.0.0.1"
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(authority.certificate.read_bytes())
+    assert await connect(registries, secure.host, skip=False, certs_dir=tmp_path / "certs.d").head("lib/app", "1")
+
+
+async def test_mutual_tls(registries: Registries, make_registry: MakeRegistry, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    client = authority.client()
+    secure = make_registry(tls=authority.server(), client_ca=authority.certificate, client=client)
+    push_image(secure, "lib/app", "1")
+    with pytest.raises(RegistryError):
+        await connect(registries, secure.host, skip=False, ca=authority.certificate).head("lib/app", "1")
+    folder = tmp_path / "certs.d" / "127.0.0.1"
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(authority.certificate.read_bytes())
+    (folder / "me.cert").write_bytes(client.certificate.read_bytes())
+    (folder / "me.key").write_bytes(client.key.read_bytes())
+    assert await connect(registries, secure.host, skip=False, certs_dir=tmp_path / "certs.d").head("lib/app", "1")
+
+
+async def test_tag_lists_are_followed_to_their_end(
+    registries: Registries, source: Registry, make_proxy: MakeProxy
+) -> None:
+    tags = [f"t{n:03}" for n in range(250)]
+    push_many(source, "lib/app", tags)
+
+    async def small_pages(request: web.Request) -> web.StreamResponse | None:
+        if not request.path.endswith("/tags/list"):
+            return None
+        start = int(request.query.get("from", 0))
+        link = f"<http://elsewhere.example{request.path}?from={start + 40}> ; rel=next"
+        headers = {"Link": link} if start + 40 < 250 else {}
+        # pages of different sizes, an empty one among them, and a name that is no tag
+        page = [] if start == 80 else tags[start : start + 40] + (["no tag!"] if start == 0 else [])
+        return web.json_response({"name": "lib/app", "tags": page}, headers=headers)
+
+    assert sorted(await connect(registries, source.host).tags("lib/app")) == tags
+    odd = make_proxy(source, faults=Faults(hook=small_pages))
+    assert await connect(registries, odd.host).tags("lib/app") == tags[:80] + tags[120:]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("circle", "in a circle"), ("huge", "bigger than 16 MiB"), ("odd", "has no 'tags'"), ("deep", "has no 'tags'")],
+)
+async def test_hostile_lists_are_bounded(
+    registries: Registries, source: Registry, make_proxy: MakeProxy, path: str, words: str
+) -> None:
+    async def hostile(request: web.Request) -> web.StreamResponse | None:
+        if "huge" in request.path:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            try:
+                while True:
+                    await response.write(b'"x",' * 65536)
+            except (ConnectionResetError, asyncio.CancelledError):
+                return response
+        if "circle" in request.path:
+            return web.json_response({"tags": ["a"]}, headers={"Link": f'<{request.path_qs}>; rel="next"'})
+        if "deep" in request.path:
+            return web.Response(body=b"[" * 200_000, content_type="application/json")
+        return web.json_response({"tag": []})
+
+    bad = make_proxy(source, faults=Faults(hook=hostile))
+    with pytest.raises(RegistryError) as caught:
+        await connect(registries, bad.host).tags(path)
+    assert words in str(caught.value) and not caught.value.temporary
+
+
+async def test_temporary_errors_are_tried_again(
+    registries: Registries, source: Registry, make_proxy: MakeProxy
+) -> None:
+    push_image(source, "lib/app", "1")
+    flaky = make_proxy(source, faults=Faults(unavailable=0.3))
+    client = Registries(policy=RetryPolicy(tries=8, first=0.01))
+    assert all([await connect(client, flaky.host).head("lib/app", "1") for _ in range(50)])
+    assert flaky.count("HEAD", status=503) > 5
+    await client.aclose()
+    dead = make_proxy(source, faults=Faults(unavailable=1))
+    with pytest.raises(RegistryError) as caught:
+        await connect(registries, dead.host).head("lib/app", "1")
+    assert caught.value.temporary and caught.value.kind == "unavailable" and dead.count("HEAD") == 3
+
+
+@pytest.mark.parametrize(("after", "tries"), [("0", 3), ("3600", 1)])
+async def test_retry_after_is_obeyed(
+    registries: Registries, source: Registry, make_proxy: MakeProxy, after: str, tries: int
+) -> None:
+    async def limit(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=429, headers={"Retry-After": after})
+
+    hub = make_proxy(source, faults=Faults(hook=limit))
+    with pytest.raises(RegistryError) as caught:
+        await connect(registries, hub.host).tags("lib/app")
+    assert caught.value.kind == "rate-limited" and caught.value.temporary and caught.value.retry_after == float(after)
+    assert hub.count("GET") == tries
+
+
+async def test_an_unreachable_registry(registries: Registries) -> None:
+    for host, words in ((f"127.0.0.1:{free_port()}", "connection refused"), ("no-such.invalid", "name is not known")):
+        with pytest.raises(RegistryError) as caught:
+            await connect(registries, host).head("lib/app", "1")
+        assert words in str(caught.value) and host in str(caught.value) and caught.value.temporary
+
+
+async def test_credentials_do_not_follow_a_redirect_to_another_host(
+    registries: Registries, make_registry: MakeRegistry, make_proxy: MakeProxy
+) -> None:
+    private = make_registry(users={"bob": "secret-word"})
+    digest = push_image(private, "lib/app", "1")
+    thief = make_proxy(private)
+
+    async def redirect(request: web.Request) -> web.StreamResponse | None:
+        if "lib/app" in request.path and request.headers.get("Authorization"):
+            return web.Response(status=307, headers={"Location": f"http://{thief.host}{request.path}"})
+        return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+
+    redirecting = make_proxy(private, faults=Faults(hook=redirect))
+    with pytest.raises(RegistryError):
+        await connect(registries, redirecting.host, BOB).head("lib/app", "1")
+    assert thief.log and not any(entry.authorization for entry in thief.log)
+    assert digest
+
+
+async def test_a_registry_that_names_no_digest(registries: Registries, source: Registry, make_proxy: MakeProxy) -> None:
+    digest = push_image(source, "lib/app", "1")
+    old = make_proxy(source, faults=Faults(without_headers=("docker-content-digest",)))
+    found = await connect(registries, old.host).head("lib/app", "1")
+    assert found and found.digest == digest
+
+
+async def test_a_lying_registry(registries: Registries, source: Registry, make_proxy: MakeProxy) -> None:
+    digest = push_image(source, "lib/app", "1")
+    liar = make_proxy(source, faults=Faults(answers=[("GET .*/manifests/", 200, b'{"schemaVersion": 2}')]))
+    with pytest.raises(RegistryError, match="sent something else"):
+        await connect(registries, liar.host).manifest("lib/app", digest)
