@@ -31,6 +31,9 @@ COMPARISONS = 64
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
 
+#: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
+_INDEX_PULLS = 8
+
 Planned = TransferJob | PlannedOutcome
 LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
 
@@ -68,27 +71,37 @@ class Planner:
 
     async def plan(self) -> AsyncIterator[Planned]:
         """Every image of the task, as soon as it is compared. One that cannot be planned is a failed outcome;
-        it never stops the others."""
-        seen: set[tuple[str, str]] = set()
+        it never stops the others.
+
+        Raises:
+            RegistryError: of kind ``rate-limited``: the rest must be planned later.
+        """
+        seen: dict[str, str] = {}
         for mapping in self._task.mappings:
             async for planned in self._plan_mapping(mapping, seen):
                 yield planned
 
-    async def _plan_mapping(self, mapping: Mapping, seen: set[tuple[str, str]]) -> AsyncIterator[Planned]:
+    async def _plan_mapping(self, mapping: Mapping, seen: dict[str, str]) -> AsyncIterator[Planned]:
         for source_path, target_path in mapping.paths.pairs():
             source_repository, target_repository = source_path.lstrip("/"), target_path.lstrip("/")
             try:
                 items = await self._items(mapping, source_repository)
             except RegistryError as error:
+                if error.kind == "rate-limited":
+                    raise
                 yield self._failure(source_repository, target_repository, mapping.platform, error)
                 continue
-            images = []
+            images, taken = [], set[str]()
             for item in items:
                 image = _Image(source_repository, target_repository, item, mapping.platform)
-                # Two mappings may name the same image; what differs but has one target is the later's business.
-                name = (self._name(image, source=True), self._name(image, source=False))
-                if name not in seen:
-                    seen.add(name)
+                source, target = self._name(image, source=True), self._name(image, source=False)
+                wanted = f"{source} {image.platform}".strip()
+                first = seen.setdefault(target, wanted)
+                if first != wanted:
+                    why = f"another mapping of this task already copies {first} to this target"
+                    yield PlannedOutcome(source, target, image.platform, "failed", "planning", error=why)
+                elif target not in taken:
+                    taken.add(target)
                     images.append(image)
             log.debug(
                 "%d tags selected",
@@ -125,6 +138,8 @@ class Planner:
                 )
             return await self._judge(image, source, target.digest if target else None, record)
         except RegistryError as error:
+            if error.kind == "rate-limited":
+                raise
             return PlannedOutcome(
                 self._name(image, source=True),
                 self._name(image, source=False),
@@ -153,6 +168,7 @@ class Planner:
             reason=verdict.reason,
             source_digest=source.digest,
             digest=wanted,
+            pulls=_INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1,
         )
 
     async def _child(self, image: _Image, digest: str) -> str:

@@ -16,17 +16,20 @@ from redbeat import RedBeatScheduler
 from redbeat.schedulers import RedBeatSchedulerEntry
 
 from dregsy_queue import settings
+from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.load import ConfigError, LoadedConfig
-from dregsy_queue.config.models import SyncTask
+from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.select import select_tasks, task_fingerprint
 from dregsy_queue.config.support import check_supported
 from dregsy_queue.coordination.admission import Admission
 from dregsy_queue.coordination.connection import connect
 from dregsy_queue.coordination.keys import key
+from dregsy_queue.coordination.limits import Limits, RegistryLimiter
 from dregsy_queue.coordination.runs import Runs, StartedRun
 from dregsy_queue.current_config import CurrentConfig
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.logs import fields
+from dregsy_queue.registry.hosts import registry_key
 from dregsy_queue.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,11 +43,22 @@ class RunStarter:
         self._kept = chosen.keep_runs
         self._redis = connect(chosen.redis_url)
         self._runs = Runs(self._redis)
+        self._limiter = RegistryLimiter(self._redis)
         self._admission = Admission(self._redis)
 
-    def start(self, task: SyncTask) -> StartedRun:
+    def start(self, task: SyncTask, config: Config) -> StartedRun:
         """Start a run of `task` now; a run that has not ended goes on instead, and a log line says so."""
-        started = self._runs.start(task.name, task_fingerprint(task), priority=task.priority, kept=self._kept)
+        source, target = registry_key(task.source.registry), registry_key(task.target.registry)
+        for registry in {source, target}:
+            self._limiter.configure(registry, cluster_limits(config, registry))
+        started = self._runs.start(
+            task.name,
+            task_fingerprint(task),
+            priority=task.priority,
+            kept=self._kept,
+            source=source,
+            target=target,
+        )
         if started.new:
             log.info("run started", extra=fields(task=task.name, run=started.run))
         else:
@@ -52,16 +66,27 @@ class RunStarter:
         dispatch(self._app, self._admission)
         return started
 
-    def start_once(self, task: SyncTask) -> None:
+    def start_once(self, task: SyncTask, config: Config) -> None:
         """Start a one-off task, unless this very task (by fingerprint) was started before on this Redis."""
         mark = key("once", task.name)
         fingerprint = task_fingerprint(task)
         if self._redis.get(mark) == fingerprint:
             log.info("one-off task was started before, not again", extra=fields(task=task.name))
             return
-        self.start(task)
+        self.start(task, config)
         # After the start: a scheduler that ends in between starts it again rather than never.
         self._redis.set(mark, fingerprint)
+
+
+def cluster_limits(config: Config, registry: str) -> Limits:
+    """The limits of a registry as the ledger keeps them."""
+    limits = limits_for(config.registries, registry)
+    return Limits(
+        max_concurrent=limits.max_concurrent,
+        transfers=limits.transfers,
+        requests=limits.requests,
+        reserve=limits.reserve,
+    )
 
 
 class _Entry(RedBeatSchedulerEntry):  # type: ignore[misc] # redbeat has no types
@@ -95,7 +120,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
         if not self._one_off_started:
             for task in self._tasks():
                 if not task.interval:
-                    self._starter.start_once(task)
+                    self._starter.start_once(task, self._config.get().config)
             self._one_off_started = True
         return float(super().tick(*args, **kwargs))
 
@@ -104,7 +129,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
         one that starts it again, which finds the run active, and no interval is lost."""
         task = next((task for task in self._tasks() if task.name == entry.name), None)
         if task is not None:
-            self._starter.start(task)
+            self._starter.start(task, self._config.get().config)
         if advance:
             self.reserve(entry)
 

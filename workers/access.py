@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.credentials import Static
+from dregsy_queue.registry.pacing import Pacer
 from dregsy_queue.registry.registries import Registries
 from dregsy_queue.registry.tls import TLSSettings, certificate_folder
 from workers.relays.relay import Access
@@ -16,12 +18,12 @@ from workers.relays.relay import Access
 class RegistryAccess:
     """Registries under one config; clients are shared by all tasks that reach a registry the same way."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, pacer: Pacer) -> None:
         self._config = config
-        limits = config.registries
         self._registries = Registries(
-            endpoints={host: limit.endpoint for host, limit in limits.items() if limit.endpoint},
-            cas={host: limit.ca for host, limit in limits.items() if limit.ca},
+            endpoint_of=lambda host: limits_for(config.registries, host).endpoint,
+            ca_of=lambda host: limits_for(config.registries, host).ca,
+            pacer=pacer,
         )
 
     def client(self, location: Location) -> RegistryClient:
@@ -52,8 +54,7 @@ class RegistryAccess:
         return Path(self._config.skopeo.certs_dir)
 
     def _endpoint(self, location: Location) -> str | None:
-        limits = self._config.registries.get(location.registry)
-        return limits.endpoint if limits else None
+        return limits_for(self._config.registries, location.registry).endpoint
 
 
 def relay_of(config: Config, task: SyncTask) -> str:

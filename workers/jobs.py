@@ -16,6 +16,8 @@ from dregsy_queue.coordination.runs import PlanLostError
 from dregsy_queue.logs import fields, scrub
 from dregsy_queue.planning import Planned, Planner
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.hosts import registry_key
+from dregsy_queue.registry.reference import Reference
 from workers.access import relay_of
 from workers.loop import CancelledError
 from workers.relays.relay import RelayError
@@ -50,6 +52,13 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
     def seconds() -> float:
         return time.monotonic() - started
 
+    def refused(registry: str, text: str, asked: float | None) -> None:
+        """Too many requests: nothing is wrong with the job, it waits with all others of this registry."""
+        wait, new = worker.limiter.pause(registry_key(registry), asked, claim.job)
+        worker.claims.put_back(claim, error=scrub(text), seconds=seconds(), counted=False)
+        if new:
+            log.warning("too many requests: registry is paused for %.0f s", wait, extra=fields(registry=registry))
+
     def fail(text: str, *, temporary: bool, asked: float | None = None) -> None:
         text = scrub(text)
         if temporary and claim.attempt < worker.settings.max_attempts:
@@ -71,10 +80,15 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
             worker.relay_missing(job.relay)
             worker.claims.put_back(claim, error=str(error))
             log.error("this worker takes no %s jobs any more: %s", job.relay, error, extra=tags)
+        elif error.refused_by:
+            refused(Reference.parse(getattr(job, error.refused_by)).registry, str(error), None)
+        else:
+            fail(str(error), temporary=error.temporary)
+    except RegistryError as error:
+        if error.kind == "rate-limited":
+            refused(error.registry, str(error), error.retry_after)
         else:
             fail(str(error), temporary=error.temporary, asked=error.retry_after)
-    except RegistryError as error:
-        fail(str(error), temporary=error.temporary, asked=error.retry_after)
     except Exception as error:
         log.exception("unexpected error in a transfer", extra=tags)
         fail(f"unexpected error: {type(error).__name__}: {error}", temporary=True)
@@ -98,8 +112,16 @@ def _plan(worker: Worker, claim: Claim) -> None:
     except PlanLostError as error:
         log.warning("%s", error, extra=tags)
         return
+    except RegistryError as error:
+        if error.kind == "rate-limited":
+            # What was planned so far stays; the rest is planned when the registry answers again.
+            worker.claims.put_back(claim, delay=error.retry_after or 1, error=str(error), counted=False)
+            log.info("planning waits: %s", error, extra=tags)
+            return
+        log.error("planning failed: %s", error, extra=tags)
+        problem = PlannedOutcome(claim.task, "", "", "failed", "planning", error=scrub(str(error)))
     except Exception as error:
-        known = isinstance(error, RelayError | RegistryError)
+        known = isinstance(error, RelayError)
         log.error("planning failed: %s", error, exc_info=not known, extra=tags)
         text = scrub(str(error) if known else f"unexpected error: {type(error).__name__}: {error}")
         problem = PlannedOutcome(claim.task, "", "", "failed", "planning", error=text)

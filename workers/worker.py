@@ -10,15 +10,20 @@ import time
 from redis import RedisError
 
 from dregsy_queue.app import app
+from dregsy_queue.config.limits import limits_for
 from dregsy_queue.coordination.admission import Admission, Reaped
 from dregsy_queue.coordination.claims import Claims
 from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.limits import Probe, RegistryLimiter
 from dregsy_queue.coordination.presence import HEARTBEAT, Presence
 from dregsy_queue.coordination.records import Records
 from dregsy_queue.coordination.runs import Runs
 from dregsy_queue.current_config import CurrentConfig
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.logs import fields
+from dregsy_queue.pacing import ClusterPacer
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.reference import Reference
 from dregsy_queue.settings import Settings
 from workers.access import RegistryAccess
 from workers.loop import EventLoopThread
@@ -47,6 +52,8 @@ class Worker:
         redis = connect(settings.redis_url)
         self.claims, self.runs, self.records = Claims(redis), Runs(redis), Records(redis)
         self.admission = Admission(redis)
+        self.limiter = RegistryLimiter(redis)
+        self._pacer = ClusterPacer(self.limiter, self._request_rate)
         self._presence = Presence(redis)
         self._access: tuple[str, RegistryAccess] | None = None
         self._access_lock = threading.Lock()
@@ -66,8 +73,11 @@ class Worker:
         loaded = self.config.get()
         with self._access_lock:
             if self._access is None or self._access[0] != loaded.fingerprint:
-                self._access = (loaded.fingerprint, RegistryAccess(loaded.config))
+                self._access = (loaded.fingerprint, RegistryAccess(loaded.config, self._pacer))
             return self._access[1]
+
+    def _request_rate(self, registry: str) -> tuple[int, float] | None:
+        return limits_for(self.config.get().config.registries, registry).requests
 
     def relay(self, kind: str) -> Relay:
         return self._relays[kind]
@@ -152,6 +162,9 @@ class Worker:
                 if now >= self._next_probe:
                     self.probe_relays()
                 self._log_reaped(self.admission.reap())
+                self._pacer.remember_pauses(self.limiter.pauses())
+                for probe in self.limiter.probes():
+                    self._probe_quota(probe)
                 dispatch(app, self.admission)
                 if not reachable:
                     log.info("Redis answers again")
@@ -163,6 +176,18 @@ class Worker:
                 reachable, next_heartbeat = False, 0.0
             self._wake.wait(TICK)
             self._wake.clear()
+
+    def _probe_quota(self, probe: Probe) -> None:
+        """Ask for what no quota counts; the answer's headers say what is left."""
+        task = self.config.task(probe.task)
+        if task is None:
+            return
+        reference = Reference.parse(probe.source)
+        client = self.access().client(task.source)
+        try:
+            self.loop.run(client.head(reference.repository, reference.tag or reference.digest or ""))
+        except RegistryError as error:
+            log.debug("could not ask what is left of the quota: %s", error)
 
     def _heartbeat(self) -> None:
         running = self.loop.names()

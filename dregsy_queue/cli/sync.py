@@ -47,5 +47,5 @@ def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) 
     # Late: reading and checking a config needs neither Celery nor rich.
     from dregsy_queue.embedded import session
 
-    request = session.Request(config, tasks, run, once=once, workers=workers, report=report)
+    request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report)
     raise SystemExit(session.run(request))

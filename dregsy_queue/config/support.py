@@ -22,15 +22,6 @@ def _find(loaded: LoadedConfig) -> Iterator[tuple[Path, str, str]]:
         yield ("relay",), "relay 'docker'", "set 'relay: skopeo'"
     if config.watch:
         yield ("watch",), "'watch: true'", "leave it out; workers read a changed file anew as it is"
-    for host, limits in config.registries.items():
-        for key, value in (
-            ("max-concurrent", limits.max_concurrent),
-            ("transfers", limits.transfers),
-            ("requests", limits.requests),
-            ("reserve", limits.reserve),
-        ):
-            if value is not None:
-                yield ("registries", host, key), f"'{key}'", "leave it out"
     for place, task in enumerate(config.tasks):
         path: Path = ("tasks", place)
         if task.relay == "docker":

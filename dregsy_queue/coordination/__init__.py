@@ -20,5 +20,11 @@ wrappers. Keys (all under the prefix ``dregsy:``):
 ``workers``                    sorted set: worker → end of its lease
 ``worker:<worker>``            hash: slots, kinds, draining; ``…:running``: set of its jobs
 ``records:<task>``             hash: target reference → source digest and target digest last synced
+``limits:<registry>``          hash: what all workers together may do with a registry
+``using:<registry>``           set of jobs that read from or write to it now
+``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest
+``requests:<registry>``        sorted set: API request → when it was answered (or must be)
+``pause:<registry>``, ``paused``   hash: begin, end, step, what has not come through since; set of paused ones
+``quota:<registry>``, ``quotas``   hash: pulls left by the registry's own word; set of those known
 =============================  =====================================================================
 """

@@ -55,13 +55,26 @@ class Claims:
         """The job ended; `record` is the sync record to keep, as text. False: the claim was lost."""
         return self._settle(claim, status, 0, digest, error, seconds, record)
 
-    def put_back(self, claim: Claim, *, delay: float = 0, error: str = "", seconds: float = 0) -> bool:
-        """The job runs again after `delay` seconds (0: as soon as there is room). False: claim was lost."""
-        return self._settle(claim, "waiting", delay, "", error, seconds, "")
+    def put_back(
+        self, claim: Claim, *, delay: float = 0, error: str = "", seconds: float = 0, counted: bool = True
+    ) -> bool:
+        """The job runs again after `delay` seconds (0: as soon as there is room). False: claim was lost.
+
+        `counted` false: this attempt was none, for nothing was wrong with the job.
+        """
+        return self._settle(claim, "waiting", delay, "", error, seconds, "", uncounted=not counted)
 
     def _settle(
-        self, claim: Claim, status: str, delay: float, digest: str, error: str, seconds: float, record: str
+        self,
+        claim: Claim,
+        status: str,
+        delay: float,
+        digest: str,
+        error: str,
+        seconds: float,
+        record: str,
+        *,
+        uncounted: bool = False,
     ) -> bool:
-        return bool(
-            self._scripts.run("settle", claim.job, claim.epoch, status, delay, digest, error, f"{seconds:.3f}", record)
-        )
+        values = (status, delay, digest, error, f"{seconds:.3f}", record, int(uncounted))
+        return bool(self._scripts.run("settle", claim.job, claim.epoch, *values))

@@ -31,6 +31,8 @@ class TransferJob:
     source_digest: str
     #: what is copied and must stand at the target: `source_digest`, or the one platform's manifest in it
     digest: str
+    #: what it costs of the source's pull quota, as far as planning knows
+    pulls: int = 1
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))

@@ -30,9 +30,12 @@ class Runs:
     def __init__(self, connection: Connection) -> None:
         self._scripts = Scripts(connection)
 
-    def start(self, task: str, fingerprint: str, *, priority: int, kept: int) -> StartedRun:
-        """Start a run of `task` unless one is active; keeps the newest `kept` (≥ 1) runs of the task."""
-        run, new = self._scripts.run("start_run", task, fingerprint, priority, max(1, kept))
+    def start(self, task: str, fingerprint: str, *, priority: int, kept: int, source: str, target: str) -> StartedRun:
+        """Start a run of `task` unless one is active; keeps the newest `kept` (≥ 1) runs of the task.
+
+        `source` and `target` are its registries (`registry_key`), whose limits its jobs obey.
+        """
+        run, new = self._scripts.run("start_run", task, fingerprint, priority, max(1, kept), source, target)
         return StartedRun(run, bool(new))
 
     def add(self, plan: Claim, images: Iterable[TransferJob | PlannedOutcome]) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
+from dregsy_queue.config.load import LoadedConfig
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.coordination.connection import connect
 from dregsy_queue.coordination.report import RunCounts, RunReader, report
@@ -39,7 +40,7 @@ TOO_SOON = 10.0
 class Request:
     """What one call shall do; the config has been read and found good."""
 
-    config: Path
+    loaded: LoadedConfig
     tasks: Sequence[SyncTask]
     #: the ``-run`` filter as given
     run: str
@@ -148,7 +149,7 @@ class _Session:
 
         starter = RunStarter(app, settings.from_environment())
         for task in self._request.tasks:
-            starter.start(task)
+            starter.start(task, self._request.loaded.config)
 
     def _start_worker(self, number: int) -> Child:
         options = [
@@ -176,7 +177,7 @@ class _Session:
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         environment.update(
-            DREGSY_CONFIG=str(self._request.config.absolute()),
+            DREGSY_CONFIG=str(self._request.loaded.path.absolute()),
             DREGSY_REDIS_URL=self._redis_url,
             DREGSY_RUN=self._request.run,
             DREGSY_ALONE="1",

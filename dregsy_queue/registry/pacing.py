@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+
+#: To be called with the status and the headers of the answer.
+Observe = Callable[[int, Mapping[str, str]], Awaitable[None]]
 
 
 class Pacer(Protocol):
     """Holds requests back as limits demand, and learns from what registries answer."""
 
-    async def before(self, registry: str) -> None:
-        """Returns when a request to `registry` may be sent. Raises: RegistryError when that is not soon."""
+    def request(self, registry: str) -> AbstractAsyncContextManager[Observe]:
+        """Entered when a request to `registry` (as `registry_key` names it) may be sent; around the request.
 
-    async def observe(self, registry: str, status: int, headers: Mapping[str, str]) -> None:
-        """An answer came in."""
+        Raises: RegistryError on entry, when that is not soon.
+        """
 
 
 class NoPacing:
-    async def before(self, registry: str) -> None:
-        pass
+    @contextlib.asynccontextmanager
+    async def request(self, registry: str) -> AsyncIterator[Observe]:
+        async def observe(status: int, headers: Mapping[str, str]) -> None:
+            pass
 
-    async def observe(self, registry: str, status: int, headers: Mapping[str, str]) -> None:
-        pass
+        yield observe

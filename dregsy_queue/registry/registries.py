@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,18 +20,21 @@ CONNECTIONS = 32
 
 
 class Registries:
-    """Makes and keeps clients. To be used on one event loop; `aclose` it there at the end."""
+    """Makes and keeps clients. To be used on one event loop; `aclose` it there at the end.
+
+    `endpoint_of` and `ca_of` say for a registry where its API is, and which CA file it has, if not as usual.
+    """
 
     def __init__(
         self,
         *,
-        endpoints: Mapping[str, str] | None = None,
-        cas: Mapping[str, Path] | None = None,
+        endpoint_of: Callable[[str], str | None] = lambda _: None,
+        ca_of: Callable[[str], Path | None] = lambda _: None,
         pacer: Pacer | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
-        self._endpoints = dict(endpoints or {})
-        self._cas = dict(cas or {})
+        self._endpoint_of = endpoint_of
+        self._ca_of = ca_of
         self._pacer = pacer or NoPacing()
         self._policy = policy or RetryPolicy()
         self._session: aiohttp.ClientSession | None = None
@@ -45,11 +48,11 @@ class Registries:
         """
         key = (registry, source, tls)
         if key not in self._clients:
-            settings = replace(tls, ca=self._cas.get(registry, tls.ca))
+            settings = replace(tls, ca=self._ca_of(registry) or tls.ca)
             transport = Transport(
                 self._open_session(),
                 registry,
-                endpoint=self._endpoints.get(registry),
+                endpoint=self._endpoint_of(registry),
                 context=make_context(registry, settings),
                 skip_verify=tls.skip_verify,
                 source=source,

@@ -123,9 +123,16 @@ class Transport:
     async def _send(
         self, method: str, url: str, headers: dict[str, str], authorization: str
     ) -> tuple[Answer, list[str]]:
-        await self._pacer.before(self._key)
+        async with self._pacer.request(self._key) as observe:
+            answer, challenges = await self._by_scheme(method, url, headers, authorization)
+            await observe(answer.status, answer.headers)
+        return answer, challenges
+
+    async def _by_scheme(
+        self, method: str, url: str, headers: dict[str, str], authorization: str
+    ) -> tuple[Answer, list[str]]:
         try:
-            answer, challenges = await self._exchange(method, self._absolute(url), headers, authorization)
+            return await self._exchange(method, self._absolute(url), headers, authorization)
         except aiohttp.ClientConnectorSSLError:
             if not self._may_be_plain:
                 raise RegistryError(
@@ -137,9 +144,7 @@ class Transport:
                 ) from None
             self._base = "http://" + api_host(self.registry)
             self._may_be_plain = False
-            answer, challenges = await self._exchange(method, self._absolute(url), headers, authorization)
-        await self._pacer.observe(self._key, answer.status, answer.headers)
-        return answer, challenges
+            return await self._exchange(method, self._absolute(url), headers, authorization)
 
     def _absolute(self, url: str) -> str:
         return self._base + url if url.startswith("/") else url

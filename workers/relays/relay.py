@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dregsy_queue.config.credentials import Credentials
+
+Side = Literal["source", "target"]
 
 
 class RelayError(Exception):
     """A copy failed; the text is one line for people, without secrets.
 
     `temporary`: trying again may help. `missing`: this worker cannot run the relay at all (any more).
-    `retry_after`: seconds that the registry asked to wait, if it did.
+    `refused_by`: the side that answered "too many requests".
     """
 
-    def __init__(
-        self, message: str, *, temporary: bool, missing: bool = False, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, temporary: bool, missing: bool = False, refused_by: Side | None = None) -> None:
         super().__init__(message)
         self.temporary = temporary
         self.missing = missing
-        self.retry_after = retry_after
+        self.refused_by = refused_by
 
 
 @dataclass(frozen=True)

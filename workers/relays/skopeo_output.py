@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from workers.relays.relay import RelayError
+from workers.relays.relay import RelayError, Side
 
 #: (pattern, temporary); the first that matches decides. The texts are those of Go's net and crypto packages, of the
 #: registry's error codes (OCI distribution-spec, "Error Codes"), and of containers/image.
+_TOO_MANY = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
+#: What skopeo says while it writes; all else is about the source.
+_WRITING = re.compile(r"destination|writing|uploading", re.IGNORECASE)
 _CLASSES = [
-    (r"toomanyrequests|too many requests|\b429\b", True),
     (r"unauthorized|authentication required|invalid username/password|\b401\b", False),
     (r"\bdenied\b|\bforbidden\b|\b403\b", False),
     (r"manifest unknown|name unknown|blob unknown|not known to registry|\b404\b|not found$", False),
@@ -38,6 +40,9 @@ def error(output: str, returncode: int, names: Iterable[str] = ()) -> RelayError
     bare = reason
     for part in sorted({part for name in names for part in _parts(name)}, key=len, reverse=True):
         bare = bare.replace(part, "")
+    if _TOO_MANY.search(bare):
+        side: Side = "target" if _WRITING.search(bare) else "source"
+        return RelayError(f"skopeo: {reason}", temporary=True, refused_by=side)
     temporary = next((verdict for pattern, verdict in _COMPILED if pattern.search(bare)), True)
     return RelayError(f"skopeo: {reason}", temporary=temporary)
 

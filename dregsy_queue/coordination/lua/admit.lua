@@ -1,4 +1,5 @@
--- Moves from the backlogs what may run now: a worker slot for its kind is free and nobody writes its target.
+-- Moves from the backlogs what may run now: a worker slot for its kind is free, its registries have room, and
+-- nobody writes its target.
 -- Higher priority first; tasks of equal priority take turns.
 -- ARGV: most jobs to admit, seconds within which a worker must claim, seconds a job waits for a busy target
 -- Result: {job, epoch, kind, spec (JSON, '' for a plan), …} four values per admitted job
@@ -48,6 +49,54 @@ local function any_slot()
   return false
 end
 
+-- Do both registries of a task let one more job in? Each answer is yes or no for the whole task, so a job that
+-- must wait holds up no other task.
+local function has_room(source, target, kind)
+  for place, registry in ipairs({source, target}) do
+    local pause = redis.call('HMGET', key('pause', registry), 'until', 'transfers')
+    if pause[1] and now < tonumber(pause[1]) then
+      return false
+    end
+    if kind ~= 'plan' then
+      -- After a pause one transfer tries whether the registry works again.
+      if pause[2] and redis.call('SCARD', key('using', registry)) > 0 then
+        return false
+      end
+      local most, number, window, reserve =
+        unpack(redis.call('HMGET', key('limits', registry), 'max-concurrent', 'transfers', 'window', 'reserve'))
+      if most and redis.call('SCARD', key('using', registry)) >= tonumber(most) then
+        return false
+      end
+      if number then
+        redis.call('ZREMRANGEBYSCORE', key('window', registry), '-inf', now - tonumber(window))
+        if redis.call('ZCARD', key('window', registry)) >= tonumber(number) then
+          return false
+        end
+      end
+      local left = place == 1 and redis.call('HGET', key('quota', registry), 'left')
+      if left and tonumber(left) <= tonumber(reserve or 0) then
+        return false
+      end
+    end
+    if target == source then
+      break
+    end
+  end
+  return true
+end
+
+-- Takes a place at each registry of an admitted job.
+local function take_room(job, source, target, pulls)
+  local registries = source == target and {source} or {source, target}
+  redis.call('HSET', key('job', job), 'registries', table.concat(registries, ' '))
+  for _, registry in ipairs(registries) do
+    redis.call('SADD', key('using', registry), job)
+  end
+  if redis.call('EXISTS', key('quota', source)) == 1 then
+    redis.call('HINCRBY', key('quota', source), 'left', -pulls)
+  end
+end
+
 local admitted = {}
 -- What the head of a task's backlog does on its turn: 'gone' (there is none), 'moved' or 'held'.
 local function turn(task)
@@ -60,18 +109,22 @@ local function turn(task)
     redis.call('LPOP', key('backlog', task))
     return 'moved'
   end
-  if not has_slot(kind) then
+  local source, target = unpack(redis.call('HMGET', key('task', task), 'source', 'target'))
+  if not has_slot(kind) or not has_room(source or '', target or '', kind) then
     return 'held'
   end
   redis.call('LPOP', key('backlog', task))
   local spec = redis.call('HGET', key('run', run_of(job), 'jobs'), job) or ''
+  local epoch = redis.call('HINCRBY', key('job', job), 'epoch', 1)
   if spec ~= '' then
-    if redis.call('HSETNX', key('targets'), cjson.decode(spec).target, job) == 0 then
+    local image = cjson.decode(spec)
+    if redis.call('HSETNX', key('targets'), image.target, job) == 0 then
       redis.call('ZADD', key('delayed'), now + busy_delay, job)
       return 'moved'
     end
+    take_room(job, source or '', target or '', image.pulls or 1)
+    mark_windows(job, now + claim_within + 30, true)
   end
-  local epoch = redis.call('HINCRBY', key('job', job), 'epoch', 1)
   redis.call('HSET', key('job', job), 'state', 'admitted')
   redis.call('ZADD', key('admitted', kind), now + claim_within, job)
   occupy(kind, 1)

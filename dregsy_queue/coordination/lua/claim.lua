@@ -11,6 +11,8 @@ redis.call('ZREM', key('admitted', kind), job)
 redis.call('SADD', key('running', kind), job)
 redis.call('SADD', key('worker', worker, 'running'), job)
 redis.call('HSET', key('job', job), 'state', 'running', 'owner', worker, 'started', clock())
+-- A relay has asked for the manifest within half a minute of its start.
+mark_windows(job, clock() + 30, false)
 if kind == 'plan' then
   -- A planner that begins anew finds the images again; jobs of its predecessor stay as they are.
   redis.call('DEL', key('run', run, 'planned'))

@@ -29,9 +29,36 @@ local function wait(job, at_front)
   end
 end
 
+-- The registries that a job was admitted to, as a list; none for a plan.
+local function registries_of(job)
+  local registries = {}
+  for registry in string.gmatch(redis.call('HGET', key('job', job), 'registries') or '', '[^ ]+') do
+    registries[#registries + 1] = registry
+  end
+  return registries
+end
+
+-- Marks a job's place in the transfer windows of its registries: `latest` is the last moment at which its
+-- requests of this attempt may have been sent. Places only move to earlier moments, `new` ones apart.
+local function mark_windows(job, latest, new)
+  local attempt = job .. '.' .. redis.call('HGET', key('job', job), 'epoch')
+  for _, registry in ipairs(registries_of(job)) do
+    if redis.call('HEXISTS', key('limits', registry), 'transfers') == 1 then
+      if new then
+        redis.call('ZADD', key('window', registry), latest, attempt)
+      else
+        redis.call('ZADD', key('window', registry), 'XX', 'LT', latest, attempt)
+      end
+    end
+  end
+end
+
 -- What a job holds while admitted or running: its target, and its places in the indexes.
 local function let_go(job)
   local kind, owner = unpack(redis.call('HMGET', key('job', job), 'kind', 'owner'))
+  for _, registry in ipairs(registries_of(job)) do
+    redis.call('SREM', key('using', registry), job)
+  end
   redis.call('ZREM', key('admitted', kind), job)
   redis.call('SREM', key('running', kind), job)
   if owner then

@@ -42,6 +42,7 @@ end
 
 for _, kind in ipairs(KINDS) do
   for _, job in ipairs(redis.call('ZRANGEBYSCORE', key('admitted', kind), '-inf', now, 'LIMIT', 0, 1000)) do
+    mark_windows(job, 0, false)
     let_go(job)
     wait(job, true)
     unclaimed[#unclaimed + 1] = job

@@ -1,15 +1,28 @@
 -- Says how a claimed transfer ended: its outcome, or that it shall run again later.
 -- ARGV: job, epoch, status (copied, up-to-date, failed, waiting), delay in seconds (for waiting),
---       digest, error, seconds it took, sync record to keep ('' for none)
+--       digest, error, seconds it took, sync record to keep ('' for none), 1 when the attempt does not count
 -- Result: 1, or 0 when the job is no longer held under this epoch (nothing changes then)
-local job, epoch, status, delay, digest, err, seconds, record = unpack(ARGV)
+local job, epoch, status, delay, digest, err, seconds, record, uncounted = unpack(ARGV)
 if not holds(job, epoch) then
   return 0
 end
-let_go(job)
 local now = clock()
+mark_windows(job, now, false)
+if status == 'copied' then
+  -- A registry that was paused works again once a transfer that began after the pause came through.
+  for _, registry in ipairs(registries_of(job)) do
+    local ends = redis.call('HGET', key('pause', registry), 'until')
+    if ends and tonumber(redis.call('HGET', key('job', job), 'started')) >= tonumber(ends) then
+      redis.call('HDEL', key('pause', registry), 'transfers', 'step')
+    end
+  end
+end
+let_go(job)
 redis.call('HSET', key('job', job), 'error', err, 'digest', digest, 'seconds', seconds)
 if status == 'waiting' then
+  if uncounted == '1' then
+    redis.call('HINCRBY', key('job', job), 'attempts', -1)
+  end
   if tonumber(delay) > 0 then
     redis.call('HSET', key('job', job), 'state', 'waiting')
     redis.call('HDEL', key('job', job), 'owner')

@@ -1,14 +1,16 @@
 -- Starts a run of a task, unless its last one has not ended; forgets the oldest runs.
--- ARGV: task, task fingerprint, priority (0 to 9), number of runs kept per task
+-- ARGV: task, task fingerprint, priority (0 to 9), number of runs kept per task, source and target registry
 -- Result: {run id, 1} for a started run, {id of the active run, 0} otherwise
 local task, fingerprint, priority, kept = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local source, target = ARGV[5], ARGV[6]
 local active = redis.call('HGET', key('task', task), 'active')
 if active and redis.call('EXISTS', key('run', active)) == 1 then
   return {active, 0}
 end
 local run = tostring(redis.call('INCR', key('runs')))
 local plan = run .. ':plan'
-redis.call('HSET', key('task', task), 'active', run, 'priority', priority)
+redis.call('HSET', key('task', task), 'active', run, 'priority', priority, 'source', source,
+  'target', target)
 redis.call('SADD', key('tasks'), task)
 redis.call('HSET', key('run', run), 'task', task, 'fingerprint', fingerprint, 'state', 'planning',
   'started', clock(), 'open', 0)

@@ -10,6 +10,7 @@ from dregsy_queue.coordination.admission import Admission, Admitted
 from dregsy_queue.coordination.claims import Claim, Claims
 from dregsy_queue.coordination.connection import Connection, connect
 from dregsy_queue.coordination.jobs import TransferJob
+from dregsy_queue.coordination.keys import key
 from dregsy_queue.coordination.presence import Presence
 from dregsy_queue.coordination.records import Records
 from dregsy_queue.coordination.report import RunReader
@@ -45,8 +46,19 @@ class Ledger:
         self.presence.heartbeat(name, slots=slots, kinds=kinds)
         return name
 
-    def start(self, task: str = "t", priority: int = 5, kept: int = 5) -> str:
-        return self.runs.start(task, "fingerprint", priority=priority, kept=kept).run
+    def let_die(self, name: str) -> None:
+        """End a worker's lease now."""
+        self.redis.zadd(key("workers"), {name: 1})
+
+    def start(
+        self,
+        task: str = "t",
+        priority: int = 5,
+        kept: int = 5,
+        source: str = "src.example",
+        target: str = "dst.example",
+    ) -> str:
+        return self.runs.start(task, "fingerprint", priority=priority, kept=kept, source=source, target=target).run
 
     def claim(self, admitted: Admitted, worker: str = "w1") -> Claim:
         claim = self.claims.take(admitted.job, admitted.epoch, worker)

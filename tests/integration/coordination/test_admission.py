@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 
 from dregsy_queue.coordination import admission as admission_module
-from dregsy_queue.coordination import presence as presence_module
 
 from .conftest import Ledger, image
 
@@ -56,7 +55,7 @@ def test_one_target_has_one_writer(ledger: Ledger, monkeypatch: pytest.MonkeyPat
         claim = ledger.claim(admitted)
         writers.append(claim.job)
         ledger.claims.settle(claim, "copied", seconds=0)
-        time.sleep(0.1)
+        time.sleep(0.2)
         ledger.admission.reap()
     assert len(set(writers)) == 3
 
@@ -109,18 +108,14 @@ def test_a_message_that_no_worker_takes_is_sent_anew_and_the_old_one_is_void(
     assert counts and counts.done and counts.copied == 1
 
 
-def test_jobs_of_a_dead_worker_run_again_and_its_late_result_counts_nothing(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(presence_module, "LEASE", 0.05)
+def test_jobs_of_a_dead_worker_run_again_and_its_late_result_counts_nothing(ledger: Ledger) -> None:
     ledger.worker("dead")
     run = ledger.start()
     plan = ledger.claim(ledger.admission.admit()[0], "dead")
     ledger.runs.add(plan, [image(1)])
     ledger.runs.end_plan(plan)
     late = ledger.claim(ledger.admission.admit()[0], "dead")
-    time.sleep(0.1)
-    monkeypatch.setattr(presence_module, "LEASE", 20)
+    ledger.let_die("dead")
     ledger.worker("alive")
     reaped = ledger.admission.reap()
     assert reaped.workers == ["dead"] and reaped.taken == [late.job]
@@ -132,14 +127,13 @@ def test_jobs_of_a_dead_worker_run_again_and_its_late_result_counts_nothing(
     assert counts and counts.done and (counts.copied, counts.failed) == (1, 0)
 
 
-def test_a_job_that_no_worker_survives_is_given_up(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence_module, "LEASE", 0.03)
+def test_a_job_that_no_worker_survives_is_given_up(ledger: Ledger) -> None:
     ledger.worker("w1")
     run = ledger.planned([image(1)])
     for number in range(3):
         worker = ledger.worker(f"victim{number}")
         ledger.claim(ledger.admission.admit()[0], worker)
-        time.sleep(0.05)
+        ledger.let_die(worker)
         reaped = ledger.admission.reap()
     assert reaped.given_up
     counts = ledger.reader.counts(run)

@@ -36,10 +36,9 @@ def test_a_run_without_jobs_ends_with_its_planning(ledger: Ledger) -> None:
 def test_a_task_whose_run_has_not_ended_is_not_started_again(ledger: Ledger) -> None:
     ledger.worker()
     run = ledger.planned([image(1)])
-    again = ledger.runs.start("t", "fingerprint", priority=5, kept=5)
-    assert (again.run, again.new) == (run, False)
+    assert ledger.start() == run
     ledger.run_all()
-    assert ledger.runs.start("t", "fingerprint", priority=5, kept=5).new
+    assert ledger.start() != run
 
 
 def test_adding_the_same_images_again_changes_nothing(ledger: Ledger) -> None:

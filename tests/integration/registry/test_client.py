@@ -62,7 +62,7 @@ async def test_plain_http_only_where_asked_for(registries: Registries, source: R
         await connect(registries, source.host, skip=False).head("lib/app", "1")
     assert caught.value.kind == "tls" and "skip-tls-verify" in str(caught.value)
     assert await connect(registries, source.host).head("lib/app", "1")
-    by_endpoint = Registries(endpoints={"registry.example": source.url})
+    by_endpoint = Registries(endpoint_of={"registry.example": source.url}.get)
     assert await connect(by_endpoint, "registry.example", skip=False).head("lib/app", "1")
     await by_endpoint.aclose()
 

@@ -1,0 +1,219 @@
+"""Limits per registry: both sides admit or none, windows slide, pauses are one for all, quotas are obeyed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from dregsy_queue.coordination import limits as limits_module
+from dregsy_queue.coordination.jobs import TransferJob
+from dregsy_queue.coordination.limits import Limits, RegistryLimiter
+
+from .conftest import Ledger, image
+
+
+@pytest.fixture
+def limiter(ledger: Ledger) -> RegistryLimiter:
+    ledger.worker(slots=100)
+    return RegistryLimiter(ledger.redis)
+
+
+def jobs(number: int, task: str = "t") -> list[TransferJob]:
+    return [image(n, task=task) for n in range(number)]
+
+
+def plan(ledger: Ledger, number: int, task: str = "t", source: str = "src.example", target: str = "dst.example") -> str:
+    """A planned run whose jobs wait."""
+    run = ledger.start(task, source=source, target=target)
+    (admitted,) = [job for job in ledger.admission.admit() if job.job == f"{run}:plan"]
+    claim = ledger.claim(admitted)
+    ledger.runs.add(claim, jobs(number, task))
+    ledger.runs.end_plan(claim)
+    return run
+
+
+@pytest.mark.parametrize("side", ["src.example", "dst.example"])
+def test_max_concurrent_counts_at_source_and_target(ledger: Ledger, limiter: RegistryLimiter, side: str) -> None:
+    limiter.configure(side, Limits(max_concurrent=3))
+    plan(ledger, 10)
+    first = ledger.admission.admit()
+    assert len(first) == 3 and ledger.admission.admit() == []
+    claims = [ledger.claim(job) for job in first]
+    ledger.claims.settle(claims[0], "copied", seconds=0)
+    ledger.claims.put_back(claims[1], delay=100)
+    assert len(ledger.admission.admit()) == 2
+    # the other registry has no place taken by jobs that were not admitted
+    assert ledger.redis.scard("dregsy:using:src.example") == ledger.redis.scard("dregsy:using:dst.example") == 3
+
+
+def test_a_dead_workers_places_are_free_again(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    limiter.configure("src.example", Limits(max_concurrent=2))
+    plan(ledger, 5)
+    ledger.worker("dead")
+    for job in ledger.admission.admit():
+        ledger.claim(job, "dead")
+    assert ledger.admission.admit() == []
+    ledger.let_die("dead")
+    ledger.admission.reap()
+    assert len(ledger.admission.admit()) == 2
+
+
+def test_the_window_of_transfers_slides(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    limiter.configure("src.example", Limits(transfers=(5, 0.6)))
+    plan(ledger, 20)
+    starts: list[float] = []
+    ends: list[float] = []
+    deadline = time.monotonic() + 10
+    while len(ends) < 20 and time.monotonic() < deadline:
+        for job in ledger.admission.admit():
+            starts.append(time.monotonic())
+            claim = ledger.claim(job)
+            ledger.claims.settle(claim, "copied", seconds=0)
+            ends.append(time.monotonic())
+        time.sleep(0.01)
+    assert len(ends) == 20
+    for index in range(len(starts) - 5):
+        assert starts[index + 5] - starts[index] > 0.59
+
+
+def test_a_job_that_never_ran_gives_its_place_back(
+    ledger: Ledger, limiter: RegistryLimiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dregsy_queue.coordination import admission
+
+    monkeypatch.setattr(admission, "CLAIM_WITHIN", 0.02)
+    limiter.configure("src.example", Limits(transfers=(2, 3600)))
+    plan(ledger, 5)
+    assert len(ledger.admission.admit()) == 2
+    time.sleep(0.05)
+    assert len(ledger.admission.reap().unclaimed) == 2
+    assert len(ledger.admission.admit()) == 2 and ledger.admission.admit() == []
+
+
+def test_one_blocked_registry_holds_up_no_other(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    limiter.configure("slow.example", Limits(max_concurrent=1))
+    plan(ledger, 50, "blocked", source="slow.example")
+    plan(ledger, 10, "free", source="fast.example")
+    tasks = [job.transfer.source.split("/")[1].split(":")[0] for job in ledger.admission.admit() if job.transfer]
+    assert tasks.count("free") == 10 and tasks.count("blocked") <= 1
+
+
+def test_many_refusals_are_one_pause(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    plan(ledger, 30)
+    claims = [ledger.claim(job) for job in ledger.admission.admit()]
+    results: list[tuple[float, bool]] = []
+    threads = [
+        threading.Thread(target=lambda job=claim.job: results.append(limiter.pause("src.example", None, job)))
+        for claim in claims
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 30 and sum(new for _, new in results) == 1
+    assert all(0 < seconds <= 5 * 1.25 for seconds, _ in results)
+    for claim in claims:
+        ledger.claims.put_back(claim, counted=False)
+    assert ledger.admission.admit() == []
+
+
+def test_a_longer_wait_that_was_asked_for_counts(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    assert limiter.pause("src.example", 10) == (10, True)
+    seconds, new = limiter.pause("src.example", 60)
+    assert seconds == pytest.approx(60, abs=1) and not new
+    seconds, new = limiter.pause("src.example", 1)
+    assert seconds == pytest.approx(60, abs=1) and not new
+    assert limiter.pauses()["src.example"] == pytest.approx(60, abs=1)
+
+
+def test_after_a_pause_one_transfer_tries_first(
+    ledger: Ledger, limiter: RegistryLimiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits_module, "FIRST_PAUSE", 0.1)
+    plan(ledger, 20)
+    (refused, *_) = [ledger.claim(job) for job in ledger.admission.admit(1)]
+    limiter.pause("src.example", None, refused.job)
+    ledger.claims.put_back(refused, counted=False)
+    assert ledger.admission.admit() == []
+    time.sleep(0.2)
+    (one,) = ledger.admission.admit()
+    claim = ledger.claim(one)
+    assert claim.attempt == 1, "a refusal is no attempt"
+    assert ledger.admission.admit() == []
+    # refused again: a longer pause
+    seconds, new = limiter.pause("src.example", None, claim.job)
+    assert new and seconds >= 0.15
+    ledger.claims.put_back(claim, counted=False)
+    time.sleep(0.3)
+    (again,) = ledger.admission.admit()
+    ledger.claims.settle(ledger.claim(again), "copied", seconds=0)
+    assert len(ledger.admission.admit()) == 19
+    limiter.paced("src.example", "any", good=True)
+    assert limiter.pauses() == {}
+
+
+def test_a_known_quota_is_not_overdrawn_and_is_asked_for_by_one(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    limiter.configure("src.example", Limits(reserve=2))
+    limiter.observe_quota("src.example", 10, 3600, 7)
+    plan(ledger, 20)
+    admitted = ledger.admission.admit()
+    assert len(admitted) == 5, "7 left, 2 held back"
+    (probe,) = limiter.probes()
+    assert probe.task == "t" and probe.source.startswith("src.example/t:")
+    assert limiter.probes() == [], "one worker asks"
+    for job in admitted:
+        ledger.claims.settle(ledger.claim(job), "copied", seconds=0)
+    assert ledger.admission.admit() == []
+    limiter.observe_quota("src.example", 10, 3600, 5)
+    assert len(ledger.admission.admit()) == 3
+
+
+def test_what_is_under_way_is_not_counted_twice_or_never(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    limiter.observe_quota("src.example", 10, 3600, 10)
+    plan(ledger, 20)
+    assert len(ledger.admission.admit()) == 10
+    # the registry has seen none of them yet
+    limiter.observe_quota("src.example", 10, 3600, 10)
+    assert ledger.admission.admit() == []
+
+
+def test_requests_are_paced_over_all_workers(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    sent: list[float] = []
+    lock = threading.Lock()
+
+    def work(worker: int) -> None:
+        own = RegistryLimiter(ledger.redis)
+        for number in range(10):
+            name = f"{worker} {number}"
+            while wait := own.pace("src.example", name, (10, 0.5)):
+                time.sleep(wait)
+            with lock:
+                sent.append(time.monotonic())
+            own.paced("src.example", name, good=True)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(sent) == 60
+    sent.sort()
+    for index in range(50):
+        assert sent[index + 10] - sent[index] > 0.49
+    assert time.monotonic() - started < 6
+
+
+def test_a_waiting_job_takes_little_memory(ledger: Ledger, limiter: RegistryLimiter) -> None:
+    limiter.pause("src.example", 3600)
+    before = ledger.redis.info("memory")["used_memory"]
+    limiter.configure("other.example", Limits())
+    run = ledger.start("many", source="other.example")
+    (admitted,) = ledger.admission.admit()
+    claim = ledger.claim(admitted)
+    limiter.pause("other.example", 3600)
+    ledger.runs.add(claim, [image(n, task="team/application-with-a-name") for n in range(5000)])
+    used = ledger.redis.info("memory")["used_memory"] - before
+    assert used / 5000 < 2048 and run
