@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.cluster import Cluster
 from tests.lab.proxy import HubProxy
 from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
@@ -65,3 +66,11 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, redis_server: RedisServer) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path, redis_server)
+    yield cluster
+    for role in cluster.roles:
+        role.process.kill()

@@ -1,14 +1,13 @@
 """Go's regular expressions: RE2's syntax in linear time, and Go's way of replacing.
 
-Source: Go's regexp and regexp/syntax packages. A whole expression is anchored at both ends, with all its
-alternatives.
+Source: Go's regexp and regexp/syntax packages.
 """
 
 from __future__ import annotations
 
 import re as python_re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import re2
@@ -17,6 +16,8 @@ import re2
 LONGEST = 10_000
 #: Memory that one compiled expression may take, in bytes.
 _MEMORY = 16 * 1024 * 1024
+#: An expression that begins with an operator, as a glob such as ``*`` does.
+_LEADING_OPERATOR = python_re.compile(r"\^?([*?+])\??")
 
 
 def _options() -> Any:  # noqa: ANN401 - re2 has no types
@@ -34,6 +35,8 @@ def _compile(expression: str) -> Any:  # noqa: ANN401 - re2 has no types
         raise ValueError(f"the regular expression has {len(expression)} characters; at most {LONGEST} are allowed")
     try:
         return re2.compile(expression, _OPTIONS)
+    except UnicodeEncodeError:
+        raise ValueError(f"{expression!a} is not a valid regular expression: it is no Unicode text") from None
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else error.args[0]
         raise ValueError(f"'{expression}' is not a valid regular expression (Go syntax): {reason}") from None
@@ -44,24 +47,29 @@ class Pattern:
     """An expression that matches whole texts."""
 
     expression: str
-    _compiled: Any
+    _compiled: Any = field(repr=False, compare=False)
 
     def matches(self, text: str) -> bool:
-        return self._compiled.search(text) is not None
+        """True when the whole of `text` matches. What is no Unicode text (lone surrogates) matches nothing."""
+        try:
+            return self._compiled.fullmatch(text) is not None
+        except UnicodeEncodeError:
+            return False
 
 
 def compile_pattern(expression: str) -> Pattern:
-    """Compile an expression to match whole texts.
+    """Compile an expression to match whole texts, with all its alternatives.
 
     Raises:
         ValueError: it is not RE2 syntax, or is too big.
     """
-    if expression.startswith(("*", "?")):
-        # dregsy writes a ^ in front, which the operator then makes optional: a lone * matches everything.
-        return Pattern(expression, _compile(rf"(?:^{expression})\z"))
-    _compile(expression)
-    # \A and \z, as Go's ^ and $ without flags: no newline is skipped.
-    return Pattern(expression, _compile(rf"\A(?:{expression})\z"))
+    operator = _LEADING_OPERATOR.match(expression)
+    if operator is None:
+        return Pattern(expression, _compile(expression))
+    # dregsy puts a ^ in front, so that the operator is about that ^: behind * and ? the text may begin with anything.
+    _compile("^" + expression.removeprefix("^"))
+    rest = expression[operator.end() :]
+    return Pattern(expression, _compile(rest if operator[1] == "+" else "(?s:.*)" + rest))
 
 
 @dataclass(frozen=True)
@@ -84,15 +92,16 @@ class Matcher:
 
 @dataclass(frozen=True)
 class Replacement:
-    """Go's ``Regexp.ReplaceAllString`` with a fixed expression and template."""
+    """Go's ``Regexp.ReplaceAllString`` with a fixed expression, which is not anchored, and a fixed template."""
 
-    _compiled: Any
+    expression: str
     template: str
+    _compiled: Any = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls, expression: str, template: str) -> Replacement:
         """Raises: ValueError."""
-        return cls(_compile(expression), template)
+        return cls(expression, template, _compile(expression))
 
     def apply(self, text: str) -> str:
         """Replace every match; an empty match right after another match is none."""
@@ -110,7 +119,14 @@ class Replacement:
         return "".join([*pieces, text[copied:]])
 
 
+def replace_all(expression: str, template: str, text: str) -> str:
+    """Replace every match of `expression` in `text` by `template`, as Go does. Raises: ValueError."""
+    return Replacement.parse(expression, template).apply(text)
+
+
 _REFERENCE = python_re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+#: Go takes a name for a number without leading zeros only.
+_NUMBER = python_re.compile(r"0|[1-9][0-9]{0,7}")
 
 
 def expand(template: str, group: Callable[[int], str | None], names: dict[str, int], groups: int) -> str:
@@ -123,7 +139,7 @@ def expand(template: str, group: Callable[[int], str | None], names: dict[str, i
         if reference[1]:
             return "$"
         name = reference[2] or reference[3]
-        number = int(name) if name.isascii() and name.isdigit() else names.get(name, -1)
+        number = int(name) if _NUMBER.fullmatch(name) else names.get(name, -1)
         return (group(number) or "") if 0 <= number <= groups else ""
 
     return _REFERENCE.sub(value, template)

@@ -6,18 +6,18 @@ import platform as python_platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ARCHITECTURES = {
+#: What the kernel calls a machine → Go's architecture and variant.
+_MACHINES = {
     "x86_64": ("amd64", ""),
     "aarch64": ("arm64", "v8"),
+    "armv8l": ("arm", "v8"),
     "armv7l": ("arm", "v7"),
     "armv6l": ("arm", "v6"),
     "i686": ("386", ""),
     "i386": ("386", ""),
-    "ppc64le": ("ppc64le", ""),
-    "s390x": ("s390x", ""),
-    "riscv64": ("riscv64", ""),
+    "loongarch64": ("loong64", ""),
 }
-#: Variants that run on hardware of a variant, best first (as containers/image has it).
+#: Variants from the most to the least demanding; each machine also runs those behind its own.
 _COMPATIBLE = {
     "arm": ["v8", "v7", "v6", "v5"],
     "arm64": ["v8"],
@@ -57,31 +57,31 @@ class IndexEntry:
 def host_platform() -> Platform:
     """The platform of this machine; always Linux, as images are."""
     machine = python_platform.machine().lower()
-    architecture, variant = _ARCHITECTURES.get(machine, (machine, ""))
+    architecture, variant = _MACHINES.get(machine, (machine, ""))
     return Platform("linux", architecture, variant)
 
 
 def choose(entries: Sequence[IndexEntry], wanted: Platform) -> IndexEntry | None:
-    """The manifest that skopeo copies for `wanted`: the best compatible variant, and of equals the first."""
+    """The manifest that skopeo copies for `wanted`: the best compatible variant, and of equals the first.
+
+    Where none is compatible, the first entry that names no platform at all. So attestations, whose platform is
+    ``unknown/unknown``, are chosen only when asked for.
+
+    Source: containers/image, the rules of its WantedPlatforms and ChooseInstance.
+    """
     for variant in _variants(wanted):
+        platform = Platform(wanted.os, wanted.architecture, variant)
         for entry in entries:
-            found = entry.platform
-            if (
-                found is not None
-                and (found.os, found.architecture) == (wanted.os, wanted.architecture)
-                and found.variant == variant
-            ):
+            if entry.platform == platform:
                 return entry
-    return None
+    return next((entry for entry in entries if entry.platform is None), None)
 
 
 def _variants(wanted: Platform) -> list[str]:
-    known = _COMPATIBLE.get(wanted.architecture)
-    if known is None:
-        return [wanted.variant, ""] if wanted.variant else [""]
+    """Variants that will do for `wanted`, best first; the empty one is an entry that names none."""
+    known = _COMPATIBLE.get(wanted.architecture, [])
     if not wanted.variant:
-        # Nothing said: what names no variant, then every variant, best first.
         return ["", *known]
     if wanted.variant not in known:
-        return [wanted.variant]
+        return [wanted.variant, ""]
     return [*known[known.index(wanted.variant) :], ""]

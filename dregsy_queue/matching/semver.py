@@ -5,20 +5,22 @@ Source: semver.org 2.0.0 for precedence; blang/semver v4 for ranges.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import total_ordering
 
 _MOST = 2**64 - 1
-_NUMERIC = re.compile(r"0|[1-9][0-9]*")
+#: As many digits as 64 bits have at most; what is longer is no number.
+_NUMERIC = re.compile(r"0|[1-9][0-9]{0,19}")
 _IDENTIFIERS = re.compile(r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*")
 
 
 @total_ordering
 @dataclass(frozen=True)
 class Version:
-    """A version; ordered by precedence. Equal precedence is not equality: build metadata differ."""
+    """A version, compared and ordered by precedence: build metadata do not count."""
 
     major: int
     minor: int
@@ -32,15 +34,13 @@ class Version:
         core, plus, build = text.partition("+")
         core, dash, pre = core.partition("-")
         numbers = core.split(".")
-        if len(numbers) != 3 or not all(_NUMERIC.fullmatch(number) for number in numbers):
+        if len(numbers) != 3 or not all(map(_is_number, numbers)):
             raise ValueError(f"'{text}' is not a version of the form major.minor.patch")
-        if any(int(number) > _MOST for number in numbers):
-            raise ValueError(f"'{text}' has a number above 64 bits")
         if (plus and not _IDENTIFIERS.fullmatch(build)) or (dash and not _IDENTIFIERS.fullmatch(pre)):
             raise ValueError(f"'{text}' has an invalid pre-release or build part")
         identifiers = tuple(pre.split(".")) if dash else ()
-        if any(part.isdigit() and not _NUMERIC.fullmatch(part) for part in identifiers):
-            raise ValueError(f"'{text}' has a numeric pre-release part with a leading zero")
+        if any(part.isdigit() and not _is_number(part) for part in identifiers):
+            raise ValueError(f"'{text}' has a numeric pre-release part with a leading zero or above 64 bits")
         major, minor, patch = map(int, numbers)
         return cls(major, minor, patch, identifiers, build)
 
@@ -62,13 +62,18 @@ class Version:
         except ValueError:
             return None
 
-    def _key(self) -> tuple[object, ...]:
-        # Without pre-release is higher; numeric identifiers are lower than others (semver.org §11).
+    @property
+    def precedence(self) -> tuple[object, ...]:
+        """Orders as semver.org §11 says: no pre-release is highest, numeric identifiers are below others."""
         pre = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.pre)
         return (self.major, self.minor, self.patch, not self.pre, pre)
 
     def __lt__(self, other: Version) -> bool:
-        return self._key() < other._key()
+        return self.precedence < other.precedence
+
+
+def _is_number(text: str) -> bool:
+    return _NUMERIC.fullmatch(text) is not None and int(text) <= _MOST
 
 
 def _without_zeros(part: str) -> str:
@@ -78,12 +83,25 @@ def _without_zeros(part: str) -> str:
     return stripped if stripped and stripped[0].isdigit() else "0" + stripped
 
 
+_COMPARISONS: dict[str, Callable[[Version, Version], bool]] = {
+    "": operator.eq,
+    "=": operator.eq,
+    "==": operator.eq,
+    "!": operator.ne,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
 @dataclass(frozen=True)
 class Range:
     """Alternatives of conditions that must all hold."""
 
     text: str
-    _alternatives: tuple[tuple[Callable[[Version], bool], ...], ...]
+    _alternatives: tuple[tuple[Callable[[Version], bool], ...], ...] = field(repr=False, compare=False)
 
     def matches(self, version: Version) -> bool:
         return any(all(holds(version) for holds in conditions) for conditions in self._alternatives)
@@ -106,20 +124,18 @@ def parse_range(text: str) -> Range:
 
 
 def _tokens(text: str) -> list[str]:
-    """Split at spaces, but not behind a comparator. Tokens of a single character vanish, as in blang/semver."""
+    """Split at spaces, but not behind a comparator. Tokens of a single byte vanish, as in blang/semver."""
     tokens, current, last = [], "", ""
-    for char in text + " ":
+    for char in text:
         if char == " " and last not in (">", "<", "="):
-            if len(current) > 1:
-                tokens.append(current.replace(" ", ""))
+            tokens.append(current)
             current = ""
         else:
             current += char
         if char != " ":
             last = char
-    if len(current.strip()) > 1:
-        tokens.append(current.replace(" ", ""))
-    return tokens
+    tokens.append(current)
+    return [token.replace(" ", "") for token in tokens if len(token.encode(errors="replace")) > 1]
 
 
 def _split(token: str, text: str) -> tuple[str, str]:
@@ -170,20 +186,11 @@ def _is_version(text: str) -> bool:
 
 def _condition(token: str, text: str) -> Callable[[Version], bool]:
     comparator, number = _split(token, text)
+    if comparator not in _COMPARISONS:
+        raise ValueError(f"'{text}' is not a semver range: '{comparator}' is no comparator; try '>=1.2.3 <2.0.0'")
     try:
         version = Version.parse(number)
     except ValueError as error:
-        raise ValueError(f"'{text}' is not a semver range: {error}; write '>=1.2.3 <2.0.0'") from None
-    conditions: dict[str, Callable[[Version], bool]] = {
-        "<": lambda other: other < version,
-        "<=": lambda other: not version < other,
-        ">": lambda other: version < other,
-        ">=": lambda other: not other < version,
-        "!=": lambda other: other < version or version < other,
-    }
-    conditions["!"] = conditions["!="]
-    for equal in ("", "=", "=="):
-        conditions[equal] = lambda other: not (other < version or version < other)
-    if comparator not in conditions:
-        raise ValueError(f"'{text}' is not a semver range: '{comparator}' is no comparator")
-    return conditions[comparator]
+        raise ValueError(f"'{text}' is not a semver range: {error}; try '>=1.2.3 <2.0.0'") from None
+    compare = _COMPARISONS[comparator]
+    return lambda other: compare(other, version)

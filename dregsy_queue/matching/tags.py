@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dregsy_queue.matching.patterns import Matcher
 from dregsy_queue.matching.semver import Range, Version, parse_range
@@ -13,7 +13,9 @@ from dregsy_queue.matching.semver import Range, Version, parse_range
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 #: OCI image-spec, "Digests".
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
-_LATEST = re.compile(r"keep:\s+latest\s+([0-9]+)")
+#: What stands behind "keep:"; without the first space it is an expression.
+_LATEST = re.compile(r"\s+latest\s+([0-9]+)")
+_LONGEST_COUNT = 18
 
 
 def is_tag(text: str) -> bool:
@@ -21,7 +23,7 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class TagItem:
     """One image to take from a repository: by tag, or by digest. A digest may have a name it is pushed under."""
 
@@ -30,22 +32,20 @@ class TagItem:
 
     @classmethod
     def parse(cls, text: str) -> TagItem:
-        """``tag``, ``sha256:…`` or ``tag@sha256:…``. Raises: ValueError."""
-        name, at, digest = text.partition("@")
-        if not at and text.startswith(("sha256:", "sha512:")):
-            name, digest = "", text
-        if digest or at:
-            if not _DIGEST.fullmatch(digest):
-                raise ValueError(f"'{text}' has no valid digest: write 'sha256:' and 64 hex digits")
-            if name and not is_tag(name):
-                raise ValueError(f"'{name}' in '{text}' is not a valid tag")
-            return cls(name or None, digest)
-        if not is_tag(text):
+        """``tag``, ``sha256:…`` or ``tag@sha256:…``. Raises: ValueError with one sentence that names it."""
+        name, at, digest = text.removeprefix(":").partition("@")
+        if not at and name.startswith(("sha256:", "sha512:")):
+            name, at, digest = "", "@", name
+        if at and not _DIGEST.fullmatch(digest):
+            raise ValueError(f"tag '{text}' is not valid: a digest is 'sha256:' and 64 hex digits, or 'sha512:' and 128")
+        if not (name or at):
+            raise ValueError(f"tag '{text}' is not a valid tag: it is empty")
+        if name and not is_tag(name):
             raise ValueError(
-                f"'{text}' is not a valid tag: letters, digits, '_', '.' and '-', at most 128; "
-                "or did you mean 'semver:', 'regex:' or 'keep:'?"
+                f"tag '{text}' is not a valid tag: letters, digits, '_', '.' and '-', at most 128, the first none of "
+                "'.' and '-'; or did you mean 'semver:', 'regex:' or 'keep:'?"
             )
-        return cls(text)
+        return cls(name or None, digest or None)
 
     def __str__(self) -> str:
         return "@".join(part for part in (self.tag, self.digest) if part)
@@ -59,26 +59,27 @@ class TagSet:
     ranges: tuple[Range, ...] = ()
     regexes: tuple[Matcher, ...] = ()
     keep: tuple[Matcher, ...] = ()
-    #: 0: no limit
-    latest: int = field(default=0)
+    #: how many of the highest versions stay; 0: no limit
+    latest: int = 0
 
     @classmethod
     def parse(cls, items: Sequence[str]) -> TagSet:
         """Raises: ValueError with one sentence that names the item."""
         verbatim, ranges, regexes, keep, latest = [], [], [], [], 0
         for item in map(str.strip, items):
-            count = _LATEST.fullmatch(item)
+            kind, colon, rest = item.partition(":")
+            if not colon or kind not in ("semver", "regex", "keep"):
+                verbatim.append(TagItem.parse(item))
+                continue
             try:
-                if item.startswith("semver:"):
-                    ranges.append(parse_range(item.removeprefix("semver:").strip()))
-                elif item.startswith("regex:"):
-                    regexes.append(Matcher.parse(item.removeprefix("regex:")))
-                elif count:
-                    latest = int(count[1])
-                elif item.startswith("keep:"):
-                    keep.append(Matcher.parse(item.removeprefix("keep:")))
+                if kind == "semver":
+                    ranges.append(parse_range(rest.strip()))
+                elif kind == "regex":
+                    regexes.append(Matcher.parse(rest))
+                elif count := _LATEST.fullmatch(rest):
+                    latest = _count(count[1])
                 else:
-                    verbatim.append(TagItem.parse(item))
+                    keep.append(Matcher.parse(rest))
             except ValueError as error:
                 raise ValueError(f"tag '{item}': {error}") from None
         return cls(tuple(verbatim), tuple(ranges), tuple(regexes), tuple(keep), latest)
@@ -89,10 +90,14 @@ class TagSet:
         return bool(self.ranges or self.regexes) or not self.verbatim
 
     def select(self, tags: Iterable[str]) -> list[TagItem]:
-        """The selected images, each once, in the byte order of their names."""
+        """The selected images, each once, in the byte order of their texts.
+
+        `tags` are those of the source repository; they do not matter when `needs_listing` is False. Verbatim items
+        are exempt from ``keep: EXPRESSION``, but count for ``keep: latest N``.
+        """
         candidates = {tag for tag in tags if self._wanted(tag)} if self.needs_listing else set()
         kept = {TagItem(tag) for tag in candidates if all(keep.matches(tag) for keep in self.keep)}
-        items = sorted(kept | set(self.verbatim), key=_byte_order)
+        items = sorted(kept | set(self.verbatim), key=str)
         return self._newest(items) if self.latest else items
 
     def _wanted(self, tag: str) -> bool:
@@ -108,7 +113,7 @@ class TagSet:
         if not versions:
             return items[-self.latest :]
         # Of equal precedence the higher name wins, so that every run selects the same.
-        versions.sort(key=lambda pair: (pair[0], _byte_order(pair[1])))
+        versions.sort(key=lambda pair: (pair[0].precedence, str(pair[1])))
         dropped = {item for _, item in versions[: -self.latest]}
         return [item for item in items if item not in dropped]
 
@@ -117,5 +122,7 @@ def _version(item: TagItem) -> Version | None:
     return None if item.digest else Version.parse_tolerant(item.tag or "")
 
 
-def _byte_order(item: TagItem) -> bytes:
-    return str(item).encode()
+def _count(digits: str) -> int:
+    if len(digits) > _LONGEST_COUNT:
+        raise ValueError(f"the count has more than {_LONGEST_COUNT} digits")
+    return int(digits)

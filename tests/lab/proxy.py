@@ -10,6 +10,7 @@ import re
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,8 +92,9 @@ class HubProxy:
         self.log: list[Logged] = []
         self.tokens: dict[str, float] = {}
         self.tokens_given = 0
-        #: transfers (blob reads and uploads) under way, and the most there ever were; per repository:tag is not known
-        self.transfers, self.most_transfers = 0, 0
+        #: repositories that relays talk about at this moment, and the most there ever were at once
+        self.active: Counter[str] = Counter()
+        self.most_active = 0
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -165,6 +167,17 @@ class HubProxy:
         return web.json_response({"token": token, "expires_in": self.token_life})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        repository = re.match(r"/v2/(.+?)/(?:manifests|blobs)/", request.path)
+        if repository is None or request.headers.get("User-Agent", "").startswith("dregsy_queue"):
+            return await self._answer(request)
+        self.active[repository[1]] += 1
+        self.most_active = max(self.most_active, sum(count > 0 for count in self.active.values()))
+        try:
+            return await self._answer(request)
+        finally:
+            self.active[repository[1]] -= 1
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.faults.latency:
             await asyncio.sleep(self.faults.latency)
         if self.faults.hook:
@@ -196,13 +209,7 @@ class HubProxy:
                     "ratelimit-limit": f"{self.quota.limit};{window}",
                     "ratelimit-remaining": f"{max(left, 0)};{window}",
                 }
-        moving = "/blobs/" in request.path and request.method in ("GET", "PUT", "PATCH")
-        self.transfers += moving
-        self.most_transfers = max(self.most_transfers, self.transfers)
-        try:
-            return await self._forward(request, headers)
-        finally:
-            self.transfers -= moving
+        return await self._forward(request, headers)
 
     def _authorized(self, request: web.Request) -> bool:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -4,64 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-import pytest
-
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.report import RunCounts, RunReader
-from tests.lab.dregsy import Role, beat, location, mapping, task, worker, write_config
+from tests.lab.cluster import Cluster, slow_skopeo
+from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
 from tests.lab.processes import wait_until
-from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
-
-
-class Cluster:
-    def __init__(self, folder: Path, redis: RedisServer) -> None:
-        self.folder, self.redis = folder, redis
-        self.reader = RunReader(connect(redis.url))
-        self.roles: list[Role] = []
-
-    def worker(self, config: Path, name: str, *options: str, **env: str) -> Role:
-        self.roles.append(worker(self.folder, config, self.redis.url, name, *options, **env))
-        return self.roles[-1]
-
-    def beat(self, config: Path, **env: str) -> Role:
-        self.roles.append(beat(self.folder, config, self.redis.url, **env))
-        return self.roles[-1]
-
-    def wait_for(self, name: str, condition: Callable[[RunCounts], object], timeout: float = 120) -> RunCounts:
-        def holds() -> object:
-            counts = self.reader.newest(name)
-            return counts and condition(counts)
-
-        wait_until(holds, timeout, f"task {name}")
-        counts = self.reader.newest(name)
-        assert counts
-        return counts
-
-    def copied(self) -> Counter[str]:
-        """How often each target was said to be copied, by the workers' logs."""
-        lines = [line for role in self.roles for line in role.lines()]
-        return Counter(line["target"] for line in lines if line["msg"].startswith("copied"))
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, redis_server: RedisServer) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path, redis_server)
-    yield cluster
-    for role in cluster.roles:
-        role.process.kill()
-
-
-def slow_skopeo(folder: Path, seconds: float) -> dict[str, Any]:
-    path = folder / "slow-skopeo"
-    path.write_text(f'#!/bin/sh\ncase "$*" in *copy*) sleep {seconds};; esac\nexec skopeo "$@"\n')
-    path.chmod(0o755)
-    return {"binary": str(path)}
 
 
 def test_two_workers_copy_each_image_once(cluster: Cluster, source: Registry, target: Registry) -> None:

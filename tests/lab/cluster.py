@@ -1,0 +1,51 @@
+"""A cluster of distributed roles on one Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.report import RunCounts, RunReader
+from tests.lab.dregsy import Role, beat, worker
+from tests.lab.processes import wait_until
+from tests.lab.redis import RedisServer
+
+
+class Cluster:
+    def __init__(self, folder: Path, redis: RedisServer) -> None:
+        self.folder, self.redis = folder, redis
+        self.reader = RunReader(connect(redis.url))
+        self.roles: list[Role] = []
+
+    def worker(self, config: Path, name: str, *options: str, **env: str) -> Role:
+        self.roles.append(worker(self.folder, config, self.redis.url, name, *options, **env))
+        return self.roles[-1]
+
+    def beat(self, config: Path, **env: str) -> Role:
+        self.roles.append(beat(self.folder, config, self.redis.url, **env))
+        return self.roles[-1]
+
+    def wait_for(self, name: str, condition: Callable[[RunCounts], object], timeout: float = 120) -> RunCounts:
+        def holds() -> object:
+            counts = self.reader.newest(name)
+            return counts and condition(counts)
+
+        wait_until(holds, timeout, f"task {name}")
+        counts = self.reader.newest(name)
+        assert counts
+        return counts
+
+    def copied(self) -> Counter[str]:
+        """How often each target was said to be copied, by the workers' logs."""
+        lines = [line for role in self.roles for line in role.lines()]
+        return Counter(line["target"] for line in lines if line["msg"].startswith("copied"))
+
+
+def slow_skopeo(folder: Path, seconds: float) -> dict[str, Any]:
+    path = folder / "slow-skopeo"
+    path.write_text(f'#!/bin/sh\ncase "$*" in *copy*) sleep {seconds};; esac\nexec skopeo "$@"\n')
+    path.chmod(0o755)
+    return {"binary": str(path)}
