@@ -37,7 +37,9 @@ class TagItem:
         if not at and name.startswith(("sha256:", "sha512:")):
             name, at, digest = "", "@", name
         if at and not _DIGEST.fullmatch(digest):
-            raise ValueError(f"tag '{text}' is not valid: a digest is 'sha256:' and 64 hex digits, or 'sha512:' and 128")
+            raise ValueError(
+                f"tag '{text}' is not valid: a digest is 'sha256:' and 64 hex digits, or 'sha512:' and 128"
+            )
         if not (name or at):
             raise ValueError(f"tag '{text}' is not a valid tag: it is empty")
         if name and not is_tag(name):

@@ -1,0 +1,24 @@
+"""Runs the benchmarks: ``python -m bench [NAME…]``."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import skopeo, waiting
+
+BENCHMARKS = {"waiting": waiting.main, "skopeo": skopeo.main}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    for name in names:
+        if name not in BENCHMARKS:
+            print(f"unknown benchmark '{name}'; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
+            return 2
+        print(f"\n== {name}: {(sys.modules[BENCHMARKS[name].__module__].__doc__ or '').splitlines()[0]}", flush=True)
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

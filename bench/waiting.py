@@ -1,0 +1,111 @@
+"""Do 10,000 jobs that wait for one registry slow down the jobs of another?
+
+Three pairs: 200 images on an empty ledger, and the same beside 10,000 jobs of a paused registry.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from dregsy_queue.config.load import load
+from dregsy_queue.config.select import task_fingerprint
+from dregsy_queue.coordination.admission import Admission
+from dregsy_queue.coordination.claims import Claims
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.jobs import TransferJob
+from dregsy_queue.coordination.limits import RegistryLimiter
+from dregsy_queue.coordination.presence import Presence
+from dregsy_queue.coordination.runs import Runs
+from tests.lab.cluster import Cluster
+from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.images import push_many
+from tests.lab.processes import wait_until
+from tests.lab.redis import RedisServer
+from tests.lab.registry import Registry
+
+WAITING, IMAGES, PAIRS = 10_000, 200, 3
+PAUSED = "paused.example"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        source = Registry(folder / "source").start()
+        try:
+            push_many(source, "lib/app", [f"{n}" for n in range(IMAGES)])
+            alone, beside = [], []
+            for pair in range(PAIRS):
+                alone.append(_measure(folder / f"alone{pair}", source, waiting=False))
+                beside.append(_measure(folder / f"beside{pair}", source, waiting=True))
+                print(
+                    f"  pair {pair + 1}: alone {alone[-1]:.1f} images/s, beside waiting jobs {beside[-1]:.1f}",
+                    flush=True,
+                )
+            ratio = statistics.median(b / a for a, b in zip(alone, beside, strict=True))
+            print(f"  throughput beside {WAITING} waiting jobs: {ratio:.2f} of that on an empty ledger (median)")
+        finally:
+            source.stop()
+
+
+def _measure(folder: Path, source: Registry, *, waiting: bool) -> float:
+    """Images per second."""
+    folder.mkdir()
+    target = Registry(folder / "target").start()
+    redis = RedisServer(folder / "redis").start()
+    cluster = Cluster(folder, redis)
+    config = write_config(
+        folder,
+        task("held", location(PAUSED), location(target), mapping("lib/none")),
+        task("free", location(source), location(target), mapping("lib/app")),
+    )
+    try:
+        if waiting:
+            _fill(folder, config, redis)
+        worker = cluster.worker(config, "w1")
+        wait_until(lambda: redis.client().zcard("dregsy:workers"), what="the worker")
+        before = psutil.Process(worker.process.pid).memory_info().rss
+        cluster.beat(config, DREGSY_RUN="free")
+        counts = cluster.wait_for("free", lambda counts: counts.done)
+        assert counts.copied == IMAGES, counts
+        if waiting:
+            grown = (psutil.Process(worker.process.pid).memory_info().rss - before) / 2**20
+            print(f"    worker grew by {grown:.1f} MiB over the run, {counts.copied} copied", flush=True)
+        return IMAGES / (counts.ended - counts.started)
+    finally:
+        for role in cluster.roles:
+            role.process.kill()
+        redis.kill()
+        target.stop()
+
+
+def _fill(folder: Path, config: Path, redis: RedisServer) -> None:
+    """Put jobs of the paused registry on the ledger, as its planner would."""
+    connection = connect(redis.url)
+    (held,) = [found for found in load(config).config.tasks if found.name == "held"]
+    before = connection.info("memory")["used_memory"]
+    Presence(connection).heartbeat("planner", slots=2, kinds=["plan"])
+    runs, admission = Runs(connection), Admission(connection)
+    runs.start("held", task_fingerprint(held), priority=5, kept=5, source=PAUSED, target=held.target.registry)
+    (plan,) = admission.admit()
+    claim = Claims(connection).take(plan.job, plan.epoch, "planner")
+    assert claim
+    started = time.monotonic()
+    runs.add(claim, (_job(number, held.target.registry) for number in range(WAITING)))
+    seconds = time.monotonic() - started
+    RegistryLimiter(connection).pause(PAUSED, 86400)
+    runs.end_plan(claim)
+    admission.leave("planner")
+    used = (connection.info("memory")["used_memory"] - before) / WAITING
+    print(f"    {WAITING} jobs enqueued in {seconds:.1f} s, {used:.0f} bytes of Redis each", flush=True)
+    connection.close()
+
+
+def _job(number: int, target: str) -> TransferJob:
+    digest = f"sha256:{number:064x}"
+    name = f"team/service-with-a-name:{number}"
+    return TransferJob(f"{PAUSED}/{name}", f"{target}/{name}", "", "skopeo", "missing", digest, digest)
