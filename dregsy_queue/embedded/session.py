@@ -207,9 +207,11 @@ class _Session:
             )
 
     def _end_children(self) -> None:
+        # A signal finds work under way, to be put away; after the last run there is none, and nobody to wait for.
+        number = signal.SIGTERM if self._received else signal.SIGKILL
         for child in self._children:
             if child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
+                child.process.send_signal(number)
         for child in self._children:
             child.end(ENDING)
         self._children = []

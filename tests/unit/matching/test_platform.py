@@ -70,7 +70,9 @@ platforms = st.builds(
 
 
 @given(st.lists(platforms, max_size=8), platforms)
-def test_never_another_os_or_architecture_nor_more_than_the_machine_has(there: list[Platform], wanted: Platform) -> None:
+def test_never_another_os_or_architecture_nor_more_than_the_machine_has(
+    there: list[Platform], wanted: Platform
+) -> None:
     entries = [IndexEntry(str(number), "m", 1, platform) for number, platform in enumerate(there)]
     chosen = choose(entries, wanted)
     if wanted in there:
