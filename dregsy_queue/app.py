@@ -57,8 +57,8 @@ def _make() -> Celery:
         timezone="UTC",
         beat_scheduler="dregsy_queue.scheduler:Scheduler",
         # How soon a standby notices that the leader is gone: at most lock timeout and one loop.
-        beat_max_loop_interval=3,
-        redbeat_lock_timeout=12,
+        beat_max_loop_interval=2,
+        redbeat_lock_timeout=10,
         redbeat_redis_url=client_url(redis_url),
         redbeat_redis_options={},
         redbeat_key_prefix="dregsy:beat:",

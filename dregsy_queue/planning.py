@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from dregsy_queue import decision
+from dregsy_queue import decision, retry
 from dregsy_queue.concurrency import SingleFlight, completed
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
@@ -56,18 +56,49 @@ class _Image:
         return self.item.tag or self.item.digest or ""
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """One source repository of a mapping, and where it goes."""
+
+    mapping: Mapping
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class _Unreached:
+    """What could not be planned for a passing reason, and why."""
+
+    what: _Pair | _Image
+    error: RegistryError
+
+
 class Planner:
-    """Plans one sync task. `look_up` gives sync records by target reference and may block (Redis)."""
+    """Plans one sync task. `look_up` gives sync records by target reference and may block (Redis).
+
+    What fails for a passing reason is tried again in rounds, up to `attempts` in all: however many images a dead
+    registry has, the waits between the rounds come once.
+    """
 
     def __init__(
-        self, task: SyncTask, relay: str, source: RegistryClient, target: RegistryClient, look_up: LookUp
+        self,
+        task: SyncTask,
+        relay: str,
+        source: RegistryClient,
+        target: RegistryClient,
+        look_up: LookUp,
+        *,
+        attempts: int,
     ) -> None:
         self._task = task
         self._relay = relay
         self._source = source
         self._target = target
         self._look_up = look_up
+        self._attempts = attempts
         self._children = SingleFlight[tuple[str, str, str], str]()
+        #: target → the source that goes there, as far as it is planned
+        self._sources: dict[str, str] = {}
 
     async def plan(self) -> AsyncIterator[Planned]:
         """Every image of the task, as soon as it is compared. One that cannot be planned is a failed outcome;
@@ -76,78 +107,102 @@ class Planner:
         Raises:
             RegistryError: of kind ``rate-limited``: the rest must be planned later.
         """
-        seen: dict[str, str] = {}
+        pairs: list[_Pair] = []
         for mapping in self._task.mappings:
-            async for planned in self._plan_mapping(mapping, seen):
+            for source, target in mapping.paths.pairs():
+                pair = _Pair(mapping, source.lstrip("/"), target.lstrip("/"))
+                if pair.target:
+                    pairs.append(pair)
+                else:
+                    yield self._failure(pair, "the mapping's 'to' leaves nothing of the path")
+        images: list[_Image] = []
+        for attempt in range(1, self._attempts + 1):
+            unreached: list[_Unreached] = []
+            async for planned in self._round(pairs, images):
+                if isinstance(planned, _Unreached):
+                    unreached.append(planned)
+                else:
+                    yield planned
+            if not unreached or attempt == self._attempts:
+                break
+            wait = retry.delay(attempt)
+            log.warning(
+                "planning: %d could not be compared, next try in %.0f s: %s",
+                len(unreached),
+                wait,
+                unreached[0].error,
+                extra=fields(task=self._task.name),
+            )
+            pairs = [left.what for left in unreached if isinstance(left.what, _Pair)]
+            images = [left.what for left in unreached if isinstance(left.what, _Image)]
+            await asyncio.sleep(wait)
+        for left in unreached:
+            yield self._failure(left.what, str(left.error))
+
+    async def _round(self, pairs: list[_Pair], images: list[_Image]) -> AsyncIterator[Planned | _Unreached]:
+        async for planned in self._compare_all(images):
+            yield planned
+        for pair in pairs:
+            try:
+                items = await self._items(pair)
+            except RegistryError as error:
+                yield self._unplanned(pair, error)
+                continue
+            selected = []
+            for item in items:
+                image = _Image(pair.source, pair.target, item, pair.mapping.platform)
+                wanted = f"{self._name(image, source=True)} {image.platform}".strip()
+                target = self._name(image, source=False)
+                if target not in self._sources:
+                    self._sources[target] = wanted
+                    selected.append(image)
+                elif self._sources[target] != wanted:
+                    first = self._sources[target]
+                    why = f"another mapping of this task already copies {first} to this target"
+                    yield self._failure(image, why)
+            async for planned in self._compare_all(selected):
                 yield planned
 
-    async def _plan_mapping(self, mapping: Mapping, seen: dict[str, str]) -> AsyncIterator[Planned]:
-        for source_path, target_path in mapping.paths.pairs():
-            source_repository, target_repository = source_path.lstrip("/"), target_path.lstrip("/")
-            try:
-                items = await self._items(mapping, source_repository)
-            except RegistryError as error:
-                if error.kind == "rate-limited":
-                    raise
-                yield self._failure(source_repository, target_repository, mapping.platform, error)
-                continue
-            images, taken = [], set[str]()
-            for item in items:
-                image = _Image(source_repository, target_repository, item, mapping.platform)
-                source, target = self._name(image, source=True), self._name(image, source=False)
-                wanted = f"{source} {image.platform}".strip()
-                first = seen.setdefault(target, wanted)
-                if first != wanted:
-                    why = f"another mapping of this task already copies {first} to this target"
-                    yield PlannedOutcome(source, target, image.platform, "failed", "planning", error=why)
-                elif target not in taken:
-                    taken.add(target)
-                    images.append(image)
-            log.debug(
-                "%d tags selected",
-                len(images),
-                extra=fields(task=self._task.name, source=source_repository, target=target_repository),
-            )
-            for start in range(0, len(images), RECORD_BATCH):
-                async for planned in self._compare_all(images[start : start + RECORD_BATCH]):
-                    yield planned
+    async def _items(self, pair: _Pair) -> list[TagItem]:
+        tag_set = pair.mapping.tag_set
+        return tag_set.select(await self._source.tags(pair.source) if tag_set.needs_listing else [])
 
-    async def _items(self, mapping: Mapping, repository: str) -> list[TagItem]:
-        tags = await self._source.tags(repository) if mapping.tag_set.needs_listing else []
-        return mapping.tag_set.select(tags)
+    async def _compare_all(self, images: list[_Image]) -> AsyncIterator[Planned | _Unreached]:
+        for start in range(0, len(images), RECORD_BATCH):
+            batch = images[start : start + RECORD_BATCH]
+            targets = [self._name(image, source=False) for image in batch]
+            records = await asyncio.to_thread(self._look_up, targets)
+            comparisons = (self._compare(*pair) for pair in zip(batch, records, strict=True))
+            async for planned in completed(comparisons, COMPARISONS):
+                yield planned
 
-    async def _compare_all(self, images: list[_Image]) -> AsyncIterator[Planned]:
-        targets = [self._name(image, source=False) for image in images]
-        records = await asyncio.to_thread(self._look_up, targets)
-        comparisons = (self._compare(*pair) for pair in zip(images, records, strict=True))
-        async for planned in completed(comparisons, COMPARISONS):
-            yield planned
-
-    async def _compare(self, image: _Image, record: SyncRecord | None) -> Planned:
+    async def _compare(self, image: _Image, record: SyncRecord | None) -> Planned | _Unreached:
         try:
             source, target = await asyncio.gather(
                 self._source.head(image.source_repository, image.source_reference),
                 self._target.head(image.target_repository, image.target_reference),
             )
             if source is None:
-                raise RegistryError(
-                    f"{self._name(image, source=True)} does not exist",
-                    kind="not-found",
-                    temporary=False,
-                    registry=self._task.source.registry,
-                )
+                return self._failure(image, f"{self._name(image, source=True)} does not exist")
             return await self._judge(image, source, target.digest if target else None, record)
         except RegistryError as error:
-            if error.kind == "rate-limited":
-                raise
-            return PlannedOutcome(
-                self._name(image, source=True),
-                self._name(image, source=False),
-                image.platform,
-                "failed",
-                "planning",
-                error=str(error),
+            return self._unplanned(image, error)
+
+    def _unplanned(self, what: _Pair | _Image, error: RegistryError) -> PlannedOutcome | _Unreached:
+        if error.kind == "rate-limited":
+            raise error
+        return _Unreached(what, error) if error.temporary else self._failure(what, str(error))
+
+    def _failure(self, what: _Pair | _Image, error: str) -> PlannedOutcome:
+        if isinstance(what, _Image):
+            source, target, platform = self._name(what, source=True), self._name(what, source=False), what.platform
+        else:
+            source, target = (
+                f"{self._task.source.registry}/{what.source}",
+                f"{self._task.target.registry}/{what.target}",
             )
+            platform = what.mapping.platform
+        return PlannedOutcome(source, target, platform, "failed", "planning", error=error)
 
     async def _judge(self, image: _Image, source: Descriptor, target: str | None, record: SyncRecord | None) -> Planned:
         wanted = source.digest
@@ -198,13 +253,3 @@ class Planner:
             return f"{self._task.source.registry}/{image.source_repository}{separator}{image.source_reference}"
         separator = ":" if image.item.tag else "@"
         return f"{self._task.target.registry}/{image.target_repository}{separator}{image.target_reference}"
-
-    def _failure(self, source: str, target: str, platform: str, error: Exception) -> PlannedOutcome:
-        return PlannedOutcome(
-            f"{self._task.source.registry}/{source}",
-            f"{self._task.target.registry}/{target}",
-            platform,
-            "failed",
-            "planning",
-            error=str(error),
-        )

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from types import SimpleNamespace
 from typing import Any
 
 from celery import Celery
 from celery.schedules import schedule
+from kombu.exceptions import KombuError
 from redbeat import RedBeatScheduler
-from redbeat.schedulers import RedBeatSchedulerEntry
+from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_lock
+from redis import RedisError
 
 from dregsy_queue import settings
 from dregsy_queue.config.limits import limits_for
@@ -37,6 +41,9 @@ log = logging.getLogger(__name__)
 
 class RunStarter:
     """Starts runs of sync tasks: for the scheduler, and for one-command mode without one."""
+
+    #: says that this Redis knows us; gone when Redis was emptied
+    _SEEN = key("seen")
 
     def __init__(self, app: Celery, chosen: Settings) -> None:
         self._app = app
@@ -65,6 +72,24 @@ class RunStarter:
             log.warning("skipped: the last run has not ended", extra=fields(task=task.name, run=started.run))
         dispatch(self._app, self._admission)
         return started
+
+    def wait_for_redis(self) -> None:
+        """Return when Redis answers."""
+        waited = False
+        while True:
+            try:
+                self._redis.ping()
+            except (RedisError, OSError) as error:
+                if not waited:
+                    log.warning("waiting for Redis: %s", error)
+                waited = True
+                time.sleep(1)
+            else:
+                return
+
+    def is_new_redis(self) -> bool:
+        """True once, on a Redis that has not been asked this before (or forgot it)."""
+        return bool(self._redis.set(self._SEEN, "1", nx=True))
 
     def start_once(self, task: SyncTask, config: Config) -> None:
         """Start a one-off task, unless this very task (by fingerprint) was started before on this Redis."""
@@ -105,6 +130,8 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
     def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's arguments
         self._starter, self._config, self._run_filter = _open(app)
         self._one_off_started = False
+        self._waits = False
+        self._starter.wait_for_redis()
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -116,13 +143,39 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
         super().setup_schedule()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 - Celery's arguments
-        # Here, not at start-up: only the leader ticks.
+        """Start what is due. Redis away, or another leader in the meantime: wait, lead again, go on."""
+        try:
+            if self.lock is None or not self.lock.owned():
+                self._lead_again()
+            if self._starter.is_new_redis() and self._one_off_started:
+                log.warning("Redis was emptied: the schedule is set up anew, all tasks are due")
+                self.setup_schedule()
+                self._one_off_started = False
+            self._start_one_off_tasks()
+            wait = float(super().tick(*args, **kwargs))
+        except (RedisError, KombuError, OSError) as error:
+            if not self._waits:
+                log.warning("scheduling waits for Redis: %s", error)
+            self._waits = True
+            return 1.0
+        if self._waits:
+            log.info("Redis answers again")
+        self._waits = False
+        return wait
+
+    def _start_one_off_tasks(self) -> None:
+        # At the first tick, not at start-up: only the leader ticks.
         if not self._one_off_started:
             for task in self._tasks():
                 if not task.interval:
                     self._starter.start_once(task, self._config.get().config)
             self._one_off_started = True
-        return float(super().tick(*args, **kwargs))
+
+    def _lead_again(self) -> None:
+        """Take the leader's lock; blocks while another scheduler leads."""
+        log.info("waiting to lead")
+        self.lock = None
+        acquire_distributed_beat_lock(SimpleNamespace(scheduler=self))
 
     def apply_async(self, entry: _Entry, producer: Any = None, advance: bool = True, **_: Any) -> None:  # noqa: ANN401
         """A task is due. It is started before the schedule moves on: a leader that ends in between is followed by

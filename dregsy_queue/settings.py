@@ -24,6 +24,8 @@ class Settings:
     keep_runs: int
     #: DREGSY_MAX_ATTEMPTS: how often a transfer is tried before a temporary failure counts; ≥ 1
     max_attempts: int
+    #: DREGSY_STALLED: seconds after which a relay that moves no byte is ended
+    stalled: float
     #: DREGSY_GRACE: seconds that running transfers get to finish after SIGTERM; ≥ 0
     grace: float
     #: DREGSY_ALONE: this worker is the only one, so jobs for a relay that it lacks fail instead of waiting
@@ -52,7 +54,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         redis_url=environment.get("DREGSY_REDIS_URL") or "redis://127.0.0.1:6379/0",
         run=environment.get("DREGSY_RUN", ""),
         keep_runs=int(number("DREGSY_KEEP_RUNS", 5, 1)),
-        max_attempts=int(number("DREGSY_MAX_ATTEMPTS", 5, 1)),
+        max_attempts=int(number("DREGSY_MAX_ATTEMPTS", 6, 1)),
+        stalled=number("DREGSY_STALLED", 600, 1),
         grace=number("DREGSY_GRACE", 60, 0),
         alone=environment.get("DREGSY_ALONE", "") == "1",
     )

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 
+from redis import RedisError
+
 from dregsy_queue import retry
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.select import task_fingerprint
@@ -31,8 +33,13 @@ BATCH, BATCH_WAIT = 200, 0.3
 
 
 def run(worker: Worker, job: str, epoch: int) -> None:
-    """Do one job. Every way it can end is written to the ledger; nothing is raised but a broken ledger."""
-    claim = worker.claims.take(job, epoch, worker.name)
+    """Do one job. Every way it can end is written to the ledger; without a ledger the job is done again."""
+    try:
+        claim = worker.claims.take(job, epoch, worker.name)
+    except (RedisError, OSError) as error:
+        # Not claimed in time it is admitted anew.
+        log.warning("cannot claim a job: %s", error, extra=fields(job=job))
+        return
     if claim is None:
         log.debug("late message, its job is not waiting for it", extra=fields(job=job))
         return
@@ -41,6 +48,9 @@ def run(worker: Worker, job: str, epoch: int) -> None:
             _plan(worker, claim)
         else:
             _transfer(worker, claim, claim.transfer)
+    except (RedisError, OSError) as error:
+        # The lease ends, and the job runs again elsewhere.
+        log.warning("the outcome of a job could not be written: %s", error, extra=fields(task=claim.task, job=job))
     finally:
         worker.dispatch()
 
@@ -59,9 +69,11 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         if new:
             log.warning("too many requests: registry is paused for %.0f s", wait, extra=fields(registry=registry))
 
-    def fail(text: str, *, temporary: bool, asked: float | None = None) -> None:
+    def fail(text: str, *, temporary: bool, asked: float | None = None, most_attempts: int | None = None) -> None:
         text = scrub(text)
-        if temporary and claim.attempt < worker.settings.max_attempts:
+        if temporary and claim.attempt < min(
+            most_attempts or worker.settings.max_attempts, worker.settings.max_attempts
+        ):
             wait = retry.delay(claim.attempt, asked)
             worker.claims.put_back(claim, delay=wait, error=text, seconds=seconds())
             log.warning("attempt %d failed, next in %.0f s: %s", claim.attempt, wait, text, extra=tags)
@@ -83,7 +95,7 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         elif error.refused_by:
             refused(Reference.parse(getattr(job, error.refused_by)).registry, str(error), None)
         else:
-            fail(str(error), temporary=error.temporary)
+            fail(str(error), temporary=error.temporary, most_attempts=error.most_attempts)
     except RegistryError as error:
         if error.kind == "rate-limited":
             refused(error.registry, str(error), error.retry_after)
@@ -138,6 +150,7 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
         access.client(task.source),
         access.client(task.target),
         lambda targets: worker.records.look_up(task.name, targets),
+        attempts=worker.settings.max_attempts,
     )
     jobs, batch, since = 0, list[Planned](), time.monotonic()
 

@@ -57,7 +57,7 @@ class Worker:
         self._presence = Presence(redis)
         self._access: tuple[str, RegistryAccess] | None = None
         self._access_lock = threading.Lock()
-        self._relays = make_relays(self.config.get().config)
+        self._relays = make_relays(self.config.get().config, settings)
         self._working: set[str] = set()
         self._next_probe = 0.0
         self._stop = threading.Event()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .connection import Connection
 from .jobs import Status, TransferJob
+from .patience import outlast
 from .scripts import Scripts
 
 
@@ -77,4 +78,4 @@ class Claims:
         uncounted: bool = False,
     ) -> bool:
         values = (status, delay, digest, error, f"{seconds:.3f}", record, int(uncounted))
-        return bool(self._scripts.run("settle", claim.job, claim.epoch, *values))
+        return bool(outlast(lambda: self._scripts.run("settle", claim.job, claim.epoch, *values)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .claims import Claim
 from .connection import Connection
 from .jobs import PlannedOutcome, TransferJob, job_id
+from .patience import outlast
 from .scripts import Scripts
 
 #: Images handed to Redis in one call: bounds how long one script holds Redis (about a millisecond per 100).
@@ -58,11 +59,12 @@ class Runs:
         return added + (self._add(plan, values) if values else 0)
 
     def _add(self, plan: Claim, values: list[str]) -> int:
-        added = int(self._scripts.run("add_planned", plan.job, plan.epoch, *values))
+        added = int(outlast(lambda: self._scripts.run("add_planned", plan.job, plan.epoch, *values)))
         if added < 0:
             raise PlanLostError(f"run {plan.run} of task '{plan.task}' is planned by another worker by now")
         return added
 
     def end_plan(self, plan: Claim, problem: PlannedOutcome | None = None) -> bool:
         """Planning is over; `problem` says why it failed as a whole. False when the plan was lost."""
-        return bool(self._scripts.run("end_plan", plan.job, plan.epoch, problem.to_json() if problem else ""))
+        text = problem.to_json() if problem else ""
+        return bool(outlast(lambda: self._scripts.run("end_plan", plan.job, plan.epoch, text)))

@@ -15,6 +15,8 @@ _LINK = re.compile(r"<([^>]*)>([^<]*)")
 _NEXT = re.compile(r"""(?:^|;)\s*rel\s*=\s*["']?\s*next\b""", re.IGNORECASE)
 #: Most names taken from one list.
 MOST_NAMES = 1_000_000
+#: Most pages read of one list: some may be empty.
+MOST_PAGES = 20_000
 
 
 async def pages(transport: Transport, path: str, key: str, *, scope: str, what: str) -> AsyncIterator[list[str]]:
@@ -42,6 +44,8 @@ async def pages(transport: Transport, path: str, key: str, *, scope: str, what: 
             return
         if following in seen:
             raise _invalid(transport.registry, what, "its list leads in a circle")
+        if len(seen) >= MOST_PAGES:
+            raise _invalid(transport.registry, what, f"its list has more than {MOST_PAGES} pages")
         seen.add(following)
         url = following
 

@@ -218,10 +218,13 @@ class Transport:
         return b"".join(pieces)
 
     def _unreachable(self, error: BaseException) -> RegistryError:
+        inner = getattr(error, "os_error", None)
+        # a name that does not exist is a typo more often than an outage
+        unknown = isinstance(inner, socket.gaierror) and inner.errno == socket.EAI_NONAME
         return RegistryError(
             f"{self.registry}: it cannot be reached: {_reason(error)}",
             kind="unavailable",
-            temporary=True,
+            temporary=not unknown,
             registry=self.registry,
         )
 

@@ -15,8 +15,6 @@ from pathlib import Path
 KEPT_OUTPUT = 64 * 1024
 #: Seconds between SIGTERM and SIGKILL.
 TERMINATION = 2.0
-#: A child that neither reads nor writes a byte for so long hangs, in seconds.
-STALLED_AFTER = 600.0
 
 
 class StalledError(Exception):
@@ -34,7 +32,7 @@ async def run(
     *,
     environment: dict[str, str],
     pass_fds: Sequence[int] = (),
-    stalled_after: float = STALLED_AFTER,
+    stalled_after: float,
 ) -> Ended:
     """Run `command` to its end; standard output and error come back together, the last 64 KiB of them.
 

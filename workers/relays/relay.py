@@ -15,14 +15,23 @@ class RelayError(Exception):
     """A copy failed; the text is one line for people, without secrets.
 
     `temporary`: trying again may help. `missing`: this worker cannot run the relay at all (any more).
-    `refused_by`: the side that answered "too many requests".
+    `refused_by`: the side that answered "too many requests". `most_attempts`: trying more often is of no use.
     """
 
-    def __init__(self, message: str, *, temporary: bool, missing: bool = False, refused_by: Side | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        temporary: bool,
+        missing: bool = False,
+        refused_by: Side | None = None,
+        most_attempts: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.temporary = temporary
         self.missing = missing
         self.refused_by = refused_by
+        self.most_attempts = most_attempts
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from workers.relays.relay import Access, Copy, RelayError
 class SkopeoRelay:
     #: program, looked up on PATH unless it is a path
     binary: str = "skopeo"
+    #: seconds without a byte moved after which it is ended
+    stalled_after: float = 600
     kind: str = "skopeo"
 
     async def problem(self) -> str | None:
@@ -38,11 +40,13 @@ class SkopeoRelay:
                 arguments += _access(side, reference, access, files, descriptors)
             arguments += [f"docker://{copy.source}", f"docker://{copy.target}"]
             try:
-                ended = await child.run(arguments, environment=_environment(), pass_fds=descriptors)
+                ended = await child.run(
+                    arguments, environment=_environment(), pass_fds=descriptors, stalled_after=self.stalled_after
+                )
             except OSError as error:
                 raise RelayError(_missing(self.binary, error), temporary=False, missing=True) from None
             except child.StalledError:
-                message = f"skopeo moved no byte for {child.STALLED_AFTER / 60:.0f} minutes and was ended"
+                message = f"skopeo moved no byte for {self.stalled_after:.0f} s and was ended"
                 raise RelayError(message, temporary=True) from None
         output = logs.scrub(ended.output)
         if ended.returncode != 0:

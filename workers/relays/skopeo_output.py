@@ -10,10 +10,10 @@ from workers.relays.relay import RelayError, Side
 #: (pattern, temporary); the first that matches decides. The texts are those of Go's net and crypto packages, of the
 #: registry's error codes (OCI distribution-spec, "Error Codes"), and of containers/image.
 _TOO_MANY = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
+_UNAUTHORIZED = re.compile(r"unauthorized|authentication required|invalid username/password|\b401\b", re.IGNORECASE)
 #: What skopeo says while it writes; all else is about the source.
 _WRITING = re.compile(r"destination|writing|uploading", re.IGNORECASE)
 _CLASSES = [
-    (r"unauthorized|authentication required|invalid username/password|\b401\b", False),
     (r"\bdenied\b|\bforbidden\b|\b403\b", False),
     (r"manifest unknown|name unknown|blob unknown|not known to registry|\b404\b|not found$", False),
     (r"x509|certificate|HTTP response to HTTPS client", False),
@@ -43,6 +43,9 @@ def error(output: str, returncode: int, names: Iterable[str] = ()) -> RelayError
     if _TOO_MANY.search(bare):
         side: Side = "target" if _WRITING.search(bare) else "source"
         return RelayError(f"skopeo: {reason}", temporary=True, refused_by=side)
+    if _UNAUTHORIZED.search(bare):
+        # The planner was let in a moment ago, so a token may have ended in the middle: once more, not often.
+        return RelayError(f"skopeo: {reason}", temporary=True, most_attempts=2)
     temporary = next((verdict for pattern, verdict in _COMPILED if pattern.search(bare)), True)
     return RelayError(f"skopeo: {reason}", temporary=temporary)
 
@@ -54,7 +57,7 @@ def _reason(output: str) -> str:
     else:
         lines = output.strip().splitlines()
         text = lines[-1] if lines else ""
-    text = " ".join(text.split())
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

@@ -56,7 +56,8 @@ def test_unknown_repository(tmp_path: Path, good: dict[str, object], source: Reg
 
 def test_unreachable_registry(tmp_path: Path, good: dict[str, object], target: Registry) -> None:
     bad = task("bad", location(f"127.0.0.1:{free_port()}"), location(target), mapping("lib/app"))
-    assert_failed(sync(write_config(tmp_path, good, bad)), "bad", "cannot be reached", "refused")
+    outcome = sync(write_config(tmp_path, good, bad), env={"DREGSY_MAX_ATTEMPTS": "2"})
+    assert_failed(outcome, "bad", "cannot be reached", "refused")
 
 
 def test_a_tag_that_vanishes_between_planning_and_transfer(
