@@ -1,6 +1,6 @@
 # Everything a person runs here, and CI runs just the same. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit bench lint format schema clean
+.PHONY: help setup demo test test-unit soak bench lint format schema clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -18,6 +18,9 @@ test: setup  ## all tests, against real registries, Redis and skopeo
 
 test-unit: setup  ## only the tests that start no process
 	@$(BIN)/pytest -q tests/unit
+
+soak: setup  ## ten minutes of flaky registries and random kills; SOAK="--jobs 500 --minutes 1" for less
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 bench: setup  ## speed as ratios, side by side; BENCH=waiting runs one of them
 	@$(BIN)/python -m bench $(BENCH)

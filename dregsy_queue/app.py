@@ -27,7 +27,7 @@ def _make() -> Celery:
     app.conf.update(
         # The data plane is named, not imported: the control plane does not depend on it.
         imports=("workers.tasks",),
-        task_queues=[Queue(queue_name(kind)) for kind in KINDS],
+        task_queues=[Queue(queue_name(kind), routing_key=queue_name(kind)) for kind in KINDS],
         task_default_queue=queue_name("plan"),
         # Outcomes are in the ledger; a result per message would only cost Redis calls.
         task_ignore_result=True,

@@ -76,7 +76,8 @@ class _Unreached:
 class Planner:
     """Plans one sync task. `look_up` gives sync records by target reference and may block (Redis).
 
-    What fails for a passing reason is tried again in rounds, up to `attempts` in all: however many images a dead
+    What fails for a passing reason is tried again in rounds, up to `attempts` in all, `backoff` seconds after
+    the first and ever later: however many images a dead
     registry has, the waits between the rounds come once.
     """
 
@@ -89,6 +90,7 @@ class Planner:
         look_up: LookUp,
         *,
         attempts: int,
+        backoff: float,
     ) -> None:
         self._task = task
         self._relay = relay
@@ -96,6 +98,7 @@ class Planner:
         self._target = target
         self._look_up = look_up
         self._attempts = attempts
+        self._backoff = backoff
         self._children = SingleFlight[tuple[str, str, str], str]()
         #: target → the source that goes there, as far as it is planned
         self._sources: dict[str, str] = {}
@@ -125,7 +128,7 @@ class Planner:
                     yield planned
             if not unreached or attempt == self._attempts:
                 break
-            wait = retry.delay(attempt)
+            wait = retry.delay(self._backoff, attempt)
             log.warning(
                 "planning: %d could not be compared, next try in %.0f s: %s",
                 len(unreached),

@@ -24,6 +24,8 @@ class Settings:
     keep_runs: int
     #: DREGSY_MAX_ATTEMPTS: how often a transfer is tried before a temporary failure counts; ≥ 1
     max_attempts: int
+    #: DREGSY_BACKOFF: seconds before the second attempt; each further one waits twice as long, up to a minute
+    backoff: float
     #: DREGSY_STALLED: seconds after which a relay that moves no byte is ended
     stalled: float
     #: DREGSY_GRACE: seconds that running transfers get to finish after SIGTERM; ≥ 0
@@ -55,6 +57,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         run=environment.get("DREGSY_RUN", ""),
         keep_runs=int(number("DREGSY_KEEP_RUNS", 5, 1)),
         max_attempts=int(number("DREGSY_MAX_ATTEMPTS", 6, 1)),
+        backoff=number("DREGSY_BACKOFF", 2, 0),
         stalled=number("DREGSY_STALLED", 600, 1),
         grace=number("DREGSY_GRACE", 60, 0),
         alone=environment.get("DREGSY_ALONE", "") == "1",

@@ -74,7 +74,7 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         if temporary and claim.attempt < min(
             most_attempts or worker.settings.max_attempts, worker.settings.max_attempts
         ):
-            wait = retry.delay(claim.attempt, asked)
+            wait = retry.delay(worker.settings.backoff, claim.attempt, asked)
             worker.claims.put_back(claim, delay=wait, error=text, seconds=seconds())
             log.warning("attempt %d failed, next in %.0f s: %s", claim.attempt, wait, text, extra=tags)
         elif worker.claims.settle(claim, "failed", error=text, seconds=seconds()):
@@ -151,6 +151,7 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
         access.client(task.target),
         lambda targets: worker.records.look_up(task.name, targets),
         attempts=worker.settings.max_attempts,
+        backoff=worker.settings.backoff,
     )
     jobs, batch, since = 0, list[Planned](), time.monotonic()
 

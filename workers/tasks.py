@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
 
-from dregsy_queue import logs, settings
+from dregsy_queue import settings
 from dregsy_queue.app import app, queue_name
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.support import check_supported
@@ -19,25 +19,30 @@ from workers.worker import Worker
 log = logging.getLogger(__name__)
 
 _worker: Worker | None = None
+_STRATEGY = "workers.strategy:tolerant"
 
 
-@app.task(name="dregsy.plan")
-def plan(version: int, job: str, epoch: int) -> None:
-    _run(version, job, epoch)
+@app.task(name="dregsy.plan", Strategy=_STRATEGY)
+def plan(*message: object, **_: object) -> None:
+    _run(message)
 
 
-@app.task(name="dregsy.transfer")
-def transfer(version: int, job: str, epoch: int) -> None:
-    _run(version, job, epoch)
+@app.task(name="dregsy.transfer", Strategy=_STRATEGY)
+def transfer(*message: object, **_: object) -> None:
+    _run(message)
 
 
-def _run(version: int, job: str, epoch: int) -> None:
-    if version != MESSAGE_VERSION:
-        # Not claimed in time it is admitted anew, for a worker that may know this version.
-        log.warning("message of version %s is left to other workers", version, extra=logs.fields(job=job))
-        return
+def _run(message: tuple[object, ...]) -> None:
+    """`message` is [version, job id, epoch]; what else it may be does no harm."""
     assert _worker is not None
-    jobs.run(_worker, job, epoch)
+    match message:
+        case (int(version), str(job), int(epoch)) if version == MESSAGE_VERSION:
+            jobs.run(_worker, job, epoch)
+        case (int(version), *_):
+            # Not claimed in time its job is admitted anew, for a worker that may know this version.
+            log.warning("message of version %d is left to other workers, this one knows %d", version, MESSAGE_VERSION)
+        case _:
+            log.warning("message is not understood and dropped")
 
 
 @celeryd_after_setup.connect

@@ -16,6 +16,7 @@ wrappers. Keys (all under the prefix ``dregsy:``):
 ``delayed``                    sorted set: job → time before which it does not run
 ``admitted:<kind>``            sorted set: job → time by which a worker must have claimed it
 ``running:<kind>``             set of running jobs
+``suspects``                   set: the job now running that several workers did not survive
 ``targets``                    hash: target reference → the one job that may write it
 ``workers``                    sorted set: worker → end of its lease
 ``worker:<worker>``            hash: slots, kinds, draining; ``…:running``: set of its jobs

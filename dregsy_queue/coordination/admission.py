@@ -12,8 +12,8 @@ from .scripts import Scripts
 CLAIM_WITHIN = 30
 #: A job whose target another job writes is looked at again after this many seconds.
 BUSY_TARGET_DELAY = 1
-#: A job that so many workers in a row did not survive is failed.
-GIVE_UP_AFTER = 3
+#: A job that so many workers did not survive is failed; from SUSPECT_AFTER on it runs with no other such job.
+GIVE_UP_AFTER, SUSPECT_AFTER = 3, 2
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Admission:
 
     def admit(self, most: int = 200) -> list[Admitted]:
         """Admit up to `most` jobs; the caller sends their messages."""
-        flat = self._scripts.run("admit", most, CLAIM_WITHIN, BUSY_TARGET_DELAY)
+        flat = self._scripts.run("admit", most, CLAIM_WITHIN, BUSY_TARGET_DELAY, SUSPECT_AFTER)
         return [
             Admitted(job, int(epoch), kind, TransferJob.from_json(spec) if spec else None)
             for job, epoch, kind, spec in zip(*[iter(flat)] * 4, strict=True)
@@ -58,4 +58,4 @@ class Admission:
         return self._reap(worker)
 
     def _reap(self, leaving: str) -> Reaped:
-        return Reaped(*self._scripts.run("reap", GIVE_UP_AFTER, leaving))
+        return Reaped(*self._scripts.run("reap", GIVE_UP_AFTER, SUSPECT_AFTER, leaving))

@@ -94,7 +94,7 @@ def _push_parts(
     kinds, described, diff_ids = KINDS[media], [], []
     for number in range(layers):
         tar = _tar(max(1, size // layers), f"{seed} {number}")
-        # Level 0 of gzip: random bytes do not shrink, and time is better spent elsewhere.
+        # Level 1 of gzip: random bytes do not shrink, and time is better spent elsewhere.
         blob = gzip.compress(tar, 1, mtime=0)
         diff_ids.append("sha256:" + hashlib.sha256(tar).hexdigest())
         described.append(_push_blob(registry, repository, blob, kinds["layer"]))

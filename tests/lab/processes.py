@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,12 +17,29 @@ import psutil
 
 ROOT = Path(__file__).parent.parent.parent
 
+#: not the common generator: tests that seed that one, each in its own process, would all get the same ports
+_choice = random.SystemRandom()
+_given: set[int] = set()
+
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago; the kernel hands them out in turn, so clashes are rare."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 for a server, free a moment ago and given once by this process.
+
+    It lies below the range that outgoing connections take theirs from (ip_local_port_range in Linux' ip-sysctl), so
+    none of them takes it before the server starts, or while it is away for a restart.
+    """
+    lowest_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    choices = range(10_000, lowest_outgoing) if lowest_outgoing > 12_000 else range(0, 1)
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", _choice.choice(choices)))
+            except OSError:
+                continue
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def tool(name: str) -> str:
@@ -47,7 +65,10 @@ def wait_until(condition: Callable[[], object], timeout: float = 20, what: str =
 
 
 class ManagedProcess:
-    """A child that ends with this process, whatever ends it; its output goes to `log`."""
+    """A child that ends with this process, whatever ends it; its output goes to `log`.
+
+    Start it from the main thread: it ends, at the latest, with the thread that started it (PR_SET_PDEATHSIG).
+    """
 
     def __init__(
         self, command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -55,7 +76,7 @@ class ManagedProcess:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                [*_ends_with_us(), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,13 +110,24 @@ class ManagedProcess:
         return self.log.read_text(errors="replace")
 
 
+def _ends_with_us() -> list[str]:
+    """What goes before a command so that it ends with the thread that starts it; nothing where that is missing."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+
 class ProcessSampler:
-    """Samples the command lines and environments of all processes while it is active."""
+    """Samples, while it is active, the command lines of all processes and the environments of our descendants.
+
+    Others' environments are none of a test's business: a failing assertion would print them.
+    """
 
     def __init__(self, every: float = 0.02) -> None:
         self.commands: set[str] = set()
         self.environments: set[str] = set()
         self._every = every
+        #: command line last seen per pid: an environment changes only when the program does
+        self._seen: dict[str, str] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -111,10 +143,26 @@ class ProcessSampler:
         while not self._stop.is_set():
             for folder in Path("/proc").glob("[0-9]*"):
                 try:
-                    self.commands.add((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-                except OSError:
+                    self._sample(folder)
+                except (OSError, psutil.Error):
                     continue
             self._stop.wait(self._every)
+
+    def _sample(self, folder: Path) -> None:
+        command = _text(folder / "cmdline")
+        self.commands.add(command)
+        if self._seen.get(folder.name) != command and _is_ours(int(folder.name)):
+            self.environments.add(_text(folder / "environ"))
+        self._seen[folder.name] = command
+
+
+def _text(path: Path) -> str:
+    """A file of /proc whose values end with NUL, with spaces in between."""
+    return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
+def _is_ours(pid: int) -> bool:
+    return any(parent.pid == os.getpid() for parent in psutil.Process(pid).parents())
 
 
 def descendants(pid: int) -> list[psutil.Process]:

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.lab.gauge import TransferGauge
 from tests.lab.processes import free_port
 from tests.lab.registry import Registry
 
@@ -46,7 +47,10 @@ class Logged:
     path: str
     status: int
     agent: str
+    #: the scheme alone: "Basic", "Bearer" or ""
     authorization: str
+    #: the values as they came, one per header line
+    accept: tuple[str, ...] = ()
 
 
 @dataclass
@@ -95,6 +99,7 @@ class HubProxy:
         #: repositories that relays talk about at this moment, and the most there ever were at once
         self.active: Counter[str] = Counter()
         self.most_active = 0
+        self.transfers = TransferGauge()
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -169,13 +174,21 @@ class HubProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         repository = re.match(r"/v2/(.+?)/(?:manifests|blobs)/", request.path)
         if repository is None or request.headers.get("User-Agent", "").startswith("dregsy_queue"):
-            return await self._answer(request)
+            return await self._gauge(request)
         self.active[repository[1]] += 1
         self.most_active = max(self.most_active, sum(count > 0 for count in self.active.values()))
         try:
-            return await self._answer(request)
+            return await self._gauge(request)
         finally:
             self.active[repository[1]] -= 1
+
+    async def _gauge(self, request: web.Request) -> web.StreamResponse:
+        download = self.transfers.asked(request.method, request.path)
+        try:
+            return await self._answer(request)
+        finally:
+            if download:
+                self.transfers.finished()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.faults.latency:
@@ -209,7 +222,11 @@ class HubProxy:
                     "ratelimit-limit": f"{self.quota.limit};{window}",
                     "ratelimit-remaining": f"{max(left, 0)};{window}",
                 }
-        return await self._forward(request, headers)
+        try:
+            return await self._forward(request, headers)
+        except (aiohttp.ClientError, ConnectionError):
+            # one side is gone in the middle
+            return self._say(request, 502, b"")
 
     def _authorized(self, request: web.Request) -> bool:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -231,6 +248,8 @@ class HubProxy:
                     response.headers.add(name, value)
             response.headers.update(extra)
             self._note(request, answer.status)
+            location = answer.headers.get("Location", "")
+            self.transfers.answered(request.method, request.path, answer.status, location)
             await response.prepare(request)
             length = int(answer.headers.get("Content-Length", 0))
             cut = "/blobs/" in request.path and request.method == "GET" and self._random.random() < self.faults.cut
@@ -255,7 +274,10 @@ class HubProxy:
     def _note(self, request: web.Request, status: int) -> None:
         agent = request.headers.get("User-Agent", "")
         authorization = request.headers.get("Authorization", "").partition(" ")[0]
-        self.log.append(Logged(time.monotonic(), request.method, request.raw_path, status, agent, authorization))
+        accept = tuple(request.headers.getall("Accept", ()))
+        self.log.append(
+            Logged(time.monotonic(), request.method, request.raw_path, status, agent, authorization, accept)
+        )
 
 
 def _error(code: str) -> bytes:

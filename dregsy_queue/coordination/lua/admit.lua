@@ -1,9 +1,11 @@
 -- Moves from the backlogs what may run now: a worker slot for its kind is free, its registries have room, and
 -- nobody writes its target.
 -- Higher priority first; tasks of equal priority take turns.
--- ARGV: most jobs to admit, seconds within which a worker must claim, seconds a job waits for a busy target
+-- ARGV: most jobs to admit, seconds within which a worker must claim, seconds a job waits for a busy target, lost
+--       workers after which a job is a suspect
 -- Result: {job, epoch, kind, spec (JSON, '' for a plan), …} four values per admitted job
-local most, claim_within, busy_delay = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local most, claim_within, busy_delay, suspect_after =
+  tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
 
 -- Free slots per kind. Kinds that share workers share these slots, so each admission counts for all of them.
@@ -113,12 +115,21 @@ local function turn(task)
   if not has_slot(kind) or not has_room(source or '', target or '', kind) then
     return 'held'
   end
+  -- Which of the jobs that a dead worker ran has killed it is not known. Those that lost several workers run one
+  -- at a time, so that no innocent one is given up with the one that does it.
+  if tonumber(redis.call('HGET', key('job', job), 'losses') or 0) >= suspect_after then
+    if redis.call('SCARD', key('suspects')) > 0 then
+      return 'held'
+    end
+    redis.call('SADD', key('suspects'), job)
+  end
   redis.call('LPOP', key('backlog', task))
   local spec = redis.call('HGET', key('run', run_of(job), 'jobs'), job) or ''
   local epoch = redis.call('HINCRBY', key('job', job), 'epoch', 1)
   if spec ~= '' then
     local image = cjson.decode(spec)
     if redis.call('HSETNX', key('targets'), image.target, job) == 0 then
+      redis.call('SREM', key('suspects'), job)
       redis.call('ZADD', key('delayed'), now + busy_delay, job)
       return 'moved'
     end

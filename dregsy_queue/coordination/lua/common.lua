@@ -59,6 +59,7 @@ local function let_go(job)
   for _, registry in ipairs(registries_of(job)) do
     redis.call('SREM', key('using', registry), job)
   end
+  redis.call('SREM', key('suspects'), job)
   redis.call('ZREM', key('admitted', kind), job)
   redis.call('SREM', key('running', kind), job)
   if owner then

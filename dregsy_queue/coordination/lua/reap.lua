@@ -1,17 +1,17 @@
 -- Puts back what nobody works on: jobs of workers whose lease ended (or that said goodbye), admitted jobs that
 -- nobody claimed in time, and delayed jobs whose time has come.
--- ARGV: lost workers after which a job is given up, a worker that leaves now ('' for none)
+-- ARGV: lost workers after which a job is given up, and after which it is a suspect, a worker that leaves now ('' for none)
 -- Result: {workers gone, jobs taken from them, jobs given up, jobs not claimed in time}
-local give_up_after, leaving = tonumber(ARGV[1]), ARGV[2]
+local give_up_after, suspect_after, leaving = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local now = clock()
 local gone, taken, given_up, unclaimed = {}, {}, {}, {}
 
 local function lose(job, worker)
   let_go(job)
-  if worker == leaving then
-    wait(job, true)
-  elseif redis.call('HINCRBY', key('job', job), 'losses', 1) < give_up_after then
-    wait(job, true)
+  local losses = worker ~= leaving and redis.call('HINCRBY', key('job', job), 'losses', 1) or 0
+  if losses < give_up_after then
+    -- A suspect (see admit.lua) must not hold up the jobs behind it.
+    wait(job, losses < suspect_after)
   else
     local reason = 'given up: ' .. give_up_after .. ' workers ended while they ran it'
     redis.call('HSET', key('job', job), 'error', reason)

@@ -1,0 +1,90 @@
+"""Messages nobody understands, and clocks nobody should trust."""
+
+from __future__ import annotations
+
+import ctypes.util
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cluster import Cluster, slow_skopeo
+from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.images import push_many
+from tests.lab.processes import ROOT, wait_until
+from tests.lab.registry import Registry
+
+
+def test_poison_in_the_queue_stops_nobody(cluster: Cluster, source: Registry, target: Registry) -> None:
+    from celery import Celery
+
+    push_many(source, "lib/app", ["1", "2", "3"])
+    config = write_config(cluster.folder, task("t", location(source), location(target), mapping("lib/app")))
+    worker = cluster.worker(config, "w1")
+    client = cluster.redis.client()
+    app = Celery(broker=cluster.redis.url)
+    for queue in ("dregsy.plan", "dregsy.skopeo"):
+        app.send_task("no.such.task", queue=queue)
+        app.send_task("dregsy.transfer", args=[99, "1:x", 1], queue=queue)
+        app.send_task("dregsy.transfer", args=[1, "1:x", 1], queue=queue)
+        app.send_task("dregsy.transfer", args=["what", {"is": "this"}], kwargs={"a": 1}, queue=queue)
+        app.send_task("dregsy.plan", args=[], queue=queue)
+        with app.producer_pool.acquire() as producer:
+            for body in ("not JSON", '{"a": ', "[1, 2]", "\x1b[31m"):
+                producer.publish(
+                    body,
+                    routing_key=queue,
+                    content_type="application/json",
+                    content_encoding="utf-8",
+                    headers={"task": "dregsy.transfer", "id": "x", "lang": "py", "argsrepr": "()"},
+                    serializer=None,
+                )
+            producer.publish("who am I", routing_key=queue, content_type="text/plain", content_encoding="utf-8")
+    wait_until(lambda: not client.llen("dregsy.plan") and not client.llen("dregsy.skopeo"), timeout=30)
+    cluster.beat(config)
+    counts = cluster.wait_for("t", lambda counts: counts.done, timeout=40)
+    assert (counts.copied, counts.failed) == (3, 0) and worker.process.alive
+    assert any("not understood" in line["msg"] for line in worker.lines())
+    assert any("version 99" in line["msg"] for line in worker.lines())
+
+
+def faketime() -> str | None:
+    """libfaketime, where it is installed or was unpacked by set-up."""
+    for folder in (Path("/usr/lib"), ROOT / ".cache" / "tools" / "usr" / "lib"):
+        for found in folder.glob("*/faketime/libfaketime.so.1"):
+            return str(found)
+    return ctypes.util.find_library("faketime")
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("offset", ["+600s", "-600s"])
+def test_a_worker_with_a_wrong_clock(cluster: Cluster, source: Registry, target: Registry, offset: str) -> None:
+    library = faketime()
+    if library is None:
+        pytest.skip("libfaketime is not installed: scripts/setup unpacks it")
+    push_many(source, "lib/app", [f"{n}" for n in range(80)])
+    config = write_config(
+        cluster.folder,
+        task("t", location(source), location(target), mapping("lib/app")),
+        skopeo=slow_skopeo(cluster.folder, 0.3),
+        registries={source.host: {"max-concurrent": 6, "transfers": "40/5s", "requests": "100/s"}},
+    )
+    wrong = cluster.worker(
+        config, "wrong", LD_PRELOAD=library, FAKETIME=offset, FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1"
+    )
+    cluster.worker(config, "right")
+    cluster.beat(config)
+    wait_until(wrong.lines, timeout=30)
+    stamp = time.mktime(time.strptime(wrong.lines()[0]["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+    assert abs(abs(stamp - time.time()) - 600) < 60, "its clock is wrong indeed"
+    most = 0
+    while True:
+        counts = cluster.reader.newest("t")
+        most = max(most, len(cluster.reader.running_transfers()))
+        if counts and counts.done:
+            break
+        time.sleep(0.05)
+    assert (counts.copied, counts.failed) == (80, 0) and 3 < most <= 6
+    assert max(cluster.copied().values()) == 1
+    assert any(line["msg"].startswith("copied") for line in wrong.lines())
+    assert not any("taken for dead" in line["msg"] for role in cluster.roles for line in role.lines())

@@ -1,0 +1,72 @@
+"""What skopeo's words mean, taken from real runs against real registries."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.relays.skopeo_output import LONGEST, error
+
+PREFIX = 'time="2026-01-01T00:00:00Z" level=fatal msg="'
+
+
+def fatal(message: str) -> str:
+    return "Getting image source signatures\n" + PREFIX + message.replace('"', '\\"') + '"\n'
+
+
+@pytest.mark.parametrize(
+    ("message", "temporary"),
+    [
+        ("initializing source docker://h/a:1: reading manifest 1 in h/a: manifest unknown: manifest unknown", False),
+        ("initializing source docker://h/a:1: reading manifest 1 in h/a: name unknown: not known", False),
+        ("trying to reuse blob sha256:1 at destination: pinging container registry h: Get \"https://h/v2/\": "
+         "http: server gave HTTP response to HTTPS client", False),
+        ("pinging container registry h: Get \"https://h/v2/\": x509: certificate signed by unknown authority", False),
+        ("writing manifest: uploading manifest 1 to h/a: denied: requested access to the resource is denied", False),
+        ("pinging container registry h: Get \"http://h/v2/\": dial tcp 127.0.0.1:1: connect: connection refused", True),
+        ("reading blob sha256:1: Get \"http://h/v2/a/blobs/sha256:1\": unexpected EOF", True),
+        ("writing blob: initiating layer upload to /v2/a/blobs/uploads/ in h: received unexpected HTTP status: "
+         "507 Insufficient Storage", True),
+        ("reading blob sha256:1: fetching blob: received unexpected HTTP status: 503 Service Unavailable", True),
+        ("Get \"https://h/v2/\": dial tcp: lookup h: no such host", True),
+        ("something nobody has ever seen", True),
+    ],
+)  # fmt: skip
+def test_temporary_or_not(message: str, temporary: bool) -> None:
+    found = error(fatal(message), 1, names=("h/a@sha256:1", "h/a:1"))
+    assert found.temporary is temporary and found.refused_by is None
+    assert message[:40] in str(found) and "\n" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("message", "side"),
+    [
+        ("initializing source docker://h/a: reading manifest 1 in h/a: toomanyrequests: slow down", "source"),
+        ("reading blob sha256:1: fetching blob: received unexpected HTTP status: 429 Too Many Requests", "source"),
+        ("writing blob: uploading layer: received unexpected HTTP status: 429 Too Many Requests", "target"),
+        ("trying to reuse blob sha256:1 at destination: checking: too many requests", "target"),
+    ],
+)
+def test_which_side_refuses(message: str, side: str) -> None:
+    assert error(fatal(message), 1).refused_by == side
+
+
+def test_a_login_refused_in_the_middle_is_tried_once_more() -> None:
+    found = error(fatal("reading manifest 1 in h/a: unauthorized: authentication required"), 1)
+    assert found.temporary and found.most_attempts == 2
+
+
+@pytest.mark.parametrize("name", ["h/unauthorized:1", "h/goauthentik/denied:1", "h/manifest-unknown:429", "h/x509/a:1"])
+def test_names_of_images_decide_nothing(name: str) -> None:
+    found = error(fatal(f"reading blob sha256:1 of {name}: unexpected EOF"), 1, names=(name,))
+    assert found.temporary and found.refused_by is None and found.most_attempts is None
+
+
+def test_without_a_reason() -> None:
+    assert "signal 9" in str(error("", -9)) and error("", -9).temporary
+    assert "exit code 1" in str(error("  \n", 1))
+    assert "the last line" in str(error("noise\nthe last line\n", 1))
+
+
+def test_hostile_words_stay_one_printable_line() -> None:
+    text = str(error(fatal("bad \x1b[31mred\\x1b[0m \\n\\n line " + "x" * 5000), 1))
+    assert "\x1b" not in text and "\n" not in text and len(text) <= LONGEST + 20
