@@ -7,6 +7,7 @@ over when the lock ends.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from types import SimpleNamespace
@@ -21,10 +22,9 @@ from redis import RedisError
 
 from dregsy_queue import settings
 from dregsy_queue.config.limits import limits_for
-from dregsy_queue.config.load import ConfigError, LoadedConfig
+from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.select import select_tasks, task_fingerprint
-from dregsy_queue.config.support import check_supported
 from dregsy_queue.coordination.admission import Admission
 from dregsy_queue.coordination.connection import connect
 from dregsy_queue.coordination.keys import key
@@ -131,6 +131,9 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
         self._starter, self._config, self._run_filter = _open(app)
         self._one_off_started = False
         self._waits = False
+        self._scheduled = ""
+        self._hung_up = False
+        signal.signal(signal.SIGHUP, self._note_hangup)
         self._starter.wait_for_redis()
         super().__init__(app, *args, **kwargs)
 
@@ -141,6 +144,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
             for name, task in periodic.items()
         }
         super().setup_schedule()
+        self._scheduled = self._config.get().fingerprint
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 - Celery's arguments
         """Start what is due. Redis away, or another leader in the meantime: wait, lead again, go on."""
@@ -151,6 +155,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
                 log.warning("Redis was emptied: the schedule is set up anew, all tasks are due")
                 self.setup_schedule()
                 self._one_off_started = False
+            self._follow_config()
             self._start_one_off_tasks()
             wait = float(super().tick(*args, **kwargs))
         except (RedisError, KombuError, OSError) as error:
@@ -162,6 +167,25 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
             log.info("Redis answers again")
         self._waits = False
         return wait
+
+    def _note_hangup(self, *_: object) -> None:
+        self._hung_up = True
+
+    def _follow_config(self) -> None:
+        """After SIGHUP: read the config, and run everything from the start. With `watch`: what is new or changed."""
+        if self._hung_up:
+            self._config.refresh()
+            self.setup_schedule()
+            log.info("SIGHUP: all tasks run now")
+            for task in self._tasks():
+                self._starter.start(task, self._config.get().config)
+                if task.interval:
+                    key = self.Entry.generate_key(self.app, task.name)
+                    self.Entry.from_key(key, app=self.app).reschedule()
+            self._hung_up = False
+        elif self._config.get().fingerprint != self._scheduled:
+            self.setup_schedule()
+            self._one_off_started = False
 
     def _start_one_off_tasks(self) -> None:
         # At the first tick, not at start-up: only the leader ticks.
@@ -194,13 +218,7 @@ def _open(app: Celery) -> tuple[RunStarter, CurrentConfig, str]:
     try:
         chosen = settings.from_environment()
         config = CurrentConfig(chosen.config)
-        loaded: LoadedConfig = config.get()
-        problems = check_supported(loaded)
-        select_tasks(loaded.config, chosen.run)
+        select_tasks(config.get().config, chosen.run)
     except (settings.SettingsError, ConfigError, ValueError) as error:
         sys.exit(str(error))
-    if problems:
-        sys.exit("\n".join(map(str, problems)))
-    for warning in loaded.warnings:
-        log.warning("%s", warning)
     return RunStarter(app, chosen), config, chosen.run

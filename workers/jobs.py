@@ -80,8 +80,13 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         elif worker.claims.settle(claim, "failed", error=text, seconds=seconds()):
             log.error("failed: %s", text, extra=tags)
 
+    task = _current_task(worker, claim)
+    if task is None or not _same_registries(task, job):
+        why = "its task is not in the config any more" if task is None else "its task has other registries by now"
+        worker.claims.settle(claim, "failed", error=f"dropped: {why}", seconds=0)
+        log.info("dropped: %s", why, extra=tags)
+        return
     try:
-        task = _current_task(worker, claim)
         relay = worker.relay(job.relay)
         digest = worker.loop.run(transfer(job, task, relay, worker.access(), attempt=claim.attempt), name=claim.job)
     except CancelledError:
@@ -114,8 +119,18 @@ def _plan(worker: Worker, claim: Claim) -> None:
     tags = fields(task=claim.task, run=claim.run)
     started = time.monotonic()
     problem: PlannedOutcome | None = None
+    task = _current_task(worker, claim)
+    if task is None:
+        log.info("dropped: the task is not in the config any more", extra=tags)
+        worker.runs.end_plan(claim)
+        return
+    if task_fingerprint(task) != claim.fingerprint:
+        if claim.attempt < worker.settings.max_attempts:
+            worker.claims.put_back(claim, delay=retry.delay(worker.settings.backoff, claim.attempt))
+            log.warning("the task is another one in this worker's config: left to others for now", extra=tags)
+            return
+        log.warning("planned as this worker's config has it, which is not what the scheduler has", extra=tags)
     try:
-        task = _current_task(worker, claim)
         jobs = worker.loop.run(_plan_into_run(worker, claim, task), name=claim.job)
     except CancelledError:
         worker.claims.put_back(claim)
@@ -133,9 +148,8 @@ def _plan(worker: Worker, claim: Claim) -> None:
         log.error("planning failed: %s", error, extra=tags)
         problem = PlannedOutcome(claim.task, "", "", "failed", "planning", error=scrub(str(error)))
     except Exception as error:
-        known = isinstance(error, RelayError)
-        log.error("planning failed: %s", error, exc_info=not known, extra=tags)
-        text = scrub(str(error) if known else f"unexpected error: {type(error).__name__}: {error}")
+        log.exception("unexpected error in planning", extra=tags)
+        text = scrub(f"unexpected error: {type(error).__name__}: {error}")
         problem = PlannedOutcome(claim.task, "", "", "failed", "planning", error=text)
     else:
         log.info("planned in %.1f s, %d to copy", time.monotonic() - started, jobs, extra=tags)
@@ -176,18 +190,17 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     return jobs + (await hand_on() if batch else 0)
 
 
-def _current_task(worker: Worker, claim: Claim) -> SyncTask:
+def _current_task(worker: Worker, claim: Claim) -> SyncTask | None:
     """The task as this worker's own config has it: jobs carry names, the config has the rest.
 
-    Raises:
-        RelayError: temporary when the config here is another one than where the run was started.
+    A config other than that by which the run was started may be an old one, so the file is looked at again.
     """
     task = worker.config.task(claim.task)
-    if task is None:
-        raise RelayError(f"task '{claim.task}' is not in this worker's config", temporary=True)
-    if task_fingerprint(task) != claim.fingerprint:
-        raise RelayError(
-            f"task '{claim.task}' is another one in this worker's config than where the run was started",
-            temporary=True,
-        )
+    if (task is None or task_fingerprint(task) != claim.fingerprint) and worker.config.refresh():
+        task = worker.config.task(claim.task)
     return task
+
+
+def _same_registries(task: SyncTask, job: TransferJob) -> bool:
+    """Whether a job planned under another config can run under this one."""
+    return job.source.startswith(f"{task.source.registry}/") and job.target.startswith(f"{task.target.registry}/")

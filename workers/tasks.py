@@ -11,7 +11,6 @@ from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, w
 from dregsy_queue import settings
 from dregsy_queue.app import app, queue_name
 from dregsy_queue.config.load import ConfigError
-from dregsy_queue.config.support import check_supported
 from dregsy_queue.dispatch import MESSAGE_VERSION
 from workers import jobs
 from workers.worker import Worker
@@ -54,15 +53,10 @@ def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Cel
     try:
         chosen = settings.from_environment()
         _worker = Worker(chosen, sender, slots=instance.concurrency or 1)
-        problems = check_supported(_worker.config.get())
     except settings.SettingsError as error:
         sys.exit(str(error))
     except ConfigError as error:
         sys.exit(str(error))
-    if problems:
-        sys.exit("\n".join(map(str, problems)))
-    for warning in _worker.config.get().warnings:
-        log.warning("%s", warning)
     instance.app.amqp.queues.select([queue_name(kind) for kind in _worker.all_kinds])
 
 

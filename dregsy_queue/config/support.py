@@ -20,8 +20,6 @@ def _find(loaded: LoadedConfig) -> Iterator[tuple[Path, str, str]]:
     config = loaded.config
     if config.relay == "docker" and any(task.relay is None for task in config.tasks):
         yield ("relay",), "relay 'docker'", "set 'relay: skopeo'"
-    if config.watch:
-        yield ("watch",), "'watch: true'", "leave it out; workers read a changed file anew as it is"
     for place, task in enumerate(config.tasks):
         path: Path = ("tasks", place)
         if task.relay == "docker":

@@ -77,6 +77,8 @@ def _signals() -> Iterator[list[int]]:
         received.append(number)
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    # the scheduler's business, where there is one (`_Session` hands it on)
+    previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield received
     finally:
@@ -104,6 +106,7 @@ class _Session:
                 self._children.append(self._start_worker(number))
             if periodic:
                 self._children.append(self._start("scheduler", celery_command("beat")))
+                signal.signal(signal.SIGHUP, self._hand_on_hangup)
             else:
                 self._start_runs()
             with self._display() as display:
@@ -215,6 +218,11 @@ class _Session:
         for child in self._children:
             child.end(ENDING)
         self._children = []
+
+    def _hand_on_hangup(self, *_: object) -> None:
+        for child in self._children:
+            if child.name == "scheduler":
+                child.process.send_signal(signal.SIGHUP)
 
     def _display(self) -> Display:
         return LiveDisplay(self._console) if self._live else LineDisplay()

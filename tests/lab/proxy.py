@@ -8,6 +8,7 @@ import json
 import random
 import re
 import secrets
+import socket
 import threading
 import time
 from collections import Counter
@@ -105,7 +106,8 @@ class HubProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._listening: tuple[web.SockSite, socket.socket] | None = None
+        self._return: asyncio.Task[None] | None = None
 
     def start(self) -> HubProxy:
         self._thread.start()
@@ -116,10 +118,11 @@ class HubProxy:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def refuse(self, seconds: float) -> None:
-        """Refuse connections for a while, in the background."""
-        asyncio.run_coroutine_threadsafe(self._refuse(seconds), self._loop)
+        """From now on, and for `seconds`, refuse new connections; those that are open stay."""
+        asyncio.run_coroutine_threadsafe(self._refuse(seconds), self._loop).result()
 
     def revoke_tokens(self) -> None:
         self.tokens.clear()
@@ -142,16 +145,32 @@ class HubProxy:
 
     async def _listen(self) -> None:
         assert self._runner is not None
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await self._site.start()
+        listener = socket.create_server(("127.0.0.1", self.port))
+        site = web.SockSite(self._runner, listener)
+        await site.start()
+        self._listening = site, listener
 
     async def _refuse(self, seconds: float) -> None:
-        assert self._site is not None
-        await self._site.stop()
+        if self._return:
+            self._return.cancel()
+        if self._listening:
+            site, listener = self._listening
+            self._listening = None
+            # A connection that asyncio has accepted, but not yet handed on, when its listener closes would stay
+            # open and silent for ever: accept no more, let those through, then close.
+            self._loop.remove_reader(listener.fileno())
+            for _ in range(3):
+                await asyncio.sleep(0)
+            await site.stop()
+        self._return = asyncio.create_task(self._listen_after(seconds))
+
+    async def _listen_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         await self._listen()
 
     async def _stop(self) -> None:
+        if self._return:
+            self._return.cancel()
         if self._runner:
             await self._runner.cleanup()
         if self._session:

@@ -1,0 +1,119 @@
+"""A config that changes under running roles: as editors and Kubernetes do it, good and broken."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.cluster import Cluster, slow_skopeo
+from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.images import push_many
+from tests.lab.processes import wait_until
+from tests.lab.registry import Registry
+
+Swap = Callable[[Path, Callable[[Path], object]], None]
+
+
+def by_rename(config: Path, write: Callable[[Path], object]) -> None:
+    """As an editor replaces a file."""
+    folder = config.parent / f"new{time.monotonic_ns()}"
+    folder.mkdir()
+    write(folder)
+    (folder / config.name).replace(config)
+
+
+def by_symlink(config: Path, write: Callable[[Path], object]) -> None:
+    """As Kubernetes updates a mounted secret: the file is a link through ``..data``, which is swapped."""
+    folder = config.parent / f"..{time.monotonic_ns()}"
+    folder.mkdir()
+    write(folder)
+    data = config.parent / "..data"
+    link = config.parent / "..data_tmp"
+    link.symlink_to(folder.name)
+    link.replace(data)
+    if not config.is_symlink():
+        config.unlink(missing_ok=True)
+        config.symlink_to(f"..data/{config.name}")
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("swap", [by_rename, by_symlink])
+def test_a_watched_config(cluster: Cluster, source: Registry, target: Registry, swap: Swap) -> None:
+    push_many(source, "lib/app", ["1"])
+    folder = cluster.folder / "etc"
+    folder.mkdir()
+    config = folder / "dregsy.yaml"
+
+    def tasks(*names: str) -> list[dict[str, Any]]:
+        return [task(name, location(source), location(target), mapping("lib/app", name)) for name in names]
+
+    swap(config, lambda where: write_config(where, *tasks("one"), watch=True))
+    worker, scheduler = cluster.worker(config, "w1"), cluster.beat(config)
+    cluster.wait_for("one", lambda counts: counts.done, timeout=30)
+    swap(config, lambda where: write_config(where, *tasks("one", "two"), watch=True))
+    counts = cluster.wait_for("two", lambda counts: counts.done, timeout=30)
+    assert counts.copied == 1 and target.tags("two") == ["1"]
+    starts = [line["task"] for line in scheduler.lines() if line["msg"] == "run started"]
+    assert starts == ["one", "two"], "an unchanged one-off task does not run again"
+
+    swap(config, lambda where: (where / config.name).write_text("relay: skopeo\nwatch: true\ntasks: [{nam: x}]\n"))
+    wait_until(lambda: any("NOT used" in line["msg"] for line in scheduler.lines()), timeout=20)
+    (loud,) = [line for line in scheduler.lines() if "NOT used" in line["msg"]]
+    assert loud["level"] == "error" and "did you mean 'name'?" in loud["msg"]
+    time.sleep(3)
+    assert worker.process.alive and scheduler.process.alive
+
+    swap(config, lambda where: write_config(where, *tasks("one", "three"), watch=True))
+    cluster.wait_for("three", lambda counts: counts.done, timeout=30)
+    assert target.tags("three") == ["1"]
+
+
+@pytest.mark.timeout(120)
+def test_sighup_reads_the_config_and_runs_everything(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", ["1"])
+
+    def write(*names: str) -> Path:
+        intervals = {"often": {"interval": 3600}}
+        return write_config(
+            cluster.folder,
+            *(
+                task(name, location(source), location(target), mapping("lib/app", name), **intervals.get(name, {}))
+                for name in names
+            ),
+        )
+
+    config = write("once", "often")
+    cluster.worker(config, "w1")
+    scheduler = cluster.beat(config)
+    for name in ("once", "often"):
+        cluster.wait_for(name, lambda counts: counts.done, timeout=30)
+    write("once", "often", "new")
+    time.sleep(7)
+    assert cluster.reader.newest("new") is None, "nobody asked for the change"
+    scheduler.process.process.send_signal(signal.SIGHUP)
+    cluster.wait_for("new", lambda counts: counts.done and counts.copied == 1, timeout=30)
+    starts = [line["task"] for line in scheduler.lines() if line["msg"] == "run started"]
+    assert sorted(starts) == ["new", "often", "often", "once", "once"]
+    assert target.tags("new") == ["1"]
+
+
+@pytest.mark.timeout(120)
+def test_jobs_of_a_removed_task_are_dropped(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", [f"{n}" for n in range(60)])
+    gone = task("gone", location(source), location(target), mapping("lib/app", "gone"))
+    stays = task("stays", location(source), location(target), mapping("lib/app", "stays", tags=["1"]))
+    slow = slow_skopeo(cluster.folder, 1.5)
+    config = write_config(cluster.folder, gone, stays, watch=True, skopeo=slow)
+    worker = cluster.worker(config, "w1", "--concurrency", "4")
+    cluster.beat(config)
+    cluster.wait_for("gone", lambda counts: counts.copied >= 2, timeout=40)
+    write_config(cluster.folder, stays, watch=True, skopeo=slow)
+    counts = cluster.wait_for("gone", lambda counts: counts.done, timeout=60)
+    assert counts.failed > 20 and counts.copied + counts.failed == 60
+    assert any(line["msg"].startswith("dropped") and line["level"] == "info" for line in worker.lines())
+    assert cluster.wait_for("stays", lambda counts: counts.done).failed == 0
