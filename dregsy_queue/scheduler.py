@@ -6,9 +6,12 @@ over when the lock ends.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
+import socket
 import sys
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +90,18 @@ class RunStarter:
             else:
                 return
 
+    def say_that_it_lives(self) -> None:
+        """Renew the mark of a living scheduler, in the background, as long as this process lives."""
+        mark = key("scheduler", socket.gethostname())
+
+        def renew() -> None:
+            while True:
+                with contextlib.suppress(RedisError, OSError):
+                    self._redis.set(mark, "1", ex=30)
+                time.sleep(5)
+
+        threading.Thread(target=renew, name="presence", daemon=True).start()
+
     def is_new_redis(self) -> bool:
         """True once, on a Redis that has not been asked this before (or forgot it)."""
         return bool(self._redis.set(self._SEEN, "1", nx=True))
@@ -135,6 +150,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
         self._hung_up = False
         signal.signal(signal.SIGHUP, self._note_hangup)
         self._starter.wait_for_redis()
+        self._starter.say_that_it_lives()
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:

@@ -15,6 +15,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from dregsy_queue.coordination.admission import Admission
+from dregsy_queue.coordination.connection import connect
 from dregsy_queue.coordination.report import RunCounts
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import location, mapping, task, write_config
@@ -143,10 +145,20 @@ def _problems(
             f"counts: {copied} copied, {up_to_date} up to date, {failed} failed, {present} at the target, of {jobs}"
         )
     client = cluster.redis.client()
-    wait_until(lambda: not client.zcard("dregsy:workers"), timeout=40, what="the end of all leases")
+    # A worker that was killed last has nobody left to notice: the next one that starts does.
+    wait_until(lambda: not _reaped(cluster), timeout=40, what="the end of all leases")
     for pattern in ("running:*", "admitted:*", "backlog:*", "delayed", "targets", "using:*", "suspects"):
         problems += [f"left in Redis: {key!s}" for key in client.keys(f"dregsy:{pattern}")]
     return problems
+
+
+def _reaped(cluster: Cluster) -> int:
+    """Workers whose lease stands, after one look at those whose lease has ended."""
+    connection = connect(cluster.redis.url)
+    Admission(connection).reap()
+    left = connection.zcard("dregsy:workers")
+    connection.close()
+    return left
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ import click
 
 import dregsy_queue
 from dregsy_queue.cli.go_flags import translate
+from dregsy_queue.cli.health import health
+from dregsy_queue.cli.metrics import metrics
+from dregsy_queue.cli.status import status
 from dregsy_queue.cli.sync import sync
 from dregsy_queue.cli.validate import validate
 
@@ -18,6 +21,7 @@ Examples:
   dregsy -config=dregsy.yaml -run='mirror-.*'
   dregsy sync -c dregsy.yaml --once --report outcome.json
   dregsy validate -c dregsy.yaml
+  dregsy status --watch                      a cluster at a glance
 """
 
 
@@ -39,8 +43,8 @@ def group(context: click.Context) -> None:
         context.exit(1)
 
 
-group.add_command(sync)
-group.add_command(validate)
+for command in (sync, validate, status, health, metrics):
+    group.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

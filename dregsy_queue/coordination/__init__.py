@@ -21,6 +21,10 @@ wrappers. Keys (all under the prefix ``dregsy:``):
 ``workers``                    sorted set: worker → end of its lease
 ``worker:<worker>``            hash: slots, kinds, draining; ``…:running``: set of its jobs
 ``records:<task>``             hash: target reference → source digest and target digest last synced
+``pending:<task>``             hash: target reference → since when it waits to be synced, and the run that saw it last
+``tally``                      hash: number of outcomes by task, status and reason
+``transfers``, ``transfer seconds``   hashes: number of transfers, and their time, by task
+``seen``, ``once:<task>``, ``scheduler:<host>``   marks: of this Redis, of one-off tasks, of living schedulers
 ``limits:<registry>``          hash: what all workers together may do with a registry
 ``using:<registry>``           set of jobs that read from or write to it now
 ``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest

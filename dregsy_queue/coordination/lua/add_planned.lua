@@ -15,11 +15,21 @@ for i = 3, #ARGV, 5 do
     if outcome ~= '' then
       if redis.call('HSETNX', key('run', run, 'planned'), job, outcome) == 1 then
         redis.call('HINCRBY', key('run', run), 'planned.' .. status, 1)
+        local image = cjson.decode(outcome)
+        tally(task, status, image.reason, 1)
+        if status == 'up-to-date' then
+          redis.call('HDEL', key('pending', task), image.target)
+        end
       end
     else
       redis.call('HSET', key('run', run, 'jobs'), job, spec)
       redis.call('HSET', key('job', job), 'task', task, 'kind', kind, 'epoch', 0)
       redis.call('HINCRBY', key('run', run), 'open', 1)
+      -- Since when this image waits to be synced: over all runs that did not manage to.
+      local target = cjson.decode(spec).target
+      local first = redis.call('HGET', key('pending', task), target)
+      first = first and string.match(first, '^%S+') or tostring(clock())
+      redis.call('HSET', key('pending', task), target, first .. ' ' .. run)
       wait(job, false)
       added = added + 1
     end

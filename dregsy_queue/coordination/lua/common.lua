@@ -80,10 +80,19 @@ local function finish_run_if_over(run, now)
   if state == 'running' and tonumber(open) == 0 then
     redis.call('HSET', key('run', run), 'state', 'done', 'ended', now)
     redis.call('HSET', key('task', task), 'last', run)
+    local failed, unplanned = unpack(redis.call('HMGET', key('run', run), 'jobs.failed', 'planned.failed'))
+    if tonumber(failed or 0) + tonumber(unplanned or 0) == 0 then
+      redis.call('HSET', key('task', task), 'last good', now)
+    end
     if redis.call('HGET', key('task', task), 'active') == run then
       redis.call('HDEL', key('task', task), 'active')
     end
   end
+end
+
+-- Counts outcomes since this Redis began, for metrics.
+local function tally(task, status, reason, number)
+  redis.call('HINCRBY', key('tally'), cjson.encode({task, status, reason}), number)
 end
 
 -- Ends a transfer job: status is copied, up-to-date or failed.
@@ -91,6 +100,12 @@ local function end_job(job, status, now)
   local run = run_of(job)
   redis.call('HSET', key('job', job), 'state', status, 'ended', now)
   redis.call('HINCRBY', key('run', run), 'jobs.' .. status, 1)
+  local spec = cjson.decode(redis.call('HGET', key('run', run, 'jobs'), job))
+  local task = redis.call('HGET', key('job', job), 'task')
+  tally(task, status, spec.reason, 1)
+  if status ~= 'failed' then
+    redis.call('HDEL', key('pending', task), spec.target)
+  end
   redis.call('HINCRBY', key('run', run), 'open', -1)
   finish_run_if_over(run, now)
 end

@@ -32,8 +32,10 @@ if status == 'waiting' then
   end
   return 1
 end
+local task = redis.call('HGET', key('job', job), 'task')
+redis.call('HINCRBYFLOAT', key('transfer seconds'), task, seconds)
+redis.call('HINCRBY', key('transfers'), task, 1)
 if record ~= '' then
-  local task = redis.call('HGET', key('job', job), 'task')
   local target = cjson.decode(redis.call('HGET', key('run', run_of(job), 'jobs'), job)).target
   redis.call('HSET', key('records', task), target, record)
 end

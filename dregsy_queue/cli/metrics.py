@@ -1,0 +1,31 @@
+"""`dregsy metrics`: the Prometheus exporter of the cluster."""
+
+from __future__ import annotations
+
+import click
+
+from dregsy_queue import logs, settings
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy metrics
+  DREGSY_REDIS_URL=redis://redis:6379/0 dregsy metrics --port 9464
+"""
+)
+@click.option("--port", default=9464, show_default=True, type=click.IntRange(1, 65535), help="Where it listens.")
+@click.option("--address", default="0.0.0.0", show_default=True, help="Interface it listens on.")  # noqa: S104
+def metrics(port: int, address: str) -> None:
+    """Serve metrics of the whole cluster at /metrics, read from Redis at each scrape. One is enough."""
+    from dregsy_queue.coordination.connection import connect
+    from dregsy_queue.coordination.overview import Overview
+    from dregsy_queue.metrics import serve
+
+    logs.configure()
+    try:
+        thread = serve(Overview(connect(settings.from_environment().redis_url)), port, address)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from None
+    click.echo(f"metrics of the cluster at http://{address}:{port}/metrics", err=True)
+    thread.join()

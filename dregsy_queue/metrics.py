@@ -1,0 +1,98 @@
+"""Prometheus metrics, from the ledger: one exporter sees the whole cluster, whichever processes come and go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.registry import Collector
+
+from dregsy_queue.coordination.overview import Overview
+
+
+class ClusterCollector(Collector):
+    """Reads the ledger at each scrape."""
+
+    def __init__(self, overview: Overview) -> None:
+        self._overview = overview
+
+    def describe(self) -> list[Metric]:
+        """None in advance: Redis need not be there yet."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._jobs()
+        yield from self._tasks()
+        yield from self._registries()
+        workers = self._overview.workers()
+        yield GaugeMetricFamily("dregsy_workers", "workers whose lease stands", value=len(workers))
+        slots = GaugeMetricFamily("dregsy_worker_slots", "slots of all workers", labels=["state"])
+        running = sum(worker.running for worker in workers)
+        slots.add_metric(["busy"], running)
+        slots.add_metric(["free"], max(0, sum(worker.slots for worker in workers if not worker.draining) - running))
+        yield slots
+
+    def _jobs(self) -> Iterator[Metric]:
+        outcomes = CounterMetricFamily("dregsy_jobs", "images by outcome", labels=["task", "status", "reason"])
+        for tally in self._overview.tallies():
+            outcomes.add_metric([tally.task, tally.status, tally.reason], tally.number)
+        yield outcomes
+        seconds = SummaryMetricFamily("dregsy_transfer_seconds", "time that transfers took", labels=["task"])
+        for task, (number, total) in self._overview.transfers().items():
+            seconds.add_metric([task], number, total)
+        yield seconds
+        states = GaugeMetricFamily("dregsy_jobs_now", "jobs by state", labels=["state"])
+        for state, number in self._overview.states().items():
+            states.add_metric([state], number)
+        yield states
+
+    def _tasks(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("dregsy_task_waiting_jobs", "jobs in the task's backlog", labels=["task"])
+        lag = GaugeMetricFamily(
+            "dregsy_mirror_lag_seconds", "how long the oldest change waits to be synced; 0: none waits", labels=["task"]
+        )
+        good = GaugeMetricFamily(
+            "dregsy_last_good_run_timestamp_seconds", "end of the last run without failures", labels=["task"]
+        )
+        duration = GaugeMetricFamily("dregsy_run_duration_seconds", "of the last run that ended", labels=["task"])
+        failed = GaugeMetricFamily("dregsy_run_failed_images", "failures of the newest run", labels=["task"])
+        for task in self._overview.tasks():
+            waiting.add_metric([task.name], task.waiting)
+            lag.add_metric([task.name], task.lag)
+            if task.last_good:
+                good.add_metric([task.name], task.last_good)
+            if task.newest:
+                failed.add_metric([task.name], task.newest.failed)
+                if task.newest.done:
+                    duration.add_metric([task.name], task.newest.ended - task.newest.started)
+        yield from (waiting, lag, good, duration, failed)
+
+    def _registries(self) -> Iterator[Metric]:
+        using = GaugeMetricFamily("dregsy_registry_transfers", "transfers that use it now", labels=["registry"])
+        limit = GaugeMetricFamily("dregsy_registry_limit", "configured limits", labels=["registry", "limit"])
+        window = GaugeMetricFamily(
+            "dregsy_registry_window_transfers", "transfers in the current window", labels=["registry"]
+        )
+        paused = GaugeMetricFamily("dregsy_registry_paused_seconds", "what is left of a pause", labels=["registry"])
+        quota = GaugeMetricFamily("dregsy_registry_quota_left", "pulls left by its own word", labels=["registry"])
+        for registry in self._overview.registries():
+            using.add_metric([registry.name], registry.using)
+            paused.add_metric([registry.name], registry.paused)
+            if registry.max_concurrent is not None:
+                limit.add_metric([registry.name, "max-concurrent"], registry.max_concurrent)
+            if registry.transfers is not None:
+                limit.add_metric([registry.name, "transfers"], registry.transfers)
+                window.add_metric([registry.name], registry.started)
+            if registry.quota_left is not None:
+                quota.add_metric([registry.name], registry.quota_left)
+        yield from (using, limit, window, paused, quota)
+
+
+def serve(overview: Overview, port: int, address: str) -> threading.Thread:
+    """Serve ``/metrics`` in a thread of its own."""
+    registry = CollectorRegistry()
+    registry.register(ClusterCollector(overview))
+    _, thread = start_http_server(port, address, registry)
+    return thread
