@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import click
 from redis import RedisError
@@ -16,15 +17,21 @@ Examples:
   dregsy health                 is there a Redis, a scheduler anywhere, a worker anywhere?
   dregsy health worker          does the worker of this host (container) live?
   dregsy health scheduler
+  dregsy health container       whatever role this container has
 """
 )
-@click.argument("role", required=False, type=click.Choice(["scheduler", "worker"]))
+@click.argument("role", required=False, type=click.Choice(["scheduler", "worker", "container"]))
 @click.option("--host", default=socket.gethostname(), help="Host that the role runs on; by default this one.")
 def health(role: str | None, host: str) -> None:
     """One line, and exit code 0 (good) or 1."""
     from dregsy_queue.coordination.connection import connect
     from dregsy_queue.coordination.overview import Overview
 
+    if role == "container":
+        role = _role_of_container()
+        if role is None:
+            click.echo("healthy: this container has no lasting role")
+            return
     try:
         overview = Overview(connect(settings.from_environment().redis_url))
         overview.now()
@@ -40,3 +47,11 @@ def health(role: str | None, host: str) -> None:
         raise SystemExit(1) from None
     click.echo(f"{'healthy' if good else 'unhealthy'}: {'a' if good else 'no'} {role} of {host} is alive")
     raise SystemExit(0 if good else 1)
+
+
+def _role_of_container() -> str | None:
+    """The role by the command line of the container's first process; None for one without a mark of life."""
+    words = Path("/proc/1/cmdline").read_bytes().decode(errors="replace").split("\0")
+    if "celery" not in words:
+        return None
+    return "worker" if "worker" in words else "scheduler" if "beat" in words else None

@@ -11,11 +11,13 @@ from typing import Any
 
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.config.tree import Path
-from dregsy_queue.registry.hosts import is_ecr
+from dregsy_queue.registry.hosts import is_ecr, registry_key
 
 Finding = tuple[Path, str]
 
-_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+#: As a public ECR registry may be written: ``ACCOUNT@`` or ``ACCOUNT:REGION@`` before its host.
+_PUBLIC_ECR = re.compile(r"(?:[0-9]+(?::[a-z0-9-]+)?@)?public\.ecr\.aws")
 
 
 def problems(value: dict[str, Any]) -> Iterator[Finding]:
@@ -26,18 +28,21 @@ def problems(value: dict[str, Any]) -> Iterator[Finding]:
             ("dockerhost",),
             "setting 'dockerhost' implies 'docker' relay; remove it, or set 'relay: docker'",
         )
+    yield from _registries(value)
     names: dict[str, int] = {}
     for place, task in enumerate(_items(value, "tasks")):
         path: Path = ("tasks", place)
         if not isinstance(task, dict):
             yield path, "a task must be a mapping with name, source, target and mappings"
             continue
-        name = task.get("name") or ""
-        if not name:
+        # A name that is a list or a mapping is told by the model.
+        name = task.get("name") if isinstance(task.get("name"), str) else ""
+        if not task.get("name"):
             yield path, "a task requires a name"
         elif name in names:
-            yield (*path, "name"), f"task '{name}' has the name of the task before it; names must differ"
-        names.setdefault(str(name), place)
+            yield (*path, "name"), f"tasks[{names[name]}] is called '{name}' too; names must differ"
+        elif name:
+            names[name] = place
         for side in ("source", "target"):
             yield from _location((*path, side), task.get(side), f"{side} registry in task '{name}' invalid")
         yield from _mappings(path, task, str(task.get("relay") or relay))
@@ -83,21 +88,48 @@ def _location(path: Path, location: Any, prefix: str) -> Iterator[Finding]:  # n
         return
     if not isinstance(registry, str):
         return
-    # "account@public.ecr.aws" names the account of a public ECR alias.
     host = registry.rpartition("@")[2]
-    if not _HOST.fullmatch(host):
-        yield (
-            (*path, "registry"),
-            f"{prefix}: '{registry}' must be host or host:port, without scheme and path",
-        )
+    if wrong := _wrong_registry(registry):
+        yield (*path, "registry"), f"{prefix}: {wrong}"
     elif location.get("auth-refresh") is not None and not is_ecr(host):
         yield (
             (*path, "auth-refresh"),
-            f"{prefix}: '{registry}' wants authentication refresh, but is not an ECR registry",
+            f"{prefix}: '{registry}' wants authentication refresh, but is not an ECR registry; remove 'auth-refresh'",
         )
-    lister = location.get("lister")
-    if isinstance(lister, dict) and lister.get("type") == "index" and not lister.get("search"):
-        yield (*path, "lister"), f"{prefix}: lister type 'index' requires a 'search' term"
+
+
+def _wrong_registry(registry: str) -> str | None:
+    """What is wrong with the text of a registry, and what to write; never quotes what may be a login."""
+    if _PUBLIC_ECR.fullmatch(registry):
+        return None
+    host = re.split(r"[/?#]", registry.partition("://")[2] or registry)[0]
+    if "@" in registry:
+        return "it must be host or host:port, without '@'; a login goes into 'auth'"
+    match = _HOST.fullmatch(registry)
+    if match is None:
+        do = f"write '{host}'" if _HOST.fullmatch(host) else "write for example 'registry.example.com:5000'"
+        if "/" in registry.partition("://")[2].rstrip("/") or ("://" not in registry and "/" in registry.rstrip("/")):
+            do += ", and the path in 'from' or 'to' of the mappings"
+        return f"'{registry}' must be host or host:port, without scheme and path; {do}"
+    if match[1] and not 0 < int(match[1]) < 65536:
+        return f"'{registry}' has no valid port; ports are 1 to 65535"
+    return None
+
+
+def _registries(value: dict[str, Any]) -> Iterator[Finding]:
+    """Keys of `registries` are hosts, or patterns with ``*`` for any text; each registry has one."""
+    given = value.get("registries")
+    seen: dict[str, str] = {}
+    for key in given if isinstance(given, dict) else ():
+        path: Path = ("registries", key)
+        wrong = _wrong_registry(key.replace("*", "x"))
+        if wrong:
+            shown = "this key" if "@" in key else f"'{key}'"
+            yield path, f"{shown} must be host or host:port as tasks name it, or a pattern with '*'"
+            continue
+        first = seen.setdefault(registry_key(key), key)
+        if first != key:
+            yield path, f"'{first}' is the same registry; keep one"
 
 
 def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]:
@@ -116,15 +148,18 @@ def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]
                 (*here, "platform"),
                 "relay 'docker' does not support mappings with 'platform: all'; use 'relay: skopeo'",
             )
-    source = task.get("source")
-    if regex and isinstance(source, dict):
-        lister = source.get("lister")
-        kind = lister.get("type") if isinstance(lister, dict) else "catalog"
-        if str(source.get("registry")).partition(":")[0] == "registry.hub.docker.com" and kind == "catalog":
-            yield (
-                (*path, "source", "lister"),
-                "Docker Hub has no catalog; set 'lister.type' to 'dockerhub' or 'index'",
-            )
+    if regex and isinstance(task.get("source"), dict):
+        yield from _listing((*path, "source"), task["source"])
+
+
+def _listing(path: Path, source: dict[str, Any]) -> Iterator[Finding]:
+    """Listers matter only where some `from` is a regex; elsewhere dregsy takes them as they are."""
+    lister = source.get("lister")
+    kind = lister.get("type") if isinstance(lister, dict) else "catalog"
+    if str(source.get("registry")).partition(":")[0] == "registry.hub.docker.com" and kind == "catalog":
+        yield (*path, "lister"), "Docker Hub has no catalog; set 'lister.type' to 'dockerhub' or 'index'"
+    if isinstance(lister, dict) and kind == "index" and not lister.get("search"):
+        yield (*path, "lister"), "lister type 'index' requires a 'search' term; give it 'search: TERM'"
 
 
 def _items(value: dict[str, Any], key: str) -> list[Any]:

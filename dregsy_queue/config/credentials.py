@@ -23,18 +23,21 @@ def decode_auth(text: str) -> Credentials:
     """
     try:
         raw = base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
-        decoded = raw.decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+    except (binascii.Error, ValueError):
         raise ValueError(
             '\'auth\' is not valid base64; encode {"username": "…", "password": "…"}, or write \'none\''
         ) from None
     try:
+        decoded = raw.decode()
+    except UnicodeDecodeError:
+        raise ValueError("'auth' decodes to something that is not UTF-8 text") from None
+    try:
         value = json.loads(decoded)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
-        lowered = {str(key).lower(): item for key, item in value.items()}
-        username, password = lowered.get("username", ""), lowered.get("password", "")
+        given = {key.lower(): item for key, item in value.items() if item is not None}
+        username, password = given.get("username", ""), given.get("password", "")
         if not isinstance(username, str) or not isinstance(password, str):
             raise ValueError("'auth' holds a user name or password that is no text")
         return Credentials(username, password)

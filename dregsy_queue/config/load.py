@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,8 @@ def _message(path: tree.Path, detail: Any) -> str:  # noqa: ANN401 - pydantic's 
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(path)
+    if path[-2:] == ("lister", "type") and kind == "missing":
+        return "is missing; it must be 'catalog', 'dockerhub' or 'index'"
     if kind == "value_error":
         return str(context["error"])
     if kind == "missing":
@@ -132,7 +135,12 @@ def _message(path: tree.Path, detail: Any) -> str:  # noqa: ANN401 - pydantic's 
         return "must be a mapping of keys"
     if kind == "list_type":
         return "must be a list (lines that start with '- ')"
+    if kind in _BOUNDS:
+        return f"must be {_BOUNDS[kind]} {next(iter(context.values()))}"
     return str(detail["msg"])
+
+
+_BOUNDS = {"greater_than_equal": "at least", "less_than_equal": "at most"}
 
 
 #: Which model a key's value has, for suggestions.
@@ -158,6 +166,9 @@ def _unknown_key(path: tree.Path) -> str:
     else:
         model = _MODELS.get(names[-1], Config)
     known = [info.alias or name for name, info in model.model_fields.items()]
-    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}"
+    # Case and dashes are what people get wrong first.
+    plain = {name.lower().replace("-", ""): name for name in known}
+    wanted = re.sub(r"[-_ ]", "", str(path[-1]).lower())
+    near = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.5)
+    hint = f"did you mean '{plain[near[0]]}'?" if near else f"known here: {', '.join(sorted(known))}"
     return f"unknown key '{path[-1]}'; {hint}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from dregsy_queue.config.credentials import Credentials
 from dregsy_queue.config.values import Auth, Bool, Duration, File, Int, RateLimit, Text
@@ -16,6 +17,9 @@ from dregsy_queue.matching.tags import TagSet
 
 RelayName = Literal["skopeo", "docker"]
 
+#: In seconds, about 292 years: what Go's durations hold.
+LONGEST_INTERVAL = 2**63 // 10**9
+
 
 def _relay(value: Any) -> Any:  # noqa: ANN401 - raw YAML
     if value in (None, "skopeo", "docker"):
@@ -23,17 +27,31 @@ def _relay(value: Any) -> Any:  # noqa: ANN401 - raw YAML
     raise ValueError(f"invalid relay type: '{value}'; it must be 'skopeo' or 'docker'")
 
 
+def _no_limits(value: Any) -> Any:  # noqa: ANN401 - raw YAML
+    return {} if value is None else value
+
+
 OptionalRelay = Annotated[RelayName | None, BeforeValidator(_relay)]
 
 
-def _list(value: Any) -> Any:  # noqa: ANN401 - raw YAML
-    return [] if value is None else value
+def _tag_item(item: str) -> str:
+    TagSet.parse([item])
+    return item
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=False, validate_default=False
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_left_out(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
+        """A known key without a value (``tags:``, ``~``) counts as left out; an unknown one stays unknown."""
+        if not isinstance(value, dict):
+            return value
+        known = {info.alias or name for name, info in cls.model_fields.items()}
+        return {key: item for key, item in value.items() if item is not None or key not in known}
 
 
 class DockerSettings(_Model):
@@ -44,6 +62,11 @@ class DockerSettings(_Model):
     keep_images: Bool = Field(
         True, alias="keep-images", description="keep what was synced in the daemon's storage, as dregsy does"
     )
+
+    @field_validator("dockerhost")
+    @classmethod
+    def _default_when_empty(cls, value: str) -> str:
+        return value or str(cls.model_fields["dockerhost"].default)
 
 
 class SkopeoSettings(_Model):
@@ -70,6 +93,11 @@ class ListerSettings(_Model):
         3600.0, alias="cacheDuration", description="how long a list is used again; negative: never"
     )
 
+    @field_validator("max_items", "cache_duration")
+    @classmethod
+    def _default_when_zero(cls, value: float, info: Any) -> Any:  # noqa: ANN401 - pydantic's own
+        return value or cls.model_fields[info.field_name].default
+
 
 class Lister(_Model):
     """How a source's repositories are listed, for `from: regex:…`."""
@@ -88,13 +116,22 @@ class Lister(_Model):
 class Location(_Model):
     """One side of a task: a registry and how to sign in to it."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["registry"]})
+
     registry: Text = Field("", description="host or host:port", json_schema_extra={"minLength": 1})
     auth: Auth = Field(None, description="who signs in; none: nobody", repr=False)
-    auth_refresh: Duration = Field(None, alias="auth-refresh", description="ECR only: how long a token is used")
+    auth_refresh: Duration | None = Field(
+        None, alias="auth-refresh", description="ECR only: how long a token is used, at least 1h"
+    )
     skip_tls_verify: Bool = Field(False, alias="skip-tls-verify", description="accept any certificate, and plain HTTP")
     lister: Lister | None = Field(None, description="for 'from: regex:…'")
     aws_profile: Text = Field("", alias="aws-profile", description="profile for this ECR registry")
     aws_role_arn: Text = Field("", alias="aws-role-arn", description="role assumed for this ECR registry")
+
+    @field_validator("auth_refresh")
+    @classmethod
+    def _at_least_an_hour(cls, value: float | None) -> float | None:
+        return None if value is None else max(value, 3600.0)
 
     @property
     def credentials(self) -> Credentials | None:
@@ -109,9 +146,11 @@ class Location(_Model):
 class Mapping(_Model):
     """Which repositories and tags go where."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["from"]})
+
     from_: Text = Field("", alias="from", description="source path, or regex:EXPRESSION")
     to: Text = Field("", description="target path, or regex:EXPRESSION,REPLACEMENT; the same as from when left out")
-    tags: Annotated[list[Text], BeforeValidator(_list)] = Field(
+    tags: list[Annotated[Text, AfterValidator(_tag_item)]] = Field(
         default=[], description="tags, digests, semver:, regex: and keep: items; all tags when left out"
     )
     platform: Text = Field("", description="os/arch[/variant], or all; the worker's own when left out")
@@ -123,12 +162,6 @@ class Mapping(_Model):
     @cached_property
     def tag_set(self) -> TagSet:
         return TagSet.parse(self.tags)
-
-    @field_validator("tags")
-    @classmethod
-    def _valid_tags(cls, items: list[str]) -> list[str]:
-        TagSet.parse(items)
-        return items
 
     @field_validator("from_")
     @classmethod
@@ -146,13 +179,16 @@ class Mapping(_Model):
     @field_validator("platform")
     @classmethod
     def _valid_platform(cls, value: str) -> str:
+        value = value.strip()
         if value not in ("", "all"):
             Platform.parse(value)
-        return value.strip()
+        return value
 
 
 class SyncTask(_Model):
     """A source, a target, and what goes from one to the other."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["name", "source", "target"]})
 
     name: Text = Field("", description="unique name", json_schema_extra={"minLength": 1})
     interval: Int = Field(0, description="seconds between runs, at least 30; 0: once")
@@ -161,7 +197,7 @@ class SyncTask(_Model):
     priority: Int = Field(5, description="0 to 9; higher goes first", ge=0, le=9)
     source: Location
     target: Location
-    mappings: Annotated[list[Mapping], BeforeValidator(_list)] = Field(default=[])
+    mappings: list[Mapping] = Field(default=[], description="what is synced")
 
     @field_validator("interval")
     @classmethod
@@ -170,6 +206,8 @@ class SyncTask(_Model):
             raise ValueError(f"interval is {value}: task interval needs to be 0 or a positive integer")
         if 0 < value < 30:
             raise ValueError(f"interval is {value} s: minimum task interval is 30 seconds")
+        if value > LONGEST_INTERVAL:
+            raise ValueError(f"interval is {value} s; the longest is {LONGEST_INTERVAL} seconds")
         return value
 
 
@@ -179,18 +217,22 @@ class RegistryLimits(_Model):
     max_concurrent: Int | None = Field(
         None, alias="max-concurrent", description="transfers at once that read from or write to it", ge=1
     )
-    transfers: RateLimit = Field(None, description="transfers started per window, for example 100/6h")
-    requests: RateLimit = Field(None, description="API requests, for example 20/s")
+    transfers: RateLimit | None = Field(None, description="transfers started per window, for example 100/6h")
+    requests: RateLimit | None = Field(None, description="API requests, for example 20/s")
     reserve: Int | None = Field(None, description="hold back when fewer pulls are left by the registry's word", ge=0)
-    ca: File = Field(None, description="CA certificates (PEM) for API requests")
+    ca: File | None = Field(None, description="CA certificates (PEM) for API requests")
     endpoint: Text | None = Field(None, description="base URL of its API, for example http://127.0.0.1:5000")
 
     @field_validator("endpoint")
     @classmethod
     def _valid_endpoint(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
+        if not value:
+            return None
+        if "@" in value:
+            raise ValueError("a URL with a login in it is not taken; logins go into 'auth' of the tasks")
+        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value):
             raise ValueError(f"'{value}' is not a URL; write http://host:port or https://host:port")
-        return value.rstrip("/") if value else None
+        return value.rstrip("/")
 
     @field_validator("ca")
     @classmethod
@@ -200,10 +242,6 @@ class RegistryLimits(_Model):
         return value
 
 
-def _mapping(value: Any) -> Any:  # noqa: ANN401 - raw YAML
-    return {} if value is None else value
-
-
 class Config(_Model):
     """A whole config file."""
 
@@ -211,15 +249,15 @@ class Config(_Model):
         "docker", description="what copies the images"
     )
     docker: DockerSettings | None = Field(None)
-    skopeo: Annotated[SkopeoSettings, BeforeValidator(_mapping)] = Field(default=SkopeoSettings())
-    lister: Annotated[ListerSettings, BeforeValidator(_mapping)] = Field(default=ListerSettings())
+    skopeo: SkopeoSettings = Field(default=SkopeoSettings())
+    lister: ListerSettings = Field(default=ListerSettings())
     watch: Bool | None = Field(None, description="read the file anew when it changes")
     dockerhost: Text = Field("", description="deprecated: docker.dockerhost")
     api_version: Text = Field("", alias="api-version", description="deprecated: docker.api-version")
-    registries: Annotated[dict[str, RegistryLimits], BeforeValidator(_mapping)] = Field(
-        default={}, description="limits per registry, by host[:port] as tasks name it"
+    registries: dict[str, Annotated[RegistryLimits, BeforeValidator(_no_limits)]] = Field(
+        default={}, description="limits per registry, by host[:port] as tasks name it; * stands for any text"
     )
-    tasks: Annotated[list[SyncTask], BeforeValidator(_list)] = Field(default=[])
+    tasks: list[SyncTask] = Field(default=[], description="what is synced from where to where")
 
     @property
     def docker_settings(self) -> DockerSettings:

@@ -22,6 +22,6 @@ def select_tasks(config: Config, run: str) -> list[SyncTask]:
 
 
 def task_fingerprint(task: SyncTask) -> str:
-    """16 hex digits that change when what the task syncs does; credentials and interval do not count."""
-    ignored: Any = {"source": {"auth"}, "target": {"auth"}, "interval": True, "verbose": True}
+    """16 hex digits that change when what the task syncs does; neither do credentials count, nor when it runs."""
+    ignored: Any = {"source": {"auth"}, "target": {"auth"}, "interval": True, "priority": True, "verbose": True}
     return fingerprint(task.model_dump(mode="json", exclude=ignored))

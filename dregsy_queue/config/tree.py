@@ -49,7 +49,25 @@ class SyntaxProblem(ValueError):
         self.line = line
 
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_BASE):  # type: ignore[misc]
+    """Refuses deep nesting while it composes: libyaml's composer recurses, and overflows the stack."""
+
+    _depth = 0
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:  # noqa: ANN401
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise SyntaxProblem(_line(current_node), f"nested more than {DEEPEST} levels deep")
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+
+def _line(node: yaml.Node | None) -> int:
+    return node.start_mark.line + 1 if node is not None else 1
 
 
 def parse(text: str) -> Tree:
@@ -58,12 +76,11 @@ def parse(text: str) -> Tree:
     Raises:
         SyntaxProblem: it is not YAML, or is too big or too deep.
     """
-    loader = _LOADER(text)
+    loader = _Loader(text)
     try:
         node = loader.get_node() if loader.check_node() else None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise SyntaxProblem(mark.line + 1 if mark else 1, f"not valid YAML: {error.problem}") from None
+        raise _syntax_problem(error, text) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise SyntaxProblem(1, f"not valid YAML: {str(error).splitlines()[0]}") from None
     finally:
@@ -72,6 +89,19 @@ def parse(text: str) -> Tree:
     if node is not None:
         tree.value = _Builder(tree).build(node, (), 0)
     return tree
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> SyntaxProblem:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    message = f"not valid YAML: {error.problem}"
+    start = error.context_mark.line + 1 if error.context_mark else line
+    if start < line:
+        message += f", {error.context} that starts in line {start}"
+    lines = text.splitlines()
+    if mark and mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t":
+        message += "; indent with spaces, not with tabs"
+    return SyntaxProblem(line, message)
 
 
 class _Builder:

@@ -12,6 +12,9 @@ from dregsy_queue.config.credentials import Credentials, decode_auth
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.config.tree import Scalar
 
+#: The range of Go's int, and of its durations in nanoseconds.
+_GREATEST = 2**63 - 1
+
 _TRUE, _FALSE = {"y", "yes", "true", "on"}, {"n", "no", "false", "off"}
 
 
@@ -24,8 +27,8 @@ def _text(value: Any) -> str:  # noqa: ANN401 - raw YAML
 
 
 def _boolean(value: Any) -> bool:  # noqa: ANN401
-    if value is None or isinstance(value, bool):
-        return bool(value)
+    if isinstance(value, bool):
+        return value
     if isinstance(value, Scalar) and value.plain:
         # YAML 1.1: all lower case, capitalised or all upper case
         text = value if value in (value.lower(), value.capitalize(), value.upper()) else ""
@@ -35,21 +38,30 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401
 
 
 def _integer(value: Any) -> int:  # noqa: ANN401
-    if value is None or isinstance(value, int):
-        return int(value or 0)
-    if isinstance(value, Scalar) and value.plain:
-        text = value.replace("_", "")
-        if re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?", text):
-            return int(float(text)) if "." in text else int(text)
-        if re.fullmatch(r"[-+]?0x[0-9a-fA-F]+", text):
-            return int(text, 16)
-        if re.fullmatch(r"[-+]?0[0-7]+", text):
-            return int(text, 8)
-    raise ValueError("must be a whole number, without quotes or unit")
+    if isinstance(value, int):
+        return int(value)
+    number = _number(value.replace("_", "")) if isinstance(value, Scalar) and value.plain else None
+    if number is None:
+        raise ValueError("must be a whole number, without quotes or unit")
+    if abs(number) > _GREATEST:
+        raise ValueError(f"is too great a number; the greatest is {_GREATEST}")
+    return number
 
 
-def _duration(value: Any) -> float | None:  # noqa: ANN401
-    if value is None or isinstance(value, float):
+def _number(text: str) -> int | None:
+    if len(text) > 40:
+        return _GREATEST + 1 if re.fullmatch(r"[-+]?[0-9]+", text) else None
+    if re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?", text):
+        return int(text.partition(".")[0])
+    if re.fullmatch(r"[-+]?0x[0-9a-fA-F]+", text):
+        return int(text, 16)
+    if re.fullmatch(r"[-+]?0[0-7]+", text):
+        return int(text, 8)
+    return None
+
+
+def _duration(value: Any) -> float:  # noqa: ANN401
+    if isinstance(value, float):
         return value
     text = _text(value)
     if isinstance(value, Scalar) and not value.plain and re.fullmatch(r"[-+]?[0-9]+", text):
@@ -64,8 +76,8 @@ class Rate(NamedTuple):
     seconds: float
 
 
-def _rate(value: Any) -> Rate | None:  # noqa: ANN401
-    if value is None or isinstance(value, Rate):
+def _rate(value: Any) -> Rate:  # noqa: ANN401
+    if isinstance(value, Rate):
         return value
     text = _text(value)
     number, slash, window = text.partition("/")
@@ -86,11 +98,12 @@ def _auth(value: Any) -> Credentials | Literal["none"] | None:  # noqa: ANN401
     text = _text(value)
     if text in ("", "none"):
         return "none" if text else None
-    return decode_auth(text)
+    credentials = decode_auth(text)
+    return credentials if credentials.username or credentials.password else None
 
 
-def _folder(value: Any) -> Path | None:  # noqa: ANN401
-    return value if value is None or isinstance(value, Path) else Path(_text(value))
+def _path(value: Any) -> Path:  # noqa: ANN401
+    return value if isinstance(value, Path) else Path(_text(value))
 
 
 _DURATION_SCHEMA = {"type": ["string", "integer"], "examples": ["30m", "1h30m", "300ms"]}
@@ -98,13 +111,12 @@ _DURATION_SCHEMA = {"type": ["string", "integer"], "examples": ["30m", "1h30m", 
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
 Bool = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boolean"})]
 Int = Annotated[int, BeforeValidator(_integer), WithJsonSchema({"type": "integer"})]
-Duration = Annotated[float | None, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
-RateLimit = Annotated[
-    Rate | None, BeforeValidator(_rate), WithJsonSchema({"type": "string", "examples": ["100/6h", "20/s"]})
-]
+#: seconds
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+RateLimit = Annotated[Rate, BeforeValidator(_rate), WithJsonSchema({"type": "string", "examples": ["100/6h", "20/s"]})]
 Auth = Annotated[
     Credentials | Literal["none"] | None,
     BeforeValidator(_auth),
     WithJsonSchema({"type": "string", "description": 'base64 of {"username": …, "password": …}, or none'}),
 ]
-File = Annotated[Path | None, BeforeValidator(_folder), WithJsonSchema({"type": "string"})]
+File = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string"})]

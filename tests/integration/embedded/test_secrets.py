@@ -81,6 +81,7 @@ def test_one_command_mode_keeps_the_password(tmp_path: Path, make_registry: Make
     assert outcome.counts("t") == (30, 0, 0) and outcome.counts("bad") == (0, 0, 1)
     assert any("skopeo" in command and "copy" in command for command in sampler.commands), "transfers were sampled"
     assert not [command for command in sampler.commands if find(command) and str(config.parent) not in command]
+    assert not [text for text in sampler.environments if find(text)]
     assert not find(outcome.stdout) and not find(outcome.stderr) and not find(str(outcome.report))
     assert not [text for text in files if find(text)], "no file holds it, not even for a moment"
     assert list(temporary.iterdir()) == []
