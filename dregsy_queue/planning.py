@@ -40,12 +40,13 @@ LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
 
 @dataclass(frozen=True)
 class _Image:
-    """One image of a mapping: where it is, where it goes."""
+    """One image of a mapping: where it is, where it goes. `named`: the relay cannot push by digest alone."""
 
     source_repository: str
     target_repository: str
     item: TagItem
     platform: str
+    named: bool
 
     @property
     def source_reference(self) -> str:
@@ -53,6 +54,8 @@ class _Image:
 
     @property
     def target_reference(self) -> str:
+        if self.named and self.item.digest and not self.item.tag:
+            return f"dregsy-{self.item.digest.partition(':')[2]}"[:128]
         return self.item.tag or self.item.digest or ""
 
 
@@ -153,7 +156,7 @@ class Planner:
                 continue
             selected = []
             for item in items:
-                image = _Image(pair.source, pair.target, item, pair.mapping.platform)
+                image = _Image(pair.source, pair.target, item, pair.mapping.platform, named=self._relay == "docker")
                 wanted = f"{self._name(image, source=True)} {image.platform}".strip()
                 target = self._name(image, source=False)
                 if target not in self._sources:
@@ -254,5 +257,5 @@ class Planner:
         if source:
             separator = "@" if image.item.digest else ":"
             return f"{self._task.source.registry}/{image.source_repository}{separator}{image.source_reference}"
-        separator = ":" if image.item.tag else "@"
+        separator = ":" if image.item.tag or image.named else "@"
         return f"{self._task.target.registry}/{image.target_repository}{separator}{image.target_reference}"

@@ -35,17 +35,19 @@ async def transfer(job: TransferJob, task: SyncTask, relay: Relay, access: Regis
         target_access=access.relay_access(task.target),
         all_platforms=job.platform == "all",
     )
-    output = await relay.copy(copy)
+    copied = await relay.copy(copy)
     level = logging.INFO if task.verbose else logging.DEBUG
-    for line in output.splitlines():
+    for line in copied.output.splitlines():
         log.log(level, "%s", line, extra=fields(task=task.name, relay=job.relay, target=job.target))
     found = await _digest(client, target)
-    if found != job.digest:
+    # A Docker daemon writes a manifest of its own, and says which.
+    wanted = copied.digest or job.digest
+    if found != wanted:
         raise RelayError(
-            f"the target has {found or 'nothing'} after {job.digest} was copied to it; does somebody else write there?",
+            f"the target has {found or 'nothing'} after {wanted} was copied to it; does somebody else write there?",
             temporary=True,
         )
-    return found
+    return wanted
 
 
 async def _digest(client: RegistryClient, reference: Reference) -> str | None:

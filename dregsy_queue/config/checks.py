@@ -124,8 +124,9 @@ def _registries(value: dict[str, Any]) -> Iterator[Finding]:
         path: Path = ("registries", key)
         wrong = _wrong_registry(key.replace("*", "x"))
         if wrong:
-            shown = "this key" if "@" in key else f"'{key}'"
-            yield path, f"{shown} must be host or host:port as tasks name it, or a pattern with '*'"
+            # What has an @ may hold a password, and a path would show it.
+            place, shown = (path[:1], "a key with '@'") if "@" in key else (path, f"'{key}'")
+            yield place, f"{shown} must be host or host:port as tasks name it, or a pattern with '*'"
             continue
         first = seen.setdefault(registry_key(key), key)
         if first != key:

@@ -18,12 +18,8 @@ def check_supported(loaded: LoadedConfig) -> list[Problem]:
 
 def _find(loaded: LoadedConfig) -> Iterator[tuple[Path, str, str]]:
     config = loaded.config
-    if config.relay == "docker" and any(task.relay is None for task in config.tasks):
-        yield ("relay",), "relay 'docker'", "set 'relay: skopeo'"
     for place, task in enumerate(config.tasks):
         path: Path = ("tasks", place)
-        if task.relay == "docker":
-            yield (*path, "relay"), "relay 'docker'", "use 'skopeo'"
         for number, mapping in enumerate(task.mappings):
             if mapping.paths.needs_listing:
                 yield (

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.processes import ROOT, ManagedProcess, wait_until
+from tests.lab.daemon import Daemon, unavailable
+from tests.lab.processes import ROOT
 
 #: Images that compose and Dockerfile name, made here from Debian's packages.
 IMAGES = {
@@ -25,54 +26,9 @@ http: {addr: ":5000"}
 """
 
 
-class Daemon:
-    """dockerd on a socket of its own; `docker` runs the client against it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "docker.sock"
-        self._process: ManagedProcess | None = None
-
-    def start(self) -> None:
-        command = ["dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid")]
-        command += ["--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")]
-        self._process = ManagedProcess([*command, "--group", "root"], self.folder / "log")
-
-        def answers() -> bool:
-            assert self._process
-            if not self._process.alive:
-                raise RuntimeError(self._process.output()[-800:])
-            return self.run("version", check=False).returncode == 0
-
-        wait_until(answers, timeout=40, what="dockerd")
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.stop(timeout=30)
-
-    def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
-        done = subprocess.run(
-            ["docker", *arguments], capture_output=True, text=True, timeout=timeout, env=environment, cwd=self.folder
-        )
-        if check and done.returncode:
-            raise RuntimeError(f"docker {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done
-
-    def build(self, tag: str, context: Path) -> None:
-        self.run("build", "--network", "host", "-t", tag, str(context))
-
-
-def _why_not() -> str | None:
-    for program in ("dockerd", "docker", "debootstrap"):
-        if shutil.which(program) is None:
-            return f"{program} is missing: scripts/setup-docker installs it"
-    return "a Docker daemon needs root" if os.getuid() != 0 else None
-
-
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    why = _why_not()
+    why = unavailable() or (None if shutil.which("debootstrap") else "debootstrap is missing")
     if why:
         pytest.skip(f"no containers here: {why}")
     daemon = Daemon(tmp_path_factory.mktemp("docker"))

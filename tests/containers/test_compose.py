@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 import requests
 
-from tests.containers.conftest import Daemon, copy_repository
+from tests.containers.conftest import copy_repository
+from tests.lab.daemon import Daemon
 from tests.lab.images import push_many
 from tests.lab.processes import free_port, wait_until
 from tests.lab.registry import ACCEPT, Registry

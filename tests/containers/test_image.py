@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.conftest import MakeRegistry
-from tests.containers.conftest import Daemon
+from tests.lab.daemon import Daemon
 from tests.lab.dregsy import auth, location, mapping, task, write_config
 from tests.lab.images import push_many
 

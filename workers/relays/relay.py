@@ -58,6 +58,14 @@ class Copy:
     all_platforms: bool
 
 
+@dataclass(frozen=True)
+class Copied:
+    """`output`: what the relay printed, without secrets. `digest`: what the target has now, if the relay knows."""
+
+    output: str
+    digest: str | None = None
+
+
 class Relay(Protocol):
     @property
     def kind(self) -> str:
@@ -66,8 +74,8 @@ class Relay(Protocol):
     async def problem(self) -> str | None:
         """Why this relay cannot work here, as a sentence; None when it can."""
 
-    async def copy(self, copy: Copy) -> str:
-        """Copy the image; returns what the relay printed, without secrets.
+    async def copy(self, copy: Copy) -> Copied:
+        """Copy the image.
 
         Raises:
             RelayError: it did not succeed.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dregsy_queue import logs
 from workers.relays import child, skopeo_output
 from workers.relays.auth_file import auth_file
-from workers.relays.relay import Access, Copy, RelayError
+from workers.relays.relay import Access, Copied, Copy, RelayError
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class SkopeoRelay:
             return _missing(self.binary, error)
         return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
 
-    async def copy(self, copy: Copy) -> str:
+    async def copy(self, copy: Copy) -> Copied:
         with contextlib.ExitStack() as files:
             descriptors: list[int] = []
             arguments = [self.binary, "--insecure-policy", "copy", "--preserve-digests", "--retry-times", "0"]
@@ -51,7 +51,7 @@ class SkopeoRelay:
         output = logs.scrub(ended.output)
         if ended.returncode != 0:
             raise skopeo_output.error(output, ended.returncode, names=(copy.source, copy.target))
-        return output
+        return Copied(output)
 
 
 def _access(

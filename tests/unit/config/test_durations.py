@@ -16,7 +16,9 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_go_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "1d", "h", "1 h", "1h30", "abc", "--1h", "1.2.3s"])
+@pytest.mark.parametrize(
+    "text", ["", "1d", "h", "1 h", "1h30", "abc", "--1h", "1.2.3s", "-", "-+5s", "9" * 400, "9" * 400 + "h"]
+)
 def test_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_go_duration(text)

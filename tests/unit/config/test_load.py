@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def test_the_shipped_schema_is_current() -> None:
     assert "skip-tls-verify" in properties and "skip_tls_verify" not in properties
 
 
+def test_every_key_is_explained() -> None:
+    document = json.loads(schema())
+    models = [document, *document["$defs"].values()]
+    keys = {key for model in models for key in model.get("properties", {})}
+    example = (ROOT / "config" / "dregsy.yaml").read_text()
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert {"relay", "keep-images", "reserve", "platform", "aws-role-arn"} <= keys
+    assert [key for key in sorted(keys) if f"{key}:" not in example] == []
+    assert [key for key in sorted(keys) if not re.search(rf"\b{key}(`|:)", page)] == []
+
+
 def test_defaults(loads: Loads) -> None:
     config = loads(TASK).config
     assert (config.relay, config.skopeo.binary, config.skopeo.certs_dir) == (
@@ -59,6 +71,35 @@ def test_defaults(loads: Loads) -> None:
     assert (task.interval, task.verbose, task.priority, task.relay) == (0, False, 5, None)
     assert not task.source.skip_tls_verify and task.source.credentials is None and not task.source.anonymous
     assert loads("").config.tasks == [] and loads("tasks:\n").config.tasks == []
+
+
+def test_a_key_without_value_is_left_out(loads: Loads) -> None:
+    config = loads(
+        "relay:\nwatch:\nskopeo: {binary: }\ndocker: {dockerhost: , keep-images: }\n"
+        "lister: {maxItems: , cacheDuration: }\nregistries: {a: , b: {transfers: , ca: , endpoint: }}\n"
+        + TASK.replace("name: t", "name: t, interval: , priority: , verbose: ").replace("from: x", "from: x, tags: ")
+    ).config
+    task = config.tasks[0]
+    assert (task.interval, task.priority, task.verbose, task.mappings[0].tags) == (0, 5, False, [])
+    assert (config.lister.max_items, config.lister.cache_duration, config.watch) == (100, 3600, None)
+    assert config.docker and (config.docker.dockerhost, config.docker.keep_images) == (
+        "unix:///var/run/docker.sock",
+        True,
+    )
+    assert config.registries["a"] == config.registries["b"]
+
+
+def test_zero_stands_for_the_default_of_listers(loads: Loads) -> None:
+    lister = loads("lister: {maxItems: 0, cacheDuration: 0}").config.lister
+    assert (lister.max_items, lister.cache_duration) == (100, 3600)
+
+
+def test_auth_refresh_is_an_hour_at_least(loads: Loads) -> None:
+    source = "registry: 123456789012.dkr.ecr.eu-west-1.amazonaws.com, auth-refresh: "
+    for given, seconds in (("10m", 3600), ("0", 3600), ("10h", 36000)):
+        loaded = loads(TASK.replace("registry: a", source + given))
+        assert loaded.config.tasks[0].source.auth_refresh == seconds
+        assert bool(loaded.warnings) == (seconds == 3600)
 
 
 def test_text_stays_as_it_is_written(loads: Loads) -> None:
@@ -95,8 +136,13 @@ def test_whole_numbers_as_yaml_has_them(loads: Loads, text: str, value: int) -> 
         ("interval: 29", "2 tasks[0].interval: interval is 29 s: minimum task interval is 30 seconds"),
         ("interval: -10", "2 tasks[0].interval: interval is -10: task interval needs to be 0 or a positive"),
         ("verbose: 'yes'", "2 tasks[0].verbose: must be true or false"),
-        ("priority: 10", "2 tasks[0].priority: Input should be less than or equal to 9"),
+        ("priority: 10", "2 tasks[0].priority: must be at most 9"),
         ("relay: splunge", "2 tasks[0].relay: invalid relay type: 'splunge'"),
+        ("interval: 99999999999", "2 tasks[0].interval: interval is 99999999999 s; the longest is"),
+        (f"interval: {'9' * 400}.5", "2 tasks[0].interval: must be a whole number"),
+        (f"interval: {'9' * 5000}", "2 tasks[0].interval: is too great a number"),
+        ("PRIORITY: 60", "2 tasks[0].PRIORITY: unknown key 'PRIORITY'; did you mean 'priority'?"),
+        ("verbos: ", "2 tasks[0].verbos: unknown key 'verbos'; did you mean 'verbose'?"),
         ("intervall: 60", "2 tasks[0].intervall: unknown key 'intervall'; did you mean 'interval'?"),
     ],
 )
@@ -113,12 +159,15 @@ def test_bad_values_of_a_task(loads: Loads, insert: str, expected: str) -> None:
         ("{registry: }", "source registry in task 't' invalid: registry not set"),
         ("{registry: hub, auth-refresh: 10h}", "is not an ECR registry"),
         ("{registry: 'https://a'}", "without scheme and path"),
-        ("{registry: a/b}", "without scheme and path"),
         ("{registry: a, auth: '%%%'}", "not valid base64"),
         ("{registry: a, auth: YWJj}", "decodes to neither"),
-        ("{registry: a, lister: {}}", "is missing"),
+        ("{registry: a, auth: 5OQ=}", "not UTF-8"),
+        ("{registry: a, lister: {}}", "is missing; it must be 'catalog'"),
         ("{registry: a, lister: {type: ecr}}", "invalid lister type: 'ecr'"),
-        ("{registry: a, lister: {type: index}}", "requires a 'search' term"),
+        ("{registry: 'https://a:5/'}", "write 'a:5'"),
+        ("{registry: a/b}", "write 'a', and the path in 'from' or 'to'"),
+        ("{registry: 'a:70000'}", "has no valid port"),
+        ("{registry: bob@a}", "without '@'"),
         ("[]", "must be a mapping"),
     ],
 )
@@ -152,6 +201,68 @@ def test_bad_locations(loads: Loads, source: str, expected: str) -> None:
 def test_bad_files(loads: Loads, text: str, expected: str) -> None:
     found = problems(loads, text)
     assert any(problem.startswith(expected) for problem in found), found
+
+
+def test_every_error_of_a_file_at_once(loads: Loads) -> None:
+    found = problems(
+        loads,
+        """relay: splunge
+watch: 'yes'
+lister: []
+tasks:
+- name: [a]
+  source: {registry: [a], auth: {}}
+  target: {registry: b, auth: '!'}
+  mappings: {}
+- name: b
+  source: {registry: b}
+  target: {registry: c}
+  mappings:
+  - from: regex:(
+    tags:
+    - 'semver: foo'
+    - fine
+    - 'regex: ('
+- name: b
+  target: {registry: c}
+""",
+    )
+    assert [problem.partition(": ")[0] for problem in found] == [
+        "1 relay",
+        "2 watch",
+        "3 lister",
+        "5 tasks[0].name",
+        "6 tasks[0].source.auth",
+        "6 tasks[0].source.registry",
+        "7 tasks[0].target.auth",
+        "8 tasks[0].mappings",
+        "13 tasks[1].mappings[0].from",
+        "15 tasks[1].mappings[0].tags[0]",
+        "17 tasks[1].mappings[0].tags[2]",
+        "18 tasks[2].name",
+        "18 tasks[2].source",
+    ]
+
+
+def test_errors_never_show_a_password(loads: Loads) -> None:
+    found = problems(
+        loads,
+        """
+registries: {'https://bob:s3cret@a': {}, b: {endpoint: 'ftp://bob:s3cret@b'}, c: {endpoint: 'http://bob:s3cret@c'}}
+tasks:
+- name: t
+  source: {registry: 'https://bob:s3cret@a/b', auth: s3cret!, password: s3cret}
+  target: {registry: 'bob:s3cret@a'}
+""",
+    )
+    assert len(found) == 7 and "s3cret" not in "".join(found)
+
+
+def test_index_needs_a_search_term_where_it_is_used(loads: Loads) -> None:
+    text = TASK.replace("registry: a", "registry: a, lister: {type: index}")
+    assert loads(text)
+    (problem,) = problems(loads, text.replace("from: x", "from: 'regex:x'"))
+    assert problem.startswith("2 tasks[0].source.lister") and "requires a 'search' term" in problem
 
 
 def test_docker_hub_has_no_catalog(loads: Loads) -> None:
@@ -200,13 +311,30 @@ def test_a_bomb_of_aliases_is_refused(loads: Loads) -> None:
     levels += [f"x-{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
     (problem,) = problems(loads, "\n".join(levels))
     assert "more than" in problem
-    assert "levels deep" in problems(loads, "x: " + "[" * 60 + "]" * 60)[0]
+
+
+@pytest.mark.parametrize("text", ["x: " + "[" * 60 + "]" * 60, "x: " + "[" * 100_000, "x: " + "{a: " * 100_000])
+def test_deep_nesting_is_refused(loads: Loads, text: str) -> None:
+    assert "levels deep" in problems(loads, text)[0]
+
+
+@pytest.mark.parametrize("text", ["x-a: &a [*a]", "x-a: &a {<<: *a}", "x-a: &a {b: *a}"])
+def test_an_alias_of_itself_is_refused(loads: Loads, text: str) -> None:
+    assert "levels deep" in problems(loads, text)[0]
+
+
+def test_syntax_errors_say_what_to_look_at(loads: Loads) -> None:
+    assert "not with tabs" in problems(loads, "tasks:\n\t- a\n")[0]
+    assert "starts in line 1" in problems(loads, "x-a: [a,\n b\nc: d\n")[0]
 
 
 def test_fingerprints(loads: Loads) -> None:
     auth = base64.b64encode(b"bob:secret").decode()
     plain, signed = loads(TASK), loads(TASK.replace("registry: a", f"registry: a, auth: {auth}"))
     other = loads(TASK.replace("from: x", "from: y"))
+    later = loads(TASK.replace("name: t", "name: t, interval: 60, priority: 9"))
+    assert task_fingerprint(plain.config.tasks[0]) == task_fingerprint(later.config.tasks[0])
+    assert plain.fingerprint != later.fingerprint
     assert plain.fingerprint == signed.fingerprint != other.fingerprint
     assert task_fingerprint(plain.config.tasks[0]) == task_fingerprint(signed.config.tasks[0])
     assert task_fingerprint(plain.config.tasks[0]) != task_fingerprint(other.config.tasks[0])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers.relays.skopeo_output import LONGEST, error
+from workers.relays.skopeo_output import error
+from workers.relays.words import LONGEST
 
 PREFIX = 'time="2026-01-01T00:00:00Z" level=fatal msg="'
 

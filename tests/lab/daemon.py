@@ -1,0 +1,60 @@
+"""A Docker daemon of a test's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.lab.processes import ManagedProcess, wait_until
+
+
+class Daemon:
+    """dockerd on a socket of its own; `docker` runs the client against it."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.socket = folder / "docker.sock"
+        self._options = options
+        self._process: ManagedProcess | None = None
+
+    def start(self) -> None:
+        command = ["dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid")]
+        command += ["--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")]
+        self._process = ManagedProcess([*command, "--group", "root", *self._options], self.folder / "log")
+
+        def answers() -> bool:
+            assert self._process
+            if not self._process.alive:
+                raise RuntimeError(self._process.output()[-800:])
+            return self.run("version", check=False).returncode == 0
+
+        wait_until(answers, timeout=40, what="dockerd")
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.stop(timeout=30)
+            # what the daemon leaves mounted
+            namespace = self.folder / "exec" / "netns" / "default"
+            subprocess.run(["umount", "-l", str(namespace)], capture_output=True)
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
+        done = subprocess.run(
+            ["docker", *arguments], capture_output=True, text=True, timeout=timeout, env=environment, cwd=self.folder
+        )
+        if check and done.returncode:
+            raise RuntimeError(f"docker {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done
+
+    def build(self, tag: str, context: Path) -> None:
+        self.run("build", "--network", "host", "-t", tag, str(context))
+
+
+def unavailable() -> str | None:
+    """Why no daemon can run here; None when one can."""
+    for program in ("dockerd", "docker"):
+        if shutil.which(program) is None:
+            return f"{program} is missing: scripts/setup-docker installs it"
+    return "a Docker daemon needs root" if os.getuid() != 0 else None

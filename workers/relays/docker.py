@@ -1,0 +1,145 @@
+"""The Docker relay: pull, tag and push by a daemon; exactly the job's tag, whatever else the daemon holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from dregsy_queue.config.models import DockerSettings
+from workers.relays.relay import Access, Copied, Copy, RelayError, Side
+from workers.relays.words import error_of
+
+#: Seconds without a word from the daemon after which a pull or push hangs.
+_SILENCE = 600
+#: Lines of progress kept for the log.
+_KEPT_LINES = 40
+
+
+class DockerRelay:
+    """One daemon, used by all slots of a worker at once."""
+
+    kind = "docker"
+
+    def __init__(self, settings: DockerSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        #: references in the daemon that copies under way need
+        self._in_use: Counter[str] = Counter()
+
+    async def problem(self) -> str | None:
+        try:
+            await asyncio.to_thread(self._ping)
+        except (DockerException, requests.RequestException, OSError) as error:
+            return self._unreachable(error)
+        return None
+
+    async def copy(self, copy: Copy) -> Copied:
+        cancelled = threading.Event()
+        work = asyncio.create_task(asyncio.to_thread(self._copy, copy, cancelled))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The daemon stops a pull or push when its client hangs up, which it does at the next line of progress.
+            cancelled.set()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(work, 5)
+            raise
+
+    def _ping(self) -> None:
+        client = self._client(timeout=10)
+        try:
+            client.ping()
+        finally:
+            client.close()
+
+    def _client(self, timeout: float = _SILENCE) -> docker.APIClient:
+        version = self._settings.api_version or "auto"
+        return docker.APIClient(base_url=self._settings.dockerhost, version=version, timeout=int(timeout))
+
+    def _unreachable(self, error: BaseException) -> str:
+        reason = " ".join(str(error).split())[:200]
+        return f"the Docker daemon at {self._settings.dockerhost} does not answer ({reason})"
+
+    def _copy(self, copy: Copy, cancelled: threading.Event) -> Copied:
+        repository, _, tag = copy.target.rpartition(":")
+        try:
+            client = self._client()
+        except (DockerException, requests.RequestException, OSError) as error:
+            raise RelayError(self._unreachable(error), temporary=True) from None
+        lines: list[str] = []
+        used = (copy.source, copy.target)
+        with self._lock:
+            self._in_use.update(used)
+        try:
+            with _typed("source", copy, self._settings.dockerhost):
+                source_repository, _, digest = copy.source.partition("@")
+                pulled = client.pull(
+                    source_repository, tag=digest, stream=True, decode=True, auth_config=_login(copy.source_access)
+                )
+                _follow(pulled, lines, cancelled)
+            with _typed("target", copy, self._settings.dockerhost):
+                if not client.tag(copy.source, repository, tag, force=True):
+                    raise RelayError(f"docker: {copy.source} cannot be tagged as {copy.target}", temporary=True)
+                pushed = client.push(
+                    repository, tag=tag, stream=True, decode=True, auth_config=_login(copy.target_access)
+                )
+                found = _follow(pushed, lines, cancelled)
+        finally:
+            with self._lock:
+                self._in_use.subtract(used)
+                if not self._settings.keep_images:
+                    self._forget(client, used)
+            client.close()
+        if not found:
+            raise RelayError("docker: the daemon did not say what it pushed", temporary=True)
+        return Copied("\n".join(lines), found)
+
+    def _forget(self, client: docker.APIClient, references: Iterable[str]) -> None:
+        """Drop references that no copy needs; an image goes with its last one."""
+        for reference in references:
+            if self._in_use[reference] <= 0:
+                del self._in_use[reference]
+                with contextlib.suppress(ImageNotFound, APIError, requests.RequestException):
+                    client.remove_image(reference)
+
+
+def _login(access: Access) -> dict[str, str]:
+    """An empty one keeps the library from using a login that it finds on this machine."""
+    if access.credentials is None:
+        return {}
+    return {"username": access.credentials.username, "password": access.credentials.password}
+
+
+def _follow(progress: Iterable[dict[str, Any]], lines: list[str], cancelled: threading.Event) -> str:
+    """Read a stream of progress to its end; returns the digest that a push reports."""
+    digest = ""
+    for entry in progress:
+        if cancelled.is_set():
+            raise RelayError("docker: cancelled", temporary=True)
+        if "error" in entry:
+            raise APIError(str((entry.get("errorDetail") or {}).get("message") or entry["error"]))
+        digest = str((entry.get("aux") or {}).get("Digest") or digest)
+        if entry.get("status") and not entry.get("progressDetail"):
+            lines.append(" ".join(str(entry[key]) for key in ("id", "status") if entry.get(key)))
+            del lines[:-_KEPT_LINES]
+    return digest
+
+
+@contextlib.contextmanager
+def _typed(side: Side, copy: Copy, daemon: str) -> Iterator[None]:
+    try:
+        yield
+    except APIError as error:
+        text = str(error.explanation or error)
+        raise error_of("docker", text, names=(copy.source, copy.target), side=side) from None
+    except (DockerException, requests.RequestException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RelayError(f"docker: the daemon at {daemon} ended the connection ({reason})", temporary=True) from None

@@ -1,0 +1,59 @@
+"""What relays say when they fail: typed errors, from the texts that Go programs and registries use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dregsy_queue.logs import scrub
+from workers.relays.relay import RelayError, Side
+
+_TOO_MANY = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
+_UNAUTHORIZED = re.compile(
+    r"unauthorized|authentication required|invalid username/password|no basic auth credentials|\b401\b", re.IGNORECASE
+)
+#: What will be the same next time. The texts are those of Go's net and crypto packages, of the registry's error codes
+#: (OCI distribution-spec, "Error Codes"), of containers/image and of the Docker daemon.
+_PERMANENT = re.compile(
+    r"\bdenied\b|\bforbidden\b|\b403\b"
+    r"|manifest unknown|name unknown|blob unknown|not known to registry|\b404\b|not found$|manifest for .* not found"
+    r"|x509|certificate|HTTP response to HTTPS client"
+    r"|invalid reference format|invalid image name|unsupported (digest|schema|manifest)|no matching manifest"
+    r"|preserve digests|would invalidate|no image found in (image index|manifest list)",
+    re.IGNORECASE,
+)
+#: Longest reason kept, in characters; some registries answer with whole web pages.
+LONGEST = 600
+
+
+def error_of(program: str, reason: str, *, names: Iterable[str], side: Side) -> RelayError:
+    """The error that `reason` tells of; `side` is the registry that it is about.
+
+    References in `names` do not take part in classing: a repository may be called ``unauthorized``. What is in no
+    known class counts as temporary: attempts are bounded, and a retry costs less than a lost image.
+    """
+    reason = one_line(scrub(reason))
+    bare = reason
+    for part in sorted({part for name in names for part in _parts(name)}, key=len, reverse=True):
+        bare = bare.replace(part, "")
+    text = f"{program}: {reason}"
+    if _TOO_MANY.search(bare):
+        return RelayError(text, temporary=True, refused_by=side)
+    if _UNAUTHORIZED.search(bare):
+        # The planner was let in a moment ago, so a token may have ended in the middle: once more, not often.
+        return RelayError(text, temporary=True, most_attempts=2)
+    return RelayError(text, temporary=_PERMANENT.search(bare) is None)
+
+
+def one_line(text: str) -> str:
+    """`text` in one printable line of at most `LONGEST` characters."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _parts(name: str) -> list[str]:
+    """A reference, and the pieces of it that programs show alone."""
+    repository = name.partition("@")[0]
+    path = repository.partition("/")[2]
+    plain, _, tag = path.rpartition(":")
+    return [part for part in (name, repository, path, plain or path, tag) if len(part) > 3]
