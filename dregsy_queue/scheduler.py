@@ -23,7 +23,7 @@ from redbeat import RedBeatScheduler
 from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_lock
 from redis import RedisError
 
-from dregsy_queue import settings
+from dregsy_queue import logs, settings
 from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.models import Config, SyncTask
@@ -231,6 +231,8 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
 
 
 def _open(app: Celery) -> tuple[RunStarter, CurrentConfig, str]:
+    # Celery makes the scheduler before it sets up logging.
+    logs.configure()
     try:
         chosen = settings.from_environment()
         config = CurrentConfig(chosen.config)

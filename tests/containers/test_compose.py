@@ -26,7 +26,7 @@ class Compose:
         self.ports = {name: free_port() for name in ("FLOWER_PORT", "METRICS_PORT", "SOURCE_PORT", "TARGET_PORT")}
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        project, environment = str(self._project), []
+        project, environment = str(self._project), ["-e", "FLOWER_UNAUTHENTICATED_API=true"]
         for name, port in self.ports.items():
             environment += ["-e", f"{name}={port}"]
         return self._daemon.run(
