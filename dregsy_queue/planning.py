@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue import decision, retry
@@ -35,6 +35,7 @@ RECORD_BATCH = 500
 _INDEX_PULLS = 8
 
 Planned = TransferJob | PlannedOutcome
+Repositories = Callable[[], Awaitable[list[str]]]
 LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
 
 
@@ -72,7 +73,7 @@ class _Pair:
 class _Unreached:
     """What could not be planned for a passing reason, and why."""
 
-    what: _Pair | _Image
+    what: Mapping | _Pair | _Image
     error: RegistryError
 
 
@@ -91,6 +92,7 @@ class Planner:
         source: RegistryClient,
         target: RegistryClient,
         look_up: LookUp,
+        repositories: Repositories,
         *,
         attempts: int,
         backoff: float,
@@ -100,6 +102,7 @@ class Planner:
         self._source = source
         self._target = target
         self._look_up = look_up
+        self._repositories = repositories
         self._attempts = attempts
         self._backoff = backoff
         self._children = SingleFlight[tuple[str, str, str], str]()
@@ -113,18 +116,12 @@ class Planner:
         Raises:
             RegistryError: of kind ``rate-limited``: the rest must be planned later.
         """
+        unlisted = list(self._task.mappings)
         pairs: list[_Pair] = []
-        for mapping in self._task.mappings:
-            for source, target in mapping.paths.pairs():
-                pair = _Pair(mapping, source.lstrip("/"), target.lstrip("/"))
-                if pair.target:
-                    pairs.append(pair)
-                else:
-                    yield self._failure(pair, "the mapping's 'to' leaves nothing of the path")
         images: list[_Image] = []
         for attempt in range(1, self._attempts + 1):
             unreached: list[_Unreached] = []
-            async for planned in self._round(pairs, images):
+            async for planned in self._round(unlisted, pairs, images):
                 if isinstance(planned, _Unreached):
                     unreached.append(planned)
                 else:
@@ -139,15 +136,31 @@ class Planner:
                 unreached[0].error,
                 extra=fields(task=self._task.name),
             )
+            unlisted = [left.what for left in unreached if isinstance(left.what, Mapping)]
             pairs = [left.what for left in unreached if isinstance(left.what, _Pair)]
             images = [left.what for left in unreached if isinstance(left.what, _Image)]
             await asyncio.sleep(wait)
         for left in unreached:
             yield self._failure(left.what, str(left.error))
 
-    async def _round(self, pairs: list[_Pair], images: list[_Image]) -> AsyncIterator[Planned | _Unreached]:
+    async def _round(
+        self, unlisted: list[Mapping], pairs: list[_Pair], images: list[_Image]
+    ) -> AsyncIterator[Planned | _Unreached]:
         async for planned in self._compare_all(images):
             yield planned
+        pairs = list(pairs)
+        for mapping in unlisted:
+            try:
+                names = await self._repositories() if mapping.paths.needs_listing else []
+            except RegistryError as error:
+                yield self._unplanned(mapping, error)
+                continue
+            for source, target in mapping.paths.pairs(names):
+                pair = _Pair(mapping, source.lstrip("/"), target.lstrip("/"))
+                if pair.target:
+                    pairs.append(pair)
+                else:
+                    yield self._failure(pair, "the mapping's 'to' leaves nothing of the path")
         for pair in pairs:
             try:
                 items = await self._items(pair)
@@ -194,13 +207,16 @@ class Planner:
         except RegistryError as error:
             return self._unplanned(image, error)
 
-    def _unplanned(self, what: _Pair | _Image, error: RegistryError) -> PlannedOutcome | _Unreached:
+    def _unplanned(self, what: Mapping | _Pair | _Image, error: RegistryError) -> PlannedOutcome | _Unreached:
         if error.kind == "rate-limited":
             raise error
         return _Unreached(what, error) if error.temporary else self._failure(what, str(error))
 
-    def _failure(self, what: _Pair | _Image, error: str) -> PlannedOutcome:
-        if isinstance(what, _Image):
+    def _failure(self, what: Mapping | _Pair | _Image, error: str) -> PlannedOutcome:
+        if isinstance(what, Mapping):
+            source = f"{self._task.source.registry}/{what.from_}"
+            target, platform = f"{self._task.target.registry}/{what.to}", what.platform
+        elif isinstance(what, _Image):
             source, target, platform = self._name(what, source=True), self._name(what, source=False), what.platform
         else:
             source, target = (

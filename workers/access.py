@@ -26,10 +26,10 @@ class RegistryAccess:
             pacer=pacer,
         )
 
-    def client(self, location: Location) -> RegistryClient:
+    def client(self, location: Location, endpoint: str | None = None) -> RegistryClient:
         source = Static(location.credentials)
         tls = TLSSettings(skip_verify=location.skip_tls_verify, certs_dir=self._certs_dir)
-        return self._registries.client(location.registry, source, tls)
+        return self._registries.client(location.registry, source, tls, endpoint)
 
     def relay_access(self, location: Location) -> Access:
         plain = (self._endpoint(location) or "").startswith("http://")

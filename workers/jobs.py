@@ -23,6 +23,7 @@ from dregsy_queue.registry.reference import Reference
 from workers.access import relay_of
 from workers.loop import CancelledError
 from workers.relays.relay import RelayError
+from workers.repositories import list_repositories
 from workers.transfer import transfer
 from workers.worker import Worker
 
@@ -157,13 +158,14 @@ def _plan(worker: Worker, claim: Claim) -> None:
 
 
 async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
-    access = worker.access()
+    config, access = worker.config.get().config, worker.access()
     planner = Planner(
         task,
-        relay_of(worker.config.get().config, task),
+        relay_of(config, task),
         access.client(task.source),
         access.client(task.target),
         lambda targets: worker.records.look_up(task.name, targets),
+        lambda: list_repositories(config, task, access, worker.lists),
         attempts=worker.settings.max_attempts,
         backoff=worker.settings.backoff,
     )

@@ -15,6 +15,7 @@ from dregsy_queue.coordination.admission import Admission, Reaped
 from dregsy_queue.coordination.claims import Claims
 from dregsy_queue.coordination.connection import connect
 from dregsy_queue.coordination.limits import Probe, RegistryLimiter
+from dregsy_queue.coordination.lists import RepositoryLists
 from dregsy_queue.coordination.presence import HEARTBEAT, Presence
 from dregsy_queue.coordination.records import Records
 from dregsy_queue.coordination.runs import Runs
@@ -51,6 +52,7 @@ class Worker:
         self.loop = EventLoopThread()
         redis = connect(settings.redis_url)
         self.claims, self.runs, self.records = Claims(redis), Runs(redis), Records(redis)
+        self.lists = RepositoryLists(redis)
         self.admission = Admission(redis)
         self.limiter = RegistryLimiter(redis)
         self._pacer = ClusterPacer(self.limiter, self._request_rate)

@@ -20,13 +20,6 @@ def _find(loaded: LoadedConfig) -> Iterator[tuple[Path, str, str]]:
     config = loaded.config
     for place, task in enumerate(config.tasks):
         path: Path = ("tasks", place)
-        for number, mapping in enumerate(task.mappings):
-            if mapping.paths.needs_listing:
-                yield (
-                    (*path, "mappings", number, "from"),
-                    "'from: regex:'",
-                    "name the repositories one by one",
-                )
         for side, location in (("source", task.source), ("target", task.target)):
             yield from _location((*path, side), location)
 

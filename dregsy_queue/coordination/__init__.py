@@ -21,6 +21,7 @@ wrappers. Keys (all under the prefix ``dregsy:``):
 ``workers``                    sorted set: worker → end of its lease
 ``worker:<worker>``            hash: slots, kinds, draining; ``…:running``: set of its jobs
 ``records:<task>``             hash: target reference → source digest and target digest last synced
+``list:<fingerprint>``         list of repositories, compressed, for as long as ``lister.cacheDuration``
 ``pending:<task>``             hash: target reference → since when it waits to be synced, and the run that saw it last
 ``tally``                      hash: number of outcomes by task, status and reason
 ``transfers``, ``transfer seconds``   hashes: number of transfers, and their time, by task

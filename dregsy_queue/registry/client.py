@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 
 from dregsy_queue.logs import fields
@@ -18,7 +19,7 @@ from dregsy_queue.registry.transport import Transport
 log = logging.getLogger(__name__)
 
 #: Names asked for per page; the distribution registry refuses more for the catalog, ECR for tags.
-PAGE = 1000
+PAGE, CATALOG_PAGE = 1000, 100
 _MANIFEST_HEADERS = {"Accept": ", ".join(ACCEPT)}
 
 
@@ -92,6 +93,37 @@ class RegistryClient:
                 )
             tags += good
         return tags
+
+    async def catalog(self, limit: int | None) -> list[str]:
+        """Names of all repositories, at most `limit` of them (None: all); a cut is logged. Raises: RegistryError."""
+        names: list[str] = []
+        listing = pages(
+            self._transport,
+            f"/v2/_catalog?n={CATALOG_PAGE}",
+            "repositories",
+            scope="registry:catalog:*",
+            what="list of repositories",
+        )
+        async for page in listing:
+            names += page
+            if limit is not None and len(names) > limit:
+                log.warning(
+                    "more than %d repositories: the list is cut there (lister.maxItems)",
+                    limit,
+                    extra=fields(registry=self.registry),
+                )
+                return names[:limit]
+        return names
+
+    async def get_json(self, path: str, *, what: str) -> object:
+        """Any JSON that the registry offers at `path`. Raises: RegistryError."""
+        answer = await self._transport.request("GET", path, what=what)
+        if answer.status != 200:
+            raise answers.error(answer, self.registry, what)
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError):
+            return None
 
     async def _manifest(self, method: str, repository: str, reference: str) -> Answer | None:
         name = api_repository(self.registry, repository)

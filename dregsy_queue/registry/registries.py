@@ -38,21 +38,25 @@ class Registries:
         self._pacer = pacer or NoPacing()
         self._policy = policy or RetryPolicy()
         self._session: aiohttp.ClientSession | None = None
-        self._clients: dict[tuple[str, CredentialsSource, TLSSettings], RegistryClient] = {}
+        self._clients: dict[tuple[str, CredentialsSource, TLSSettings, str | None], RegistryClient] = {}
 
-    def client(self, registry: str, source: CredentialsSource, tls: TLSSettings) -> RegistryClient:
+    def client(
+        self, registry: str, source: CredentialsSource, tls: TLSSettings, endpoint: str | None = None
+    ) -> RegistryClient:
         """The client for a registry under an identity; the same one for equal arguments.
+
+        `endpoint`: base URL of another API of this registry than the usual one.
 
         Raises:
             RegistryError: a certificate file is not usable.
         """
-        key = (registry, source, tls)
+        key = (registry, source, tls, endpoint)
         if key not in self._clients:
             settings = replace(tls, ca=self._ca_of(registry) or tls.ca)
             transport = Transport(
                 self._open_session(),
                 registry,
-                endpoint=self._endpoint_of(registry),
+                endpoint=endpoint or self._endpoint_of(registry),
                 context=make_context(registry, settings),
                 skip_verify=tls.skip_verify,
                 source=source,

@@ -1,0 +1,46 @@
+"""The repositories of a task's source, listed as its config says, and shared by all workers for a while."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dregsy_queue.config.load import fingerprint
+from dregsy_queue.config.models import Config, Location, SyncTask
+from dregsy_queue.coordination.lists import RepositoryLists
+from dregsy_queue.registry.hosts import registry_key
+from dregsy_queue.registry.listers import Lister
+from dregsy_queue.registry.listers.catalog import CatalogLister
+from dregsy_queue.registry.listers.dockerhub import DockerHubLister
+from dregsy_queue.registry.listers.index import IndexLister
+from workers.access import RegistryAccess
+
+#: Docker Hub's index has a host of its own.
+_HUB_INDEX = "https://index.docker.io"
+
+
+async def list_repositories(
+    config: Config, task: SyncTask, access: RegistryAccess, lists: RepositoryLists
+) -> list[str]:
+    """All names, without leading ``/``. Raises: RegistryError."""
+    settings, location = config.lister, task.source
+    limit = None if settings.max_items < 0 else settings.max_items or 100
+    user = location.credentials.username if location.credentials else ""
+    lister = location.lister
+    name = fingerprint(location.registry, lister.model_dump() if lister else "", user, limit or -1)
+    found = await asyncio.to_thread(lists.get, name)
+    if found is None:
+        found = await choose(location, access).repositories(limit)
+        await asyncio.to_thread(lists.put, name, found, settings.cache_duration or 3600)
+    return found
+
+
+def choose(location: Location, access: RegistryAccess) -> Lister:
+    """The lister of a source; a new kind is one line here."""
+    kind = location.lister.type if location.lister else "catalog"
+    if kind == "dockerhub":
+        return DockerHubLister(location.credentials)
+    if kind == "index":
+        assert location.lister
+        endpoint = _HUB_INDEX if registry_key(location.registry) == "docker.io" else None
+        return IndexLister(access.client(location, endpoint), location.lister.search)
+    return CatalogLister(access.client(location))
