@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 
 from dregsy_queue import logs
-from dregsy_queue.config.load import ConfigError, LoadedConfig, Problem, load
+from dregsy_queue.config.load import ConfigError, LoadedConfig, load
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.config.support import check_supported
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +74,6 @@ class CurrentConfig:
 
 def _load(path: Path) -> LoadedConfig:
     loaded = load(path)
-    problems: list[Problem] = check_supported(loaded)
-    if problems:
-        raise ConfigError(problems)
     for task in loaded.config.tasks:
         for location in (task.source, task.target):
             if location.credentials:

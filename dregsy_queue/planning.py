@@ -214,14 +214,14 @@ class Planner:
 
     def _failure(self, what: Mapping | _Pair | _Image, error: str) -> PlannedOutcome:
         if isinstance(what, Mapping):
-            source = f"{self._task.source.registry}/{what.from_}"
-            target, platform = f"{self._task.target.registry}/{what.to}", what.platform
+            source = f"{self._task.source.host}/{what.from_}"
+            target, platform = f"{self._task.target.host}/{what.to}", what.platform
         elif isinstance(what, _Image):
             source, target, platform = self._name(what, source=True), self._name(what, source=False), what.platform
         else:
             source, target = (
-                f"{self._task.source.registry}/{what.source}",
-                f"{self._task.target.registry}/{what.target}",
+                f"{self._task.source.host}/{what.source}",
+                f"{self._task.target.host}/{what.target}",
             )
             platform = what.mapping.platform
         return PlannedOutcome(source, target, platform, "failed", "planning", error=error)
@@ -262,7 +262,7 @@ class Planner:
                     f"{self._name(image, source=True)} has no image for {platform}; it has {known or 'none'}",
                     kind="not-found",
                     temporary=False,
-                    registry=self._task.source.registry,
+                    registry=self._task.source.host,
                 )
             return chosen.digest
 
@@ -272,6 +272,6 @@ class Planner:
         """The image's whole reference at the source or the target, as logs and reports show it."""
         if source:
             separator = "@" if image.item.digest else ":"
-            return f"{self._task.source.registry}/{image.source_repository}{separator}{image.source_reference}"
+            return f"{self._task.source.host}/{image.source_repository}{separator}{image.source_reference}"
         separator = ":" if image.item.tag or image.named else "@"
-        return f"{self._task.target.registry}/{image.target_repository}{separator}{image.target_reference}"
+        return f"{self._task.target.host}/{image.target_repository}{separator}{image.target_reference}"

@@ -58,7 +58,7 @@ class RunStarter:
 
     def start(self, task: SyncTask, config: Config) -> StartedRun:
         """Start a run of `task` now; a run that has not ended goes on instead, and a log line says so."""
-        source, target = registry_key(task.source.registry), registry_key(task.target.registry)
+        source, target = registry_key(task.source.host), registry_key(task.target.host)
         for registry in {source, target}:
             self._limiter.configure(registry, cluster_limits(config, registry))
         started = self._runs.start(

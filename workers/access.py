@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.models import Config, Location, SyncTask
+from dregsy_queue.logs import fields
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.credentials import Static
+from dregsy_queue.registry.credentials.choose import choose_source, ecr_source
 from dregsy_queue.registry.pacing import Pacer
 from dregsy_queue.registry.registries import Registries
 from dregsy_queue.registry.tls import TLSSettings, certificate_folder
 from workers.relays.relay import Access
+
+log = logging.getLogger(__name__)
 
 
 class RegistryAccess:
@@ -27,24 +32,31 @@ class RegistryAccess:
         )
 
     def client(self, location: Location, endpoint: str | None = None) -> RegistryClient:
-        source = Static(location.credentials)
+        source = choose_source(location)
         tls = TLSSettings(skip_verify=location.skip_tls_verify, certs_dir=self._certs_dir)
-        return self._registries.client(location.registry, source, tls, endpoint)
+        return self._registries.client(location.host, source, tls, endpoint)
 
-    def relay_access(self, location: Location) -> Access:
+    async def relay_access(self, location: Location) -> Access:
+        """Raises: RegistryError when there is no login to be had."""
         plain = (self._endpoint(location) or "").startswith("http://")
         return Access(
-            credentials=location.credentials,
+            credentials=await choose_source(location).credentials(),
             skip_tls_verify=location.skip_tls_verify or plain,
-            certificates=certificate_folder(self._certs_dir, location.registry),
+            certificates=certificate_folder(self._certs_dir, location.host),
         )
+
+    async def prepare_target(self, location: Location, repository: str) -> None:
+        """Create the target repository where a registry wants that done first. Raises: RegistryError."""
+        aws = ecr_source(location)
+        if aws is not None and await asyncio.to_thread(aws.ensure_repository, repository):
+            log.info("repository created", extra=fields(registry=location.host, repository=repository))
 
     def relay_reference(self, location: Location, reference: str) -> str:
         """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured."""
         endpoint = self._endpoint(location)
         if not endpoint:
             return reference
-        return reference.replace(location.registry, urlsplit(endpoint).netloc, 1)
+        return reference.replace(location.host, urlsplit(endpoint).netloc, 1)
 
     async def aclose(self) -> None:
         await self._registries.aclose()
@@ -54,7 +66,7 @@ class RegistryAccess:
         return Path(self._config.skopeo.certs_dir)
 
     def _endpoint(self, location: Location) -> str | None:
-        return limits_for(self._config.registries, location.registry).endpoint
+        return limits_for(self._config.registries, location.host).endpoint
 
 
 def relay_of(config: Config, task: SyncTask) -> str:

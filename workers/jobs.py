@@ -205,4 +205,4 @@ def _current_task(worker: Worker, claim: Claim) -> SyncTask | None:
 
 def _same_registries(task: SyncTask, job: TransferJob) -> bool:
     """Whether a job planned under another config can run under this one."""
-    return job.source.startswith(f"{task.source.registry}/") and job.target.startswith(f"{task.target.registry}/")
+    return job.source.startswith(f"{task.source.host}/") and job.target.startswith(f"{task.target.host}/")

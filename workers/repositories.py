@@ -7,10 +7,12 @@ import asyncio
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.coordination.lists import RepositoryLists
+from dregsy_queue.registry.credentials.choose import ecr_source
 from dregsy_queue.registry.hosts import registry_key
 from dregsy_queue.registry.listers import Lister
 from dregsy_queue.registry.listers.catalog import CatalogLister
 from dregsy_queue.registry.listers.dockerhub import DockerHubLister
+from dregsy_queue.registry.listers.ecr import EcrLister
 from dregsy_queue.registry.listers.index import IndexLister
 from workers.access import RegistryAccess
 
@@ -26,7 +28,7 @@ async def list_repositories(
     limit = None if settings.max_items < 0 else settings.max_items or 100
     user = location.credentials.username if location.credentials else ""
     lister = location.lister
-    name = fingerprint(location.registry, lister.model_dump() if lister else "", user, limit or -1)
+    name = fingerprint(location.host, lister.model_dump() if lister else "", user, limit or -1)
     found = await asyncio.to_thread(lists.get, name)
     if found is None:
         found = await choose(location, access).repositories(limit)
@@ -41,6 +43,9 @@ def choose(location: Location, access: RegistryAccess) -> Lister:
         return DockerHubLister(location.credentials)
     if kind == "index":
         assert location.lister
-        endpoint = _HUB_INDEX if registry_key(location.registry) == "docker.io" else None
+        endpoint = _HUB_INDEX if registry_key(location.host) == "docker.io" else None
         return IndexLister(access.client(location, endpoint), location.lister.search)
+    aws = ecr_source(location)
+    if aws is not None:
+        return EcrLister(aws)
     return CatalogLister(access.client(location))

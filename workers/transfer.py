@@ -31,10 +31,11 @@ async def transfer(job: TransferJob, task: SyncTask, relay: Relay, access: Regis
     copy = Copy(
         source=access.relay_reference(task.source, f"{source}@{job.digest}"),
         target=access.relay_reference(task.target, job.target),
-        source_access=access.relay_access(task.source),
-        target_access=access.relay_access(task.target),
+        source_access=await access.relay_access(task.source),
+        target_access=await access.relay_access(task.target),
         all_platforms=job.platform == "all",
     )
+    await access.prepare_target(task.target, target.repository)
     copied = await relay.copy(copy)
     level = logging.INFO if task.verbose else logging.DEBUG
     for line in copied.output.splitlines():

@@ -7,24 +7,20 @@ from pathlib import Path
 import click
 
 from dregsy_queue.config.load import ConfigError, LoadedConfig, load
-from dregsy_queue.config.support import check_supported
 
 
 def load_or_exit(path: Path) -> LoadedConfig:
     """The config, or all its errors on standard error and exit code 1. Warnings go to standard error too."""
     try:
         loaded = load(path)
-        problems = check_supported(loaded)
     except ConfigError as error:
-        problems = error.problems
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        number = len(error.problems)
     else:
         for warning in loaded.warnings:
             click.echo(f"warning: {warning}", err=True)
-        if not problems:
-            return loaded
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    number = len(problems)
+        return loaded
     click.echo(f"{path}: {number} error{'s' if number != 1 else ''}; nothing was started", err=True)
     raise SystemExit(1)
 

@@ -96,6 +96,10 @@ def _location(path: Path, location: Any, prefix: str) -> Iterator[Finding]:  # n
             (*path, "auth-refresh"),
             f"{prefix}: '{registry}' wants authentication refresh, but is not an ECR registry; remove 'auth-refresh'",
         )
+    if not wrong and not is_ecr(host):
+        for key in ("aws-profile", "aws-role-arn"):
+            if location.get(key):
+                yield (*path, key), f"{prefix}: '{registry}' is not an ECR registry; remove '{key}'"
 
 
 def _wrong_registry(registry: str) -> str | None:

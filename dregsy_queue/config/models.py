@@ -134,6 +134,11 @@ class Location(_Model):
         return None if value is None else max(value, 3600.0)
 
     @property
+    def host(self) -> str:
+        """The registry as references name it: without the account of a public ECR registry."""
+        return self.registry.rpartition("@")[2]
+
+    @property
     def credentials(self) -> Credentials | None:
         return self.auth if isinstance(self.auth, Credentials) else None
 

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _ECR = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 #: Names of Docker Hub, all one registry.
 DOCKER_HUB = frozenset(
     {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "registry.docker.io"}
 )
+
+
+@dataclass(frozen=True)
+class EcrRegistry:
+    """An ECR registry; `account` may be empty for a public one."""
+
+    host: str
+    account: str
+    region: str
+    public: bool
+
+
+def ecr_registry(registry: str) -> EcrRegistry | None:
+    """``ACCOUNT.dkr.ecr.REGION.amazonaws.com[.cn]`` or ``[ACCOUNT[:REGION]@]public.ecr.aws``; None for others."""
+    identity, _, host = registry.rpartition("@")
+    if host == "public.ecr.aws":
+        account, _, region = identity.partition(":")
+        # ECR's public API is in this region alone, unless told otherwise.
+        return EcrRegistry(host, account, region or "us-east-1", public=True)
+    match = _ECR.fullmatch(host)
+    return EcrRegistry(host, match[1], match[2], public=False) if match else None
+
+
+def is_google(host: str) -> bool:
+    """True for Container Registry and Artifact Registry."""
+    return host == "gcr.io" or host.endswith((".gcr.io", "-docker.pkg.dev"))
 
 
 def is_ecr(host: str) -> bool:

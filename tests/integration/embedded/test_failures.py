@@ -150,9 +150,3 @@ tasks:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     outcome = dregsy("validate", "-c", str(tmp_path / "none.yaml"))
     assert outcome.code == 1 and "No such file" in outcome.stderr and "Traceback" not in outcome.stderr
-
-
-def test_keys_of_a_later_version_are_refused(tmp_path: Path, source: Registry, target: Registry) -> None:
-    config = write_config(tmp_path, task("t", location(source), location(target, aws_profile="x"), mapping("a")))
-    outcome = dregsy(f"-config={config}")
-    assert outcome.code == 1 and "not supported yet" in outcome.stderr and "aws-profile" in outcome.stderr

@@ -1,0 +1,40 @@
+"""Which source of credentials a location has; a new cloud is one file and one line here."""
+
+from __future__ import annotations
+
+from dregsy_queue.config.models import Location
+from dregsy_queue.registry.credentials import CredentialsSource, Static
+from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
+from dregsy_queue.registry.credentials.ecr import EcrSource
+from dregsy_queue.registry.credentials.google import GoogleSource
+from dregsy_queue.registry.hosts import ecr_registry, is_google
+
+#: How long an ECR token is used when the config does not say, in seconds; it lives for 12 hours.
+_ECR_REFRESH = 6 * 3600.0
+
+
+def choose_source(location: Location) -> CredentialsSource:
+    """``none``: nobody. ECR with `auth-refresh`, `aws-profile` or `aws-role-arn`: AWS. `auth`: that. A Google registry:
+    Google. Else whatever login the user of this machine has."""
+    if location.anonymous:
+        return Static(None)
+    aws = ecr_source(location)
+    if aws is not None:
+        return aws
+    if location.credentials is not None:
+        return Static(location.credentials)
+    if is_google(location.host):
+        return GoogleSource(location.host)
+    return DockerConfigSource(location.host)
+
+
+def ecr_source(location: Location) -> EcrSource | None:
+    """The AWS identity of a location that has one, and that is an ECR registry."""
+    registry = ecr_registry(location.registry)
+    if registry is None or location.anonymous:
+        return None
+    if location.auth_refresh is None and not location.aws_profile and not location.aws_role_arn:
+        return None
+    return EcrSource(
+        registry, location.auth_refresh or _ECR_REFRESH, profile=location.aws_profile, role=location.aws_role_arn
+    )

@@ -1,0 +1,126 @@
+"""AWS: tokens for ECR registries, private and public, and repositories that do not exist yet."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.hosts import EcrRegistry
+
+#: Errors of AWS and of its library after which the same call may succeed.
+_TEMPORARY = frozenset({"ThrottlingException", "ServerException", "EndpointConnectionError", "ConnectTimeoutError"})
+_existing: set[tuple[EcrRegistry, str]] = set()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class EcrSource(KeptSource):
+    """`refresh`: seconds after which a token is fetched anew, although it may live longer.
+
+    The identity is that of `profile`, or what AWS' own library finds (environment, files, EKS, EC2), and `role` is
+    assumed with it.
+    """
+
+    registry: EcrRegistry
+    refresh: float
+    profile: str = ""
+    role: str = ""
+
+    def fetch(self) -> Fetched:
+        try:
+            if self.registry.public:
+                found: Any = self._client("ecr-public").get_authorization_token()["authorizationData"]
+            else:
+                client = self._client("ecr")
+                found = client.get_authorization_token(registryIds=[self.registry.account])["authorizationData"][0]
+            username, _, password = base64.b64decode(found["authorizationToken"]).decode().partition(":")
+        except (BotoCoreError, ClientError, KeyError, IndexError, ValueError) as error:
+            raise self._error("no token", error) from None
+        left = (found["expiresAt"] - datetime.now(UTC)).total_seconds()
+        return Fetched(Credentials(username, password), max(60.0, min(self.refresh, left)))
+
+    def repositories(self, limit: int | None) -> list[str]:
+        """Names of all repositories, at most `limit`. Raises: RegistryError."""
+        arguments = {"registryId": self.registry.account} if self.registry.account else {}
+        names: list[str] = []
+        try:
+            pages = self._client(self._service).get_paginator("describe_repositories").paginate(**arguments)
+            for page in pages:
+                names += [found["repositoryName"] for found in page["repositories"]]
+                if limit is not None and len(names) >= limit:
+                    break
+        except (BotoCoreError, ClientError) as error:
+            raise self._error("repositories cannot be listed", error) from None
+        return names if limit is None else names[:limit]
+
+    def ensure_repository(self, repository: str) -> bool:
+        """Create `repository` unless it exists; True when it was created. Asked once per process and repository.
+
+        Raises:
+            RegistryError
+        """
+        # A public registry's alias is the first part of the path, not of the name.
+        name = repository.partition("/")[2] if self.registry.public else repository
+        with _lock:
+            if (self.registry, name) in _existing:
+                return False
+            client = self._client(self._service)
+            arguments = {"registryId": self.registry.account} if self.registry.account else {}
+            created = False
+            try:
+                client.describe_repositories(repositoryNames=[name], **arguments)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "RepositoryNotFoundException":
+                    raise self._error(f"repository {name} cannot be looked up", error) from None
+                created = self._create(client, name)
+            except BotoCoreError as error:
+                raise self._error(f"repository {name} cannot be looked up", error) from None
+            _existing.add((self.registry, name))
+            return created
+
+    def _create(self, client: Any, name: str) -> bool:  # noqa: ANN401 - boto3's clients
+        try:
+            client.create_repository(repositoryName=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "RepositoryAlreadyExistsException":
+                return False
+            raise self._error(f"repository {name} cannot be created", error) from None
+        except BotoCoreError as error:
+            raise self._error(f"repository {name} cannot be created", error) from None
+        return True
+
+    @property
+    def _service(self) -> str:
+        return "ecr-public" if self.registry.public else "ecr"
+
+    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients
+        session = boto3.Session(profile_name=self.profile or None, region_name=self.registry.region)
+        if self.role:
+            role = session.client("sts").assume_role(RoleArn=self.role, RoleSessionName="dregsy-queue")["Credentials"]
+            session = boto3.Session(
+                aws_access_key_id=role["AccessKeyId"],
+                aws_secret_access_key=role["SecretAccessKey"],
+                aws_session_token=role["SessionToken"],
+                region_name=self.registry.region,
+            )
+        return session.client(service)  # type: ignore[call-overload]
+
+    def _error(self, what: str, error: BaseException) -> RegistryError:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        reason = str(error).splitlines()[0][:300] if str(error) else code
+        return RegistryError(
+            f"{self.registry.host}: AWS: {what}: {reason}",
+            kind="auth",
+            temporary=code
+            in ("ThrottlingException", "ServerException", "EndpointConnectionError", "ConnectTimeoutError"),
+            registry=self.registry.host,
+        )

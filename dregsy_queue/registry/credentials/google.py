@@ -1,0 +1,43 @@
+"""Google: tokens for Container Registry and Artifact Registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import google.auth
+from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import Request
+
+from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
+from dregsy_queue.registry.errors import RegistryError
+
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+#: The user name that goes with a token.
+USER = "oauth2accesstoken"
+
+
+@dataclass(frozen=True)
+class GoogleSource(KeptSource):
+    """The file that GOOGLE_APPLICATION_CREDENTIALS names (a service account, or workload identity), else gcloud's own
+    login, else the metadata server of GCE and GKE."""
+
+    host: str
+
+    def fetch(self) -> Fetched:
+        try:
+            identity, _ = google.auth.default(scopes=[_SCOPE])
+            identity.refresh(Request())
+        except (GoogleAuthError, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0][:300]
+            raise RegistryError(
+                f"{self.host}: Google: no token: {reason}; give 'auth', or 'auth: none' for public images",
+                kind="auth",
+                temporary=False,
+                registry=self.host,
+            ) from None
+        left = 3600.0
+        if identity.expiry is not None:
+            left = (identity.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+        return Fetched(Credentials(USER, str(identity.token)), max(60.0, left))

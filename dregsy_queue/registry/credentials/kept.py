@@ -1,0 +1,47 @@
+"""Credentials that are fetched, kept while they are good, and fetched anew before they end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from dregsy_queue import logs
+from dregsy_queue.concurrency import SingleFlight
+from dregsy_queue.config.credentials import Credentials
+
+#: They are renewed when this part of their life is left.
+MARGIN = 0.1
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Credentials that are good for `seconds` from now."""
+
+    credentials: Credentials
+    seconds: float
+
+
+_kept: dict[KeptSource, tuple[Credentials, float]] = {}
+_fetches: SingleFlight[KeptSource, Credentials] = SingleFlight()
+
+
+class KeptSource(ABC):
+    """A source whose equals (they are frozen data) share what was fetched; `fetch` may block, it runs in a thread."""
+
+    async def credentials(self) -> Credentials | None:
+        known = _kept.get(self)
+        if known and time.monotonic() < known[1]:
+            return known[0]
+        return await _fetches.run(self, self._renew, remember=False)
+
+    async def _renew(self) -> Credentials:
+        fetched = await asyncio.to_thread(self.fetch)
+        logs.hide(fetched.credentials.password)
+        _kept[self] = (fetched.credentials, time.monotonic() + fetched.seconds * (1 - MARGIN))
+        return fetched.credentials
+
+    @abstractmethod
+    def fetch(self) -> Fetched:
+        """Raises: RegistryError of kind ``auth``."""
