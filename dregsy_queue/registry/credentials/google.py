@@ -28,7 +28,7 @@ class GoogleSource(KeptSource):
     def fetch(self) -> Fetched:
         try:
             identity, _ = google.auth.default(scopes=[_SCOPE])
-            identity.refresh(Request())
+            identity.refresh(Request())  # type: ignore[no-untyped-call]
         except (GoogleAuthError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0][:300]
             raise RegistryError(

@@ -1,0 +1,96 @@
+"""Logging: the four environment variables, dregsy's fields, and no secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from dregsy_queue import logs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def root() -> Iterator[None]:
+    logger = logging.getLogger()
+    handlers, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+def written(stream: io.StringIO, **environment: str) -> str:
+    logs.configure(environment, stream)
+    log = logging.getLogger("some.module")
+    log.debug("detail")
+    log.info("copied", extra=logs.fields(task="t one", source="a/b:1", tag="", platform=None))
+    log.warning("careful")
+    return stream.getvalue()
+
+
+def test_json_off_a_terminal() -> None:
+    lines = [json.loads(line) for line in written(io.StringIO()).splitlines()]
+    assert [(line["level"], line["msg"]) for line in lines] == [("info", "copied"), ("warning", "careful")]
+    assert (lines[0]["task"], lines[0]["source"]) == ("t one", "a/b:1") and "tag" not in lines[0]
+    assert lines[0]["time"].endswith("Z")
+
+
+def test_text_on_a_terminal_with_colours() -> None:
+    text = written(Terminal())
+    assert "\x1b[36mINFO \x1b[0m copied task=t one source=a/b:1" in text
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "json_lines", "colours"),
+    [
+        (io.StringIO, {"LOG_FORMAT": "text"}, False, False),
+        (io.StringIO, {"LOG_FORMAT": "text", "LOG_FORCE_COLORS": "true"}, False, True),
+        (Terminal, {"LOG_FORMAT": "json"}, True, False),
+        (io.StringIO, {"LOG_FORMAT": "JSON", "LOG_FORCE_COLORS": "true"}, True, False),
+    ],
+)
+def test_formats(stream: type[io.StringIO], environment: dict[str, str], json_lines: bool, colours: bool) -> None:
+    text = written(stream(), **environment)
+    assert text.startswith("{") is json_lines and ("\x1b" in text) is colours
+
+
+@pytest.mark.parametrize(
+    ("level", "count"), [("trace", 3), ("debug", 3), ("info", 2), ("", 2), ("WARN", 1), ("error", 0), ("fatal", 0)]
+)
+def test_levels(level: str, count: int) -> None:
+    assert len(written(io.StringIO(), LOG_LEVEL=level).splitlines()) == count
+
+
+def test_unknown_values_are_told() -> None:
+    text = written(io.StringIO(), LOG_LEVEL="loud", LOG_FORMAT="xml")
+    assert "LOG_LEVEL 'loud' is unknown" in text and "LOG_FORMAT 'xml' is unknown" in text and "copied" in text
+
+
+def test_methods() -> None:
+    line = json.loads(written(io.StringIO(), LOG_METHODS="true").splitlines()[0])
+    assert line["func"] == "some.module.written" and line["file"].startswith("test_logs.py:")
+
+
+def test_hidden_secrets_are_shown_by_nobody() -> None:
+    logs.hide("very-secret")
+    stream = io.StringIO()
+    logs.configure({}, stream)
+    try:
+        raise RuntimeError("password very-secret is bad")
+    except RuntimeError:
+        logging.getLogger("x").exception("with %s", "very-secret", extra=logs.fields(field="very-secret"))
+    assert "very-secret" not in stream.getvalue() and stream.getvalue().count("***") >= 3
+
+
+def test_control_characters_of_registries_do_nothing_to_a_terminal() -> None:
+    stream = Terminal()
+    logs.configure({}, stream)
+    logging.getLogger("x").error("bad \x1b]0;title\x07 name", extra=logs.fields(tag="\x1b[2J"))
+    assert "\x1b]" not in stream.getvalue() and "\x1b[2J" not in stream.getvalue()
