@@ -1,0 +1,107 @@
+"""What is shipped for operating: manifests are valid and sound, queries name metrics that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from dregsy_queue.config.load import load
+from dregsy_queue.metrics import ClusterCollector
+from tests.lab.processes import ROOT
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+MONITORING = ROOT / "deploy" / "monitoring"
+
+
+def documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(KUBERNETES.rglob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text()):
+            if "apiVersion" in document:
+                yield path.name, document
+
+
+ALL = [pytest.param(document, id=f"{name}-{document['kind']}") for name, document in documents()]
+PODS = [document for _, document in documents() if document["kind"] in ("Deployment", "StatefulSet")]
+
+
+@pytest.mark.parametrize("document", ALL)
+def test_valid_by_the_published_schemas(document: dict[str, Any]) -> None:
+    if document["apiVersion"].startswith(("kustomize.", "keda.")):
+        pytest.skip("no schema of it is published with Kubernetes")
+    kubernetes_validate.validate(document, "1.37", strict=True)
+
+
+@pytest.mark.parametrize("folder", ["base", "overlays/autoscaling"])
+def test_kustomizations_name_files_that_exist(folder: str) -> None:
+    document = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text())
+    for name in document["resources"]:
+        assert (KUBERNETES / folder / name).exists(), name
+    for generator in document.get("secretGenerator", []):
+        for name in generator["files"]:
+            loaded = load(KUBERNETES / folder / name)
+            assert not any(task.source.credentials or task.target.credentials for task in loaded.config.tasks)
+
+
+@pytest.mark.parametrize("document", PODS, ids=lambda document: str(document["metadata"]["name"]))
+def test_pods_have_no_more_rights_than_they_need(document: dict[str, Any]) -> None:
+    pod = document["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] and pod["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        rights = container["securityContext"]
+        assert rights["readOnlyRootFilesystem"] and rights["capabilities"] == {"drop": ["ALL"]}
+        assert rights["allowPrivilegeEscalation"] is False
+        assert "memory" in container["resources"]["limits"] and "cpu" in container["resources"]["requests"]
+        assert "readinessProbe" in container and "livenessProbe" in container
+
+
+def test_schedulers_stand_by_and_workers_end_in_peace() -> None:
+    by_name = {document["metadata"]["name"]: document["spec"] for document in PODS}
+    assert by_name["scheduler"]["replicas"] == 2
+    base = yaml.safe_load((KUBERNETES / "base" / "kustomization.yaml").read_text())
+    environment = dict(item.split("=", 1) for item in base["configMapGenerator"][0]["literals"])
+    grace = by_name["worker"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace > int(environment["DREGSY_GRACE"]) + 10
+
+
+class _Nothing:
+    """An overview of an empty cluster, to learn the names of all metrics."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: {} if name in ("states", "transfers") else []
+
+
+def metric_names() -> set[str]:
+    names = set()
+    for metric in ClusterCollector(_Nothing()).collect():  # type: ignore[arg-type]
+        suffixes = {"counter": ["_total"], "summary": ["_sum", "_count"]}.get(metric.type, [""])
+        names |= {metric.name + suffix for suffix in suffixes}
+    return names
+
+
+def expressions() -> list[tuple[str, str]]:
+    rules = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
+    found = [(rule["alert"], rule["expr"]) for rule in rules]
+    panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
+    found += [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
+    scaled = yaml.safe_load((KUBERNETES / "overlays" / "autoscaling" / "scaled-object.yaml").read_text())
+    return [*found, ("scaling", scaled["spec"]["triggers"][0]["metadata"]["query"])]
+
+
+@pytest.mark.parametrize(("where", "expression"), expressions())
+def test_queries_name_metrics_that_exist(where: str, expression: str) -> None:
+    named = set(re.findall(r"dregsy_\w+", expression))
+    assert named and named <= metric_names(), where
+
+
+def test_compose_names_files_that_exist() -> None:
+    document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert {"redis", "scheduler", "worker", "flower", "metrics"} <= set(document["services"])
+    default = re.search(r":-(.*)}", document["secrets"]["dregsy-config"]["file"])
+    assert default and not load(Path(ROOT / default[1])).warnings
