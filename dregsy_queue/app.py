@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -11,7 +12,7 @@ from celery.signals import setup_logging
 from kombu import Queue
 
 from dregsy_queue import logs, settings
-from dregsy_queue.coordination.connection import broker_url, client_url
+from dregsy_queue.coordination.address import celery_settings
 
 #: Kinds of jobs; each has its own queue, so that a job reaches only workers that can do it.
 KINDS = ("plan", "skopeo", "docker")
@@ -22,8 +23,12 @@ def queue_name(kind: str) -> str:
 
 
 def _make() -> Celery:
-    redis_url = settings.from_environment().redis_url
-    app = Celery("dregsy_queue", broker=broker_url(redis_url))
+    try:
+        address = celery_settings(settings.from_environment().redis_url)
+    except settings.SettingsError as error:
+        # Celery imports this module before anything of ours could tell it better.
+        sys.exit(str(error))
+    app = Celery("dregsy_queue", broker=address["broker_url"])
     app.conf.update(
         # The data plane is named, not imported: the control plane does not depend on it.
         imports=("workers.tasks",),
@@ -39,7 +44,11 @@ def _make() -> Celery:
         worker_prefetch_multiplier=1,
         # Who holds a job is decided by leases in the ledger, on Redis' clock; a message redelivered after this
         # time finds nothing to claim. So it only bounds how long messages of killed workers stay around.
-        broker_transport_options={"visibility_timeout": 3600, "health_check_interval": 30},
+        broker_transport_options={
+            "visibility_timeout": 3600,
+            "health_check_interval": 30,
+            **address.get("broker_transport_options", {}),
+        },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
@@ -59,10 +68,9 @@ def _make() -> Celery:
         # How soon a standby notices that the leader is gone: at most lock timeout and one loop.
         beat_max_loop_interval=2,
         redbeat_lock_timeout=10,
-        redbeat_redis_url=client_url(redis_url),
-        redbeat_redis_options={},
         redbeat_key_prefix="dregsy:beat:",
     )
+    app.conf.update({name: value for name, value in address.items() if name != "broker_transport_options"})
     return app
 
 

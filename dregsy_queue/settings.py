@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dregsy_queue.coordination import address
+
 
 class SettingsError(ValueError):
     """An environment variable holds something unusable; the text names it."""
@@ -38,7 +40,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings.
 
     Raises:
-        SettingsError: a number is none, or is out of range.
+        SettingsError: a number is none, or is out of range; or there is no Redis by such a URL.
     """
 
     def number(name: str, default: float, least: float) -> float:
@@ -51,9 +53,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
             raise SettingsError(f"{name} is {text}; it must be at least {least:g}")
         return value
 
+    redis_url = environment.get("DREGSY_REDIS_URL") or "redis://127.0.0.1:6379/0"
+    try:
+        address.check(redis_url)
+    except address.AddressError as error:
+        raise SettingsError(f"DREGSY_REDIS_URL {error}") from None
     return Settings(
         config=Path(environment.get("DREGSY_CONFIG") or "config.yaml"),
-        redis_url=environment.get("DREGSY_REDIS_URL") or "redis://127.0.0.1:6379/0",
+        redis_url=redis_url,
         run=environment.get("DREGSY_RUN", ""),
         keep_runs=int(number("DREGSY_KEEP_RUNS", 5, 1)),
         max_attempts=int(number("DREGSY_MAX_ATTEMPTS", 6, 1)),

@@ -1,4 +1,7 @@
-"""How Celery takes a message in: as it always does, but one it cannot read is dropped instead of ending the worker."""
+"""How Celery takes a message in: as it always does, but for two things that would end the worker.
+
+A message that cannot be read is dropped, and an acknowledgement whose connection is gone by then is left out.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ def tolerant(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
     handle = default(task, app, consumer, **options)
 
     def handler(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:  # noqa: ANN401
+        outlive_connection(message)
         try:
             return handle(message, body, ack, reject, callbacks, **more)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -24,3 +28,23 @@ def tolerant(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
             return None
 
     return handler
+
+
+def outlive_connection(message: Any) -> None:  # noqa: ANN401 - kombu's message
+    """Make `message` acknowledge nothing when the connection that brought it was closed in the meantime.
+
+    kombu fails then with an error that Celery takes for the worker's end. Redis has the message back already, and
+    what it said is done: whoever gets it again finds nothing to claim.
+    """
+
+    def unless_gone(act: Callable[..., None]) -> Callable[..., None]:
+        def guarded(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - kombu's arguments
+            transport = message.channel.connection
+            if message.channel.closed or transport is None or transport.client is None:
+                log.debug("the connection of a message is gone, it is not acknowledged")
+                return
+            act(*args, **kwargs)
+
+        return guarded
+
+    message.ack, message.reject = unless_gone(message.ack), unless_gone(message.reject)

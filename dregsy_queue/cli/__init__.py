@@ -14,6 +14,7 @@ from dregsy_queue.cli.metrics import metrics
 from dregsy_queue.cli.status import status
 from dregsy_queue.cli.sync import sync
 from dregsy_queue.cli.validate import validate
+from dregsy_queue.settings import SettingsError
 
 _EPILOG = """\b
 Examples:
@@ -50,4 +51,8 @@ for command in (sync, validate, status, health, metrics):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit codes: 0 good, 1 something failed, 2 wrong usage, 130 and 143 after a signal."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    group(translate(given), prog_name="dregsy")
+    try:
+        group(translate(given), prog_name="dregsy")
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)

@@ -1,4 +1,4 @@
-"""Connections to Redis from one URL, for the ledger (redis-py) and for Celery's broker (kombu)."""
+"""Connections to Redis, with the types that the ledger uses."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, cast
 
-from redis import Redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.retry import Retry
-
-_SOCKET = "redis+socket://"
+from .address import make_client
 
 
 class Script(Protocol):
@@ -53,31 +49,9 @@ class Connection(Protocol):
 
 
 def connect(url: str) -> Connection:
-    """A thread-safe, pooled connection that answers with `str`.
+    """A thread-safe, pooled connection that answers with `str`; `url` as `address` describes it.
 
-    `url` is ``redis://``, ``rediss://`` or ``redis+socket:///path`` (also ``unix:///path``). A command that
-    meets a broken connection is tried again for about two seconds before `redis.ConnectionError` is raised.
+    A command that meets a broken connection is tried again for about two seconds before `redis.ConnectionError` is
+    raised.
     """
-    client = Redis.from_url(
-        client_url(url),
-        decode_responses=True,
-        socket_connect_timeout=5,
-        socket_timeout=30,
-        health_check_interval=30,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=4),
-    )
-    return cast(Connection, client)
-
-
-def client_url(url: str) -> str:
-    """`url` as redis-py spells it (``unix://`` for a socket)."""
-    if url.startswith(_SOCKET):
-        return "unix://" + url.removeprefix(_SOCKET).replace("virtual_host=", "db=")
-    return url
-
-
-def broker_url(url: str) -> str:
-    """`url` as kombu spells it (``redis+socket://`` for a socket)."""
-    if url.startswith("unix://"):
-        return _SOCKET + url.removeprefix("unix://").replace("db=", "virtual_host=")
-    return url
+    return cast(Connection, make_client(url))

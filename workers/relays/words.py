@@ -40,8 +40,8 @@ def error_of(program: str, reason: str, *, names: Iterable[str], side: Side) -> 
     if _TOO_MANY.search(bare):
         return RelayError(text, temporary=True, refused_by=side)
     if _UNAUTHORIZED.search(bare):
-        # The planner was let in a moment ago, so a token may have ended in the middle: once more, not often.
-        return RelayError(text, temporary=True, most_attempts=2)
+        # The planner was let in a moment ago, so a token may have ended in the middle: again, not often.
+        return RelayError(text, temporary=True, most_attempts=3)
     return RelayError(text, temporary=_PERMANENT.search(bare) is None)
 
 

@@ -53,7 +53,7 @@ def test_which_side_refuses(message: str, side: str) -> None:
 
 def test_a_login_refused_in_the_middle_is_tried_once_more() -> None:
     found = error(fatal("reading manifest 1 in h/a: unauthorized: authentication required"), 1)
-    assert found.temporary and found.most_attempts == 2
+    assert found.temporary and found.most_attempts == 3
 
 
 @pytest.mark.parametrize("name", ["h/unauthorized:1", "h/goauthentik/denied:1", "h/manifest-unknown:429", "h/x509/a:1"])

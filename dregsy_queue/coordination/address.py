@@ -1,0 +1,155 @@
+"""Where Redis is: one URL for the ledger (redis-py), for Celery's broker (kombu) and for the schedule (redbeat).
+
+``redis://``, ``rediss://`` (TLS; ``?ssl_ca_certs=FILE`` for a private authority), ``redis+socket:///path``, and
+``sentinel://[:PASSWORD@]HOST:PORT;HOST:PORT…/DB?master_name=NAME``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+_SOCKET = "redis+socket://"
+#: The name that Redis' own example configuration gives a master.
+_MASTER = "mymaster"
+
+
+#: Files that a ``rediss://`` URL may name.
+_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+class AddressError(ValueError):
+    """The URL is none that Redis can be reached by; the text does not quote it, as it may hold a password."""
+
+
+def check(url: str) -> None:
+    """See that `url` can be an address, without connecting. Raises: AddressError."""
+    if url.startswith("sentinel://"):
+        parse_sentinel(url)
+        return
+    try:
+        parse_url(client_url(url))  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise AddressError(
+            "is no Redis URL; write redis://HOST:PORT/DB, rediss://…, redis+socket:///PATH, "
+            "or sentinel://HOST:PORT;HOST:PORT/DB"
+        ) from None
+    query = parse_qs(urlsplit(url).query)
+    for name in _TLS_FILES:
+        for file in query.get(name, []):
+            if not Path(file).is_file():
+                raise AddressError(f"names '{file}' as {name}, and there is no such file")
+
+
+@dataclass(frozen=True)
+class SentinelAddress:
+    """Sentinels, and the master they watch over; `password` is the master's."""
+
+    nodes: tuple[tuple[str, int], ...]
+    master: str
+    db: int
+    username: str | None
+    password: str | None
+
+
+def parse_sentinel(url: str) -> SentinelAddress:
+    """Raises: AddressError."""
+    text, _, query = url.removeprefix("sentinel://").partition("?")
+    hosts, _, db = text.partition("/")
+    login, at, hosts = hosts.rpartition("@")
+    username, _, password = login.partition(":")
+    nodes = []
+    try:
+        for host in hosts.split(";"):
+            parts = urlsplit("//" + host.removeprefix("sentinel://").rpartition("@")[2])
+            nodes.append((parts.hostname or "", parts.port or 26379))
+        number = int(db or 0)
+    except ValueError:
+        raise AddressError("is not valid; write sentinel://HOST:PORT;HOST:PORT/DB") from None
+    if not all(host for host, _ in nodes):
+        raise AddressError("names no sentinel; write sentinel://HOST:PORT;HOST:PORT/DB")
+    master = parse_qs(query).get("master_name", [_MASTER])[0]
+    return SentinelAddress(
+        tuple(nodes), master, number, unquote(username) or None, unquote(password) or None if at else None
+    )
+
+
+def make_client(url: str) -> Redis:
+    """A pooled, thread-safe client whose answers are `str`; behind sentinels it follows the master."""
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_connect_timeout": 5,
+        "socket_timeout": 30,
+        "health_check_interval": 30,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=4),
+    }
+    if not url.startswith("sentinel://"):
+        return Redis.from_url(client_url(url), **options)
+    address = parse_sentinel(url)
+    login = {"username": address.username, "password": address.password, "db": address.db}
+    sentinel: Any = Sentinel(list(address.nodes), sentinel_kwargs={"socket_timeout": 2})  # type: ignore[no-untyped-call]
+    master: Redis = sentinel.master_for(address.master, **login, **options)
+    return master
+
+
+def celery_settings(url: str) -> dict[str, Any]:
+    """Celery's and redbeat's settings for this address."""
+    if not url.startswith("sentinel://"):
+        tls = _tls(url)
+        return {
+            "broker_url": broker_url(url).partition("?")[0] if tls else broker_url(url),
+            "redbeat_redis_url": client_url(url).partition("?")[0] if tls else client_url(url),
+            "redbeat_redis_options": {},
+            **({"broker_use_ssl": tls, "redbeat_redis_use_ssl": tls} if tls else {}),
+        }
+    address = parse_sentinel(url)
+    login = f"{address.username or ''}:{address.password}@" if address.password else ""
+    return {
+        "broker_url": ";".join(f"sentinel://{login}{host}:{port}/{address.db}" for host, port in address.nodes),
+        "broker_transport_options": {"master_name": address.master},
+        "redbeat_redis_url": f"redis-sentinel://{address.nodes[0][0]}:{address.nodes[0][1]}/{address.db}",
+        "redbeat_redis_options": {
+            "sentinels": [list(node) for node in address.nodes],
+            "service_name": address.master,
+            "username": address.username,
+            "password": address.password,
+            "db": address.db,
+            "socket_timeout": 10,
+        },
+    }
+
+
+def _tls(url: str) -> dict[str, Any] | None:
+    if not url.startswith("rediss://"):
+        return None
+    query = parse_qs(url.partition("?")[2])
+    settings: dict[str, Any] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    for name in _TLS_FILES:
+        if name in query:
+            settings[name] = query[name][0]
+    if query.get("ssl_cert_reqs", [""])[0].lower() in ("none", "cert_none"):
+        settings["ssl_cert_reqs"] = ssl.CERT_NONE
+    return settings
+
+
+def client_url(url: str) -> str:
+    """`url` as redis-py spells it (``unix://`` for a socket)."""
+    if url.startswith(_SOCKET):
+        return "unix://" + url.removeprefix(_SOCKET).replace("virtual_host=", "db=")
+    return url
+
+
+def broker_url(url: str) -> str:
+    """`url` as kombu spells it (``redis+socket://`` for a socket)."""
+    if url.startswith("unix://"):
+        return _SOCKET + url.removeprefix("unix://").replace("db=", "virtual_host=")
+    return url
