@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from dregsy_queue.config import checks, models, tree
+from dregsy_queue.config.collisions import collisions
 from dregsy_queue.config.models import Config
 
 #: Biggest config file read, in bytes.
@@ -98,9 +99,17 @@ def _validate(path: Path, source: tree.Tree) -> LoadedConfig:
             if place in covered and detail["type"] in ("missing", "model_type", "model_attributes_type"):
                 continue
             found.append(Problem(path, source.line(place), _dotted(place), _message(place, detail)))
+    warnings = list(checks.warnings(value))
+    # A config with other errors may be no config at all.
+    for collision in collisions(config) if config and not found else ():
+        problem = Problem(path, source.line(collision.path), _dotted(collision.path), collision.message)
+        if collision.one_task:
+            found.append(problem)
+        else:
+            warnings.append(str(problem))
     if found or config is None:
         raise ConfigError(sorted(set(found), key=lambda problem: (problem.line, problem.key_path)))
-    return LoadedConfig(path, config, list(checks.warnings(value)), fingerprint(config), source)
+    return LoadedConfig(path, config, warnings, fingerprint(config), source)
 
 
 def fingerprint(*parts: Any) -> str:  # noqa: ANN401 - models and plain values

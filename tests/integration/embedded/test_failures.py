@@ -150,3 +150,14 @@ tasks:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     outcome = dregsy("validate", "-c", str(tmp_path / "none.yaml"))
     assert outcome.code == 1 and "No such file" in outcome.stderr and "Traceback" not in outcome.stderr
+
+
+def test_two_mappings_with_one_target(tmp_path: Path, source: Registry, target: Registry) -> None:
+    digests = push_many(source, "lib/one", ["1", "2"])
+    push_many(source, "lib/two", ["2", "3"])
+    mappings = [mapping("lib/one", "all"), mapping("lib/two", "all"), mapping("lib/one", "all")]
+    outcome = sync(write_config(tmp_path, task("t", location(source), location(target), *mappings)))
+    assert outcome.code == 1 and outcome.counts("t") == (3, 0, 1)
+    (failed,) = [job for job in outcome.jobs("t") if job["status"] == "failed"]
+    assert failed["source"].endswith("lib/two:2") and "already copies" in failed["error"]
+    assert target.digest("all", "2") == digests["2"]
