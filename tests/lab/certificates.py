@@ -34,19 +34,20 @@ class Authority:
         self.certificate = folder / "ca.pem"
         self.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def server(self) -> Certificate:
-        """For 127.0.0.1, ::1 and localhost."""
-        return self._issue("server", ExtendedKeyUsageOID.SERVER_AUTH)
+    def server(self, *hosts: str) -> Certificate:
+        """For 127.0.0.1, ::1 and localhost, and for `hosts`."""
+        return self._issue("-".join(("server", *hosts)), ExtendedKeyUsageOID.SERVER_AUTH, hosts)
 
     def client(self) -> Certificate:
         return self._issue("client", ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def _issue(self, name: str, usage: x509.ObjectIdentifier) -> Certificate:
+    def _issue(self, name: str, usage: x509.ObjectIdentifier, hosts: tuple[str, ...] = ()) -> Certificate:
         key = ec.generate_private_key(ec.SECP256R1())
         names = [
             x509.DNSName("localhost"),
             x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
             x509.IPAddress(ipaddress.ip_address("::1")),
+            *map(x509.DNSName, hosts),
         ]
         builder = (
             _builder(_name(name), self._name, key.public_key())
