@@ -7,11 +7,13 @@ import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.credentials.choose import choose_source, ecr_source
+from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.pacing import Pacer
 from dregsy_queue.registry.registries import Registries
 from dregsy_queue.registry.tls import TLSSettings, certificate_folder
@@ -25,6 +27,8 @@ class RegistryAccess:
 
     def __init__(self, config: Config, pacer: Pacer) -> None:
         self._config = config
+        #: target repositories that are known to exist: each is asked for once
+        self._prepared = SingleFlight[tuple[EcrSource, str], None]()
         self._registries = Registries(
             endpoint_of=lambda host: limits_for(config.registries, host).endpoint,
             ca_of=lambda host: limits_for(config.registries, host).ca,
@@ -48,8 +52,8 @@ class RegistryAccess:
     async def prepare_target(self, location: Location, repository: str) -> None:
         """Create the target repository where a registry wants that done first. Raises: RegistryError."""
         aws = ecr_source(location)
-        if aws is not None and await asyncio.to_thread(aws.ensure_repository, repository):
-            log.info("repository created", extra=fields(registry=location.host, repository=repository))
+        if aws is not None:
+            await self._prepared.run((aws, repository), lambda: _make_sure(aws, repository))
 
     def relay_reference(self, location: Location, reference: str) -> str:
         """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured."""
@@ -67,6 +71,11 @@ class RegistryAccess:
 
     def _endpoint(self, location: Location) -> str | None:
         return limits_for(self._config.registries, location.host).endpoint
+
+
+async def _make_sure(aws: EcrSource, repository: str) -> None:
+    if await asyncio.to_thread(aws.ensure_repository, repository):
+        log.info("repository created", extra=fields(registry=aws.registry.host, repository=repository))
 
 
 def relay_of(config: Config, task: SyncTask) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +17,6 @@ from dregsy_queue.registry.hosts import EcrRegistry
 
 #: Errors of AWS and of its library after which the same call may succeed.
 _TEMPORARY = frozenset({"ThrottlingException", "ServerException", "EndpointConnectionError", "ConnectTimeoutError"})
-_existing: set[tuple[EcrRegistry, str]] = set()
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,40 +60,28 @@ class EcrSource(KeptSource):
         return names if limit is None else names[:limit]
 
     def ensure_repository(self, repository: str) -> bool:
-        """Create `repository` unless it exists; True when it was created. Asked once per process and repository.
-
-        Raises:
-            RegistryError
-        """
+        """Create `repository` unless it exists; True when it was created. Raises: RegistryError."""
         # A public registry's alias is the first part of the path, not of the name.
         name = repository.partition("/")[2] if self.registry.public else repository
-        with _lock:
-            if (self.registry, name) in _existing:
-                return False
+        arguments = {"registryId": self.registry.account} if self.registry.account else {}
+        try:
             client = self._client(self._service)
-            arguments = {"registryId": self.registry.account} if self.registry.account else {}
-            created = False
             try:
                 client.describe_repositories(repositoryNames=[name], **arguments)
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "RepositoryNotFoundException":
-                    raise self._error(f"repository {name} cannot be looked up", error) from None
-                created = self._create(client, name)
-            except BotoCoreError as error:
-                raise self._error(f"repository {name} cannot be looked up", error) from None
-            _existing.add((self.registry, name))
-            return created
-
-    def _create(self, client: Any, name: str) -> bool:  # noqa: ANN401 - boto3's clients
-        try:
-            client.create_repository(repositoryName=name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "RepositoryAlreadyExistsException":
                 return False
-            raise self._error(f"repository {name} cannot be created", error) from None
-        except BotoCoreError as error:
-            raise self._error(f"repository {name} cannot be created", error) from None
-        return True
+            except ClientError as error:
+                if _code(error) != "RepositoryNotFoundException":
+                    raise
+            try:
+                client.create_repository(repositoryName=name)
+                return True
+            except ClientError as error:
+                # another worker was faster
+                if _code(error) != "RepositoryAlreadyExistsException":
+                    raise
+                return False
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(f"repository {name} cannot be made sure of", error) from None
 
     @property
     def _service(self) -> str:
@@ -115,12 +100,15 @@ class EcrSource(KeptSource):
         return session.client(service)  # type: ignore[call-overload]
 
     def _error(self, what: str, error: BaseException) -> RegistryError:
-        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        code = _code(error)
         reason = str(error).splitlines()[0][:300] if str(error) else code
         return RegistryError(
             f"{self.registry.host}: AWS: {what}: {reason}",
             kind="auth",
-            temporary=code
-            in ("ThrottlingException", "ServerException", "EndpointConnectionError", "ConnectTimeoutError"),
+            temporary=code in _TEMPORARY,
             registry=self.registry.host,
         )
+
+
+def _code(error: BaseException) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
