@@ -43,6 +43,14 @@ class ClusterCollector(Collector):
         for task, (number, total) in self._overview.transfers().items():
             seconds.add_metric([task], number, total)
         yield seconds
+        sent = CounterMetricFamily(
+            "dregsy_transferred_bytes",
+            "bytes that relays sent to targets, of transfers that succeeded",
+            labels=["task"],
+        )
+        for task, number in self._overview.transferred_bytes().items():
+            sent.add_metric([task], number)
+        yield sent
         states = GaugeMetricFamily("dregsy_jobs_now", "jobs by state", labels=["state"])
         for state, number in self._overview.states().items():
             states.add_metric([state], number)

@@ -89,7 +89,7 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         return
     try:
         relay = worker.relay(job.relay)
-        digest = worker.loop.run(transfer(job, task, relay, worker.access(), attempt=claim.attempt), name=claim.job)
+        done = worker.loop.run(transfer(job, task, relay, worker.access(), attempt=claim.attempt), name=claim.job)
     except CancelledError:
         worker.claims.put_back(claim, seconds=seconds())
         log.info("put back", extra=tags)
@@ -111,8 +111,10 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         log.exception("unexpected error in a transfer", extra=tags)
         fail(f"unexpected error: {type(error).__name__}: {error}", temporary=True)
     else:
-        record = str(SyncRecord(job.source_digest, digest))
-        if worker.claims.settle(claim, "copied", digest=digest, seconds=seconds(), record=record):
+        record = str(SyncRecord(job.source_digest, done.digest))
+        if worker.claims.settle(
+            claim, "copied", digest=done.digest, seconds=seconds(), record=record, sent=done.sent or 0
+        ):
             log.info("copied in %.1f s (%s)", seconds(), job.reason, extra=tags)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.coordination.jobs import TransferJob
@@ -15,8 +16,18 @@ from workers.relays.relay import Copy, Relay, RelayError
 log = logging.getLogger(__name__)
 
 
-async def transfer(job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int) -> str:
-    """Copy one image; returns the digest that the target has now.
+@dataclass(frozen=True)
+class Transferred:
+    #: what the target has now
+    digest: str
+    #: bytes that were sent to it; None: the relay can not tell
+    sent: int | None
+
+
+async def transfer(
+    job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int
+) -> Transferred:
+    """Copy one image.
 
     Raises:
         RelayError: the relay failed, or the target does not have what was copied.
@@ -26,7 +37,7 @@ async def transfer(job: TransferJob, task: SyncTask, relay: Relay, access: Regis
     target = Reference.parse(job.target)
     # An earlier attempt may have come through although nobody heard of it.
     if attempt > 1 and await _digest(client, target) == job.digest:
-        return job.digest
+        return Transferred(job.digest, 0)
     source = job.source.partition("@")[0] if "@" in job.source else job.source.rpartition(":")[0]
     copy = Copy(
         source=access.relay_reference(task.source, f"{source}@{job.digest}"),
@@ -48,7 +59,7 @@ async def transfer(job: TransferJob, task: SyncTask, relay: Relay, access: Regis
             f"the target has {found or 'nothing'} after {wanted} was copied to it; does somebody else write there?",
             temporary=True,
         )
-    return wanted
+    return Transferred(wanted, copied.sent)
 
 
 async def _digest(client: RegistryClient, reference: Reference) -> str | None:

@@ -24,7 +24,7 @@ wrappers. Keys (all under the prefix ``dregsy:``):
 ``list:<fingerprint>``         list of repositories, compressed, for as long as ``lister.cacheDuration``
 ``pending:<task>``             hash: target reference → since when it waits to be synced, and the run that saw it last
 ``tally``                      hash: number of outcomes by task, status and reason
-``transfers``, ``transfer seconds``   hashes: number of transfers, and their time, by task
+``transfers``, ``transfer seconds``, ``transferred bytes``   hashes: number, time and bytes of transfers, by task
 ``seen``, ``once:<task>``, ``scheduler:<host>``   marks: of this Redis, of one-off tasks, of living schedulers
 ``limits:<registry>``          hash: what all workers together may do with a registry
 ``using:<registry>``           set of jobs that read from or write to it now

@@ -52,9 +52,11 @@ class Claims:
         digest: str = "",
         error: str = "",
         record: str = "",
+        sent: int = 0,
     ) -> bool:
-        """The job ended; `record` is the sync record to keep, as text. False: the claim was lost."""
-        return self._settle(claim, status, 0, digest, error, seconds, record)
+        """The job ended; `record` is the sync record to keep, as text, `sent` the bytes sent to the target, as far as
+        known. False: the claim was lost."""
+        return self._settle(claim, status, 0, digest, error, seconds, record, sent=sent)
 
     def put_back(
         self, claim: Claim, *, delay: float = 0, error: str = "", seconds: float = 0, counted: bool = True
@@ -76,6 +78,7 @@ class Claims:
         record: str,
         *,
         uncounted: bool = False,
+        sent: int = 0,
     ) -> bool:
-        values = (status, delay, digest, error, f"{seconds:.3f}", record, int(uncounted))
+        values = (status, delay, digest, error, f"{seconds:.3f}", record, int(uncounted), sent)
         return bool(outlast(lambda: self._scripts.run("settle", claim.job, claim.epoch, *values)))

@@ -128,6 +128,10 @@ class Overview:
         numbers, seconds = self._redis.hgetall(key("transfers")), self._redis.hgetall(key("transfer seconds"))
         return {task: (int(number), float(seconds.get(task, 0))) for task, number in numbers.items()}
 
+    def transferred_bytes(self) -> dict[str, int]:
+        """By task: bytes that relays sent to targets, as far as they can tell."""
+        return {task: int(number) for task, number in self._redis.hgetall(key("transferred bytes")).items()}
+
     def live_workers_of(self, host: str) -> list[str]:
         """Workers of a host whose lease stands."""
         now = self.now()

@@ -7,9 +7,11 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from workers.relays.moved import Counters, counters
 
 #: Bytes of output that are kept, from the end.
 KEPT_OUTPUT = 64 * 1024
@@ -25,6 +27,8 @@ class StalledError(Exception):
 class Ended:
     returncode: int
     output: str
+    #: bytes that went through it, from read to written; None where the kernel does not tell
+    relayed: int | None
 
 
 async def run(
@@ -43,65 +47,86 @@ async def run(
         FileNotFoundError: there is no such program.
         StalledError: no byte went in or out for `stalled_after` seconds.
     """
-    process = await asyncio.create_subprocess_exec(
-        *_tied_to_parent(command),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+    process = _start(command, environment, pass_fds)
+    with counters(process.pid) as counted:
+        watch = asyncio.create_task(_until_stalled(counted, stalled_after))
+        reading = asyncio.create_task(_output(process))
+        try:
+            await asyncio.wait((reading, watch), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                raise StalledError
+            await _until_exited(process.pid)
+            # Exited and not reaped: the last moment at which the kernel knows what it moved, and all of it.
+            moved = counted.moved()
+            return Ended(process.wait(), reading.result(), moved.relayed if moved else None)
+        finally:
+            watch.cancel()
+            await _end(process)
+            reading.cancel()
+
+
+def _start(command: Sequence[str], environment: dict[str, str], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Not by asyncio, which reaps a child at once, whether its counters have been read or not."""
+    return subprocess.Popen(
+        _tied_to_parent(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
         env=environment,
         pass_fds=pass_fds,
         start_new_session=True,
     )
-    watch = asyncio.create_task(_until_stalled(process.pid, stalled_after))
-    reading = asyncio.create_task(_output(process))
-    try:
-        await asyncio.wait((reading, watch), return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            raise StalledError
-        return Ended(await process.wait(), reading.result())
-    finally:
-        watch.cancel()
-        await _end(process)
-        reading.cancel()
 
 
-async def _output(process: asyncio.subprocess.Process) -> str:
+async def _output(process: subprocess.Popen[bytes]) -> str:
     assert process.stdout is not None
-    kept = b""
-    while chunk := await process.stdout.read(16 * 1024):
-        kept = (kept + chunk)[-KEPT_OUTPUT:]
+    reader, kept = asyncio.StreamReader(), b""
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+    )
+    try:
+        while chunk := await reader.read(16 * 1024):
+            kept = (kept + chunk)[-KEPT_OUTPUT:]
+    finally:
+        transport.close()
     return kept.decode(errors="replace")
 
 
-async def _until_stalled(pid: int, stalled_after: float) -> None:
+async def _until_exited(pid: int) -> None:
+    """Returns when the child has exited; it is left for its `Popen` to reap."""
+    pause = 0.001
+    while not _has_exited(pid):
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 0.05)
+
+
+def _has_exited(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+async def _until_stalled(counted: Counters, stalled_after: float) -> None:
     """Returns when the process moved no byte for `stalled_after` seconds."""
     loop = asyncio.get_running_loop()
-    moved, since = _bytes_moved(pid), loop.time()
+    moved, since = counted.moved(), loop.time()
     while loop.time() - since < stalled_after:
         await asyncio.sleep(min(10.0, stalled_after / 4))
-        now = _bytes_moved(pid)
+        now = counted.moved()
         if now != moved:
             moved, since = now, loop.time()
 
 
-def _bytes_moved(pid: int) -> str:
-    try:
-        # rchar and wchar, which count sockets too (proc(5))
-        return "".join(Path(f"/proc/{pid}/io").read_text().splitlines(keepends=True)[:2])
-    except OSError:
-        return ""
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: subprocess.Popen[bytes]) -> None:
     """End the child's whole session; returns when the child is gone."""
     if process.returncode is not None:
         return
     _signal(process.pid, signal.SIGTERM)
     try:
-        await asyncio.wait_for(process.wait(), TERMINATION)
+        await asyncio.wait_for(_until_exited(process.pid), TERMINATION)
     except TimeoutError:
         _signal(process.pid, signal.SIGKILL)
-        await process.wait()
+        await _until_exited(process.pid)
+    process.wait()
 
 
 def _signal(pid: int, number: int) -> None:

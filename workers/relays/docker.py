@@ -91,7 +91,7 @@ class DockerRelay:
                 pushed = client.push(
                     repository, tag=tag, stream=True, decode=True, auth_config=_login(copy.target_access)
                 )
-                found = _follow(pushed, lines, cancelled)
+                found, sent = _follow(pushed, lines, cancelled)
         finally:
             with self._lock:
                 self._in_use.subtract(used)
@@ -100,7 +100,7 @@ class DockerRelay:
             client.close()
         if not found:
             raise RelayError("docker: the daemon did not say what it pushed", temporary=True)
-        return Copied("\n".join(lines), found)
+        return Copied("\n".join(lines), found, sent)
 
     def _forget(self, client: docker.APIClient, references: Iterable[str]) -> None:
         """Drop references that no copy needs; an image goes with its last one."""
@@ -118,19 +118,25 @@ def _login(access: Access) -> dict[str, str]:
     return {"username": access.credentials.username, "password": access.credentials.password}
 
 
-def _follow(progress: Iterable[dict[str, Any]], lines: list[str], cancelled: threading.Event) -> str:
-    """Read a stream of progress to its end; returns the digest that a push reports."""
-    digest = ""
+def _follow(progress: Iterable[dict[str, Any]], lines: list[str], cancelled: threading.Event) -> tuple[str, int]:
+    """Read a stream of progress to its end; returns the digest that a push reports, and the bytes that it sent.
+
+    The daemon counts a layer's bytes before it compresses them, and says nothing of manifests and configs.
+    """
+    digest, sent = "", Counter[str]()
     for entry in progress:
         if cancelled.is_set():
             raise RelayError("docker: cancelled", temporary=True)
         if "error" in entry:
             raise APIError(str((entry.get("errorDetail") or {}).get("message") or entry["error"]))
         digest = str((entry.get("aux") or {}).get("Digest") or digest)
+        if entry.get("status") == "Pushing":
+            layer, moved = str(entry.get("id")), int((entry.get("progressDetail") or {}).get("current") or 0)
+            sent[layer] = max(sent[layer], moved)
         if entry.get("status") and not entry.get("progressDetail"):
             lines.append(" ".join(str(entry[key]) for key in ("id", "status") if entry.get(key)))
             del lines[:-_KEPT_LINES]
-    return digest
+    return digest, sent.total()
 
 
 @contextlib.contextmanager

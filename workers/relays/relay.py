@@ -60,10 +60,14 @@ class Copy:
 
 @dataclass(frozen=True)
 class Copied:
-    """`output`: what the relay printed, without secrets. `digest`: what the target has now, if the relay knows."""
+    """What a relay knows of a copy that succeeded."""
 
+    #: what the relay printed, without secrets
     output: str
+    #: what the target has now; None: what was to be copied
     digest: str | None = None
+    #: bytes that the relay sent to the target; None: it can not tell
+    sent: int | None = None
 
 
 class Relay(Protocol):

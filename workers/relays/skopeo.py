@@ -51,7 +51,7 @@ class SkopeoRelay:
         output = logs.scrub(ended.output)
         if ended.returncode != 0:
             raise skopeo_output.error(output, ended.returncode, names=(copy.source, copy.target))
-        return Copied(output)
+        return Copied(output, sent=ended.relayed)
 
 
 def _access(

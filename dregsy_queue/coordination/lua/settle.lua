@@ -1,8 +1,9 @@
 -- Says how a claimed transfer ended: its outcome, or that it shall run again later.
 -- ARGV: job, epoch, status (copied, up-to-date, failed, waiting), delay in seconds (for waiting),
---       digest, error, seconds it took, sync record to keep ('' for none), 1 when the attempt does not count
+--       digest, error, seconds it took, sync record to keep ('' for none), 1 when the attempt does not count,
+--       bytes sent to the target, as far as known
 -- Result: 1, or 0 when the job is no longer held under this epoch (nothing changes then)
-local job, epoch, status, delay, digest, err, seconds, record, uncounted = unpack(ARGV)
+local job, epoch, status, delay, digest, err, seconds, record, uncounted, sent = unpack(ARGV)
 if not holds(job, epoch) then
   return 0
 end
@@ -35,6 +36,9 @@ end
 local task = redis.call('HGET', key('job', job), 'task')
 redis.call('HINCRBYFLOAT', key('transfer seconds'), task, seconds)
 redis.call('HINCRBY', key('transfers'), task, 1)
+if tonumber(sent) > 0 then
+  redis.call('HINCRBY', key('transferred bytes'), task, sent)
+end
 if record ~= '' then
   local target = cjson.decode(redis.call('HGET', key('run', run_of(job), 'jobs'), job)).target
   redis.call('HSET', key('records', task), target, record)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.overview import Overview
 from tests.lab.cluster import Cluster, slow_skopeo
 from tests.lab.dregsy import BIN, location, mapping, task, write_config
 from tests.lab.images import push_image, push_many
@@ -65,6 +67,8 @@ def test_metrics_count_the_whole_cluster(cluster: Cluster, source: Registry, tar
         assert after['dregsy_jobs_total{reason="planning",status="failed",task="bad"}'] == 1
         assert after['dregsy_transfer_seconds_count{task="t"}'] == 30
         assert after['dregsy_transfer_seconds_sum{task="t"}'] > 30 * 0.3
+        assert after['dregsy_transferred_bytes_total{task="t"}'] > 30 * 512
+        assert 'dregsy_transferred_bytes_total{task="bad"}' not in after
         assert after['dregsy_mirror_lag_seconds{task="t"}'] == 0
         assert abs(after['dregsy_last_good_run_timestamp_seconds{task="t"}'] - time.time()) < 30
         assert 'dregsy_last_good_run_timestamp_seconds{task="bad"}' not in after
@@ -79,6 +83,33 @@ def test_metrics_count_the_whole_cluster(cluster: Cluster, source: Registry, tar
         assert scrape()['dregsy_mirror_lag_seconds{task="t"}'] > 1
     finally:
         exporter.kill()
+
+
+@pytest.mark.timeout(150)
+def test_bytes_are_those_that_were_sent(cluster: Cluster, source: Registry, target: Registry) -> None:
+    overview = Overview(connect(cluster.redis.url))
+    size = 3_000_000
+    push_image(source, "lib/large", "1", size=size, layers=2)
+    config = write_config(
+        cluster.folder,
+        task("large", location(source), location(target), mapping("lib/large"), interval=30),
+        task("small", location(source), location(target), mapping("lib/small"), interval=30),
+    )
+    push_many(source, "lib/small", [f"{n}" for n in range(20)], size=500)
+    cluster.worker(config, "w1")
+    cluster.beat(config)
+    first = [cluster.wait_for(name, lambda counts: counts.done) for name in ("large", "small")]
+    assert [counts.copied for counts in first] == [1, 20]
+    sent = overview.transferred_bytes()
+    assert size <= sent["large"] < size + 500_000
+    assert sent["small"] >= 20 * 500, "also of copies that take a moment only"
+    for counts in first:
+        again = cluster.wait_for(counts.task, lambda now, counts=counts: now.run != counts.run and now.done)  # type: ignore[misc]
+        assert again.copied == 0
+    assert overview.transferred_bytes() == sent, "what is up to date moves nothing"
+    push_image(source, "lib/large", "2", size=size, layers=2, seed="lib/large:1")
+    cluster.wait_for("large", lambda counts: counts.done and counts.copied)
+    assert overview.transferred_bytes()["large"] < sent["large"] + 500_000, "layers that the target has are not sent"
 
 
 @pytest.mark.timeout(120)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.overview import Overview
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.cluster import Cluster
 from tests.lab.daemon import Daemon, unavailable
@@ -92,6 +94,29 @@ def test_what_is_up_to_date_is_known_by_its_record(
     counts = cluster.wait_for("t", lambda counts: counts.run != run and counts.done, timeout=60)
     assert (counts.copied, counts.up_to_date) == (0, 3)
     assert len([request for request in target.requests() if request.method == "PUT"]) == pushes
+
+
+def test_bytes_are_those_that_the_daemon_pushed(
+    cluster: Cluster, daemon: Daemon, source: Registry, target: Registry
+) -> None:
+    push_image(source, "lib/bytes", "1", size=3_000_000, layers=2)
+    push_image(source, "lib/tiny", "1", size=500)
+    overview = Overview(connect(cluster.redis.url))
+    path = config(
+        cluster.folder,
+        daemon,
+        task("large", location(source), location(target), mapping("lib/bytes"), interval=30),
+        task("tiny", location(source), location(target), mapping("lib/tiny")),
+    )
+    cluster.worker(path, "w1")
+    cluster.beat(path)
+    for name in ("large", "tiny"):
+        cluster.wait_for(name, lambda counts: counts.done)
+    sent = overview.transferred_bytes()
+    assert 3_000_000 <= sent["large"] < 3_200_000 and 500 <= sent["tiny"] < 20_000
+    push_image(source, "lib/bytes", "2", size=3_000_000, layers=2, seed="lib/bytes:1")
+    cluster.wait_for("large", lambda counts: counts.done and counts.copied, timeout=60)
+    assert overview.transferred_bytes() == sent, "layers that the target has are not sent"
 
 
 def test_only_the_jobs_own_tags_are_pushed(daemon: Daemon, tmp_path: Path, source: Registry, target: Registry) -> None:

@@ -74,7 +74,7 @@ class _Nothing:
     """An overview of an empty cluster, to learn the names of all metrics."""
 
     def __getattr__(self, name: str) -> Any:
-        return lambda: {} if name in ("states", "transfers") else []
+        return lambda: {} if name in ("states", "transfers", "transferred_bytes") else []
 
 
 def metric_names() -> set[str]:

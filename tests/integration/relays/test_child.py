@@ -1,0 +1,83 @@
+"""Child processes: what they moved, how they end, and that nothing of them is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.lab.processes import ROOT
+from workers.relays import child
+
+MEGABYTES = "head -c 3000000 /dev/zero | cat >/dev/null"
+
+
+async def run(script: str, stalled_after: float = 30) -> child.Ended:
+    return await child.run(["sh", "-c", script], environment=dict(os.environ), stalled_after=stalled_after)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("script", [MEGABYTES, f"exec 1>&- 2>&-; sleep 0.2; {MEGABYTES}"])
+async def test_bytes_are_counted_up_to_the_very_end(script: str) -> None:
+    ended = await run(script)
+    # through two processes
+    assert ended.returncode == 0 and ended.relayed is not None and 6_000_000 <= ended.relayed < 6_100_000
+
+
+async def test_a_short_one_is_counted_too() -> None:
+    ended = await run("head -c 5000 /dev/zero")
+    assert ended.relayed is not None and ended.relayed >= 5000 and len(ended.output) == 5000
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_anybody_can_count() -> None:
+    """Of a process that has exited the file of its counters opens for root alone; workers are not root."""
+    script = (
+        "import asyncio, ctypes, os; from workers.relays import child; import uvloop, encodings.idna\n"
+        "async def main():\n"
+        f"    ended = await child.run(['sh', '-c', {MEGABYTES!r}], environment=dict(os.environ), stalled_after=9)\n"
+        "    print(ended.relayed)\n"
+        "asyncio.new_event_loop().close(); os.setgid(65534); os.setuid(65534)\n"
+        # as it is for a process that never was root: PR_SET_DUMPABLE (prctl(2))
+        "ctypes.CDLL(None).prctl(4, 1); uvloop.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert int(done.stdout) >= 6_000_000, done.stderr
+
+
+async def test_output_is_kept_from_the_end() -> None:
+    ended = await run("head -c 200000 /dev/zero; echo; echo last >&2; exit 3")
+    assert (ended.returncode, ended.output.splitlines()[-1], len(ended.output)) == (3, "last", child.KEPT_OUTPUT)
+
+
+async def test_no_descriptor_and_no_child_is_left() -> None:
+    await run("true")
+    before = open_files()
+    for _ in range(5):
+        await run("echo")
+    with pytest.raises(child.StalledError):
+        await run("sleep 60", stalled_after=0.2)
+    work = asyncio.create_task(run("trap '' TERM; sleep 60"))
+    await asyncio.sleep(0.2)
+    work.cancel()
+    started = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert time.monotonic() - started < child.TERMINATION + 1
+    await asyncio.sleep(0.1)
+    assert open_files() == before
+    assert not [found for found in psutil.Process().children() if found.name() in ("sh", "sleep", "setpriv")]
+
+
+async def test_a_missing_program() -> None:
+    with pytest.raises(FileNotFoundError):
+        await child.run(["no-such-program"], environment={}, stalled_after=1)

@@ -1,0 +1,51 @@
+"""How many bytes went through a child process, told by the kernel (``/proc/<pid>/io``, proc(5))."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Bytes since the process began, sockets included; its children's too, once it has waited for them."""
+
+    read: int
+    written: int
+
+    @property
+    def relayed(self) -> int:
+        """What is relayed is in both counts. Beside it the one holds the program's libraries and the system's
+        certificates, the other its output and its caches; so the smaller one is nearer to it."""
+        return min(self.read, self.written)
+
+
+class Counters:
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def moved(self) -> Moved | None:
+        """Up to now, or up to the end of a process that has exited and is not reaped; None where nobody tells."""
+        if self._descriptor is None:
+            return None
+        try:
+            lines = os.pread(self._descriptor, 4096, 0).decode().splitlines()
+            return Moved(*(int(line.partition(":")[2]) for line in lines[:2]))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+@contextlib.contextmanager
+def counters(pid: int) -> Iterator[Counters]:
+    """Counters of a process that runs. The file is opened now: of one that has exited only root may open it."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield Counters(None)
+        return
+    try:
+        yield Counters(descriptor)
+    finally:
+        os.close(descriptor)
