@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +41,9 @@ from dregsy_queue.registry.hosts import registry_key
 from dregsy_queue.settings import Settings
 
 log = logging.getLogger(__name__)
+
+#: Seconds after which a tick that has not ended is taken for one that never will.
+_LONGEST_TICK = 120.0
 
 
 class RunStarter:
@@ -90,14 +94,15 @@ class RunStarter:
             else:
                 return
 
-    def say_that_it_lives(self) -> None:
-        """Renew the mark of a living scheduler, in the background, as long as this process lives."""
+    def say_that_it_lives(self, stuck: Callable[[], bool]) -> None:
+        """Renew the mark of a living scheduler, in the background, unless it is stuck."""
         mark = key("scheduler", socket.gethostname())
 
         def renew() -> None:
             while True:
                 with contextlib.suppress(RedisError, OSError):
-                    self._redis.set(mark, "1", ex=30)
+                    if not stuck():
+                        self._redis.set(mark, "1", ex=30)
                 time.sleep(5)
 
         threading.Thread(target=renew, name="presence", daemon=True).start()
@@ -150,7 +155,9 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
         self._hung_up = False
         signal.signal(signal.SIGHUP, self._note_hangup)
         self._starter.wait_for_redis()
-        self._starter.say_that_it_lives()
+        #: when the tick under way began; None between ticks, and while another scheduler leads
+        self._ticking_since: float | None = None
+        self._starter.say_that_it_lives(self._is_stuck)
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -164,6 +171,13 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 - Celery's arguments
         """Start what is due. Redis away, or another leader in the meantime: wait, lead again, go on."""
+        self._ticking_since = time.monotonic()
+        try:
+            return self._tick(*args, **kwargs)
+        finally:
+            self._ticking_since = None
+
+    def _tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 - Celery's arguments
         try:
             if self.lock is None or not self.lock.owned():
                 self._lead_again()
@@ -215,7 +229,13 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
         """Take the leader's lock; blocks while another scheduler leads."""
         log.info("waiting to lead")
         self.lock = None
+        self._ticking_since = None
         acquire_distributed_beat_lock(SimpleNamespace(scheduler=self))
+        self._ticking_since = time.monotonic()
+
+    def _is_stuck(self) -> bool:
+        since = self._ticking_since
+        return since is not None and time.monotonic() - since > _LONGEST_TICK
 
     def apply_async(self, entry: _Entry, producer: Any = None, advance: bool = True, **_: Any) -> None:  # noqa: ANN401
         """A task is due. It is started before the schedule moves on: a leader that ends in between is followed by

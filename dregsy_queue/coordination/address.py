@@ -83,14 +83,17 @@ def parse_sentinel(url: str) -> SentinelAddress:
     )
 
 
-def make_client(url: str) -> Redis:
-    """A pooled, thread-safe client whose answers are `str`; behind sentinels it follows the master."""
+def make_client(url: str, *, patient: bool = True) -> Redis:
+    """A pooled, thread-safe client whose answers are `str`; behind sentinels it follows the master.
+
+    `patient` false: it says within seconds that nobody answers, and tries once.
+    """
     options: dict[str, Any] = {
         "decode_responses": True,
-        "socket_connect_timeout": 5,
-        "socket_timeout": 30,
+        "socket_connect_timeout": 5 if patient else 3,
+        "socket_timeout": 30 if patient else 5,
         "health_check_interval": 30,
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=4),
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=4 if patient else 0),
     }
     if not url.startswith("sentinel://"):
         return Redis.from_url(client_url(url), **options)

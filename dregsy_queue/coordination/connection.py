@@ -48,10 +48,10 @@ class Connection(Protocol):
     def zrange(self, name: str, start: int, end: int) -> list[str]: ...
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, *, patient: bool = True) -> Connection:
     """A thread-safe, pooled connection that answers with `str`; `url` as `address` describes it.
 
     A command that meets a broken connection is tried again for about two seconds before `redis.ConnectionError` is
-    raised.
+    raised; with `patient` false it is raised at once.
     """
-    return cast(Connection, make_client(url))
+    return cast(Connection, make_client(url, patient=patient))

@@ -141,3 +141,31 @@ def test_health_and_status(cluster: Cluster, source: Registry, target: Registry)
     done = run(cluster, "health")
     assert done.returncode == 1 and done.stdout.startswith("unhealthy: Redis does not answer")
     assert "Traceback" not in done.stderr
+    done = run(cluster, "health", "worker", "--liveness")
+    assert done.returncode == 0 and "Redis does not answer" in done.stdout, "a restart would not bring Redis back"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a process another host name")
+def test_a_standby_is_healthy_too(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", ["1"])
+    config = write_config(
+        cluster.folder, task("t", location(source), location(target), mapping("lib/app"), interval=30)
+    )
+    cluster.beat(config)
+    cluster.wait_for("t", lambda counts: counts.run)
+    environment = {**os.environ, "DREGSY_REDIS_URL": cluster.redis.url, "DREGSY_CONFIG": str(config)}
+    command = f"hostname standby && exec {BIN / 'celery'} -A dregsy_queue beat"
+    standby = ManagedProcess(
+        ["unshare", "--uts", "sh", "-c", command], cluster.folder / "standby", env=environment, cwd=cluster.folder
+    )
+    try:
+
+        def healthy() -> bool:
+            return run(cluster, "health", "scheduler", "--host", "standby").returncode == 0
+
+        wait_until(healthy, timeout=30, what="a healthy standby")
+        time.sleep(35)
+        assert healthy(), "its mark lasts 30 s and is renewed"
+        assert "run started" not in standby.output(), "it stands by"
+    finally:
+        standby.kill()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,15 +40,34 @@ def test_valid_by_the_published_schemas(document: dict[str, Any]) -> None:
     kubernetes_validate.validate(document, "1.37", strict=True)
 
 
-@pytest.mark.parametrize("folder", ["base", "overlays/autoscaling"])
+FOLDERS = ["base", "overlays/autoscaling", "overlays/external-redis"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_kustomizations_name_files_that_exist(folder: str) -> None:
     document = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text())
     for name in document["resources"]:
         assert (KUBERNETES / folder / name).exists(), name
-    for generator in document.get("secretGenerator", []):
-        for name in generator["files"]:
-            loaded = load(KUBERNETES / folder / name)
-            assert not any(task.source.credentials or task.target.credentials for task in loaded.config.tasks)
+    assert "secretGenerator" not in document, "an apply never overwrites the user's config"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_kustomize_makes_is_valid(folder: str) -> None:
+    program = next((found for found in ("kustomize", "kubectl") if shutil.which(found)), None)
+    if program is None:
+        pytest.skip("neither kustomize nor kubectl is installed")
+    command = [program, "build" if program == "kustomize" else "kustomize", str(KUBERNETES / folder)]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    found = list(yaml.safe_load_all(built.stdout))
+    for document in found:
+        if not document["apiVersion"].startswith("keda."):
+            kubernetes_validate.validate(document, "1.37", strict=True)
+        assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "dregsy"
+    names = {(document["kind"], document["metadata"]["name"]) for document in found}
+    assert (("StatefulSet", "redis") in names) == (folder != "overlays/external-redis")
+    (worker,) = [found for found in found if (found["kind"], found["metadata"]["name"]) == ("Deployment", "worker")]
+    assert ("replicas" in worker["spec"]) == (folder != "overlays/autoscaling"), "one master of the number of workers"
 
 
 @pytest.mark.parametrize("document", PODS, ids=lambda document: str(document["metadata"]["name"]))
@@ -64,6 +85,11 @@ def test_pods_have_no_more_rights_than_they_need(document: dict[str, Any]) -> No
 def test_schedulers_stand_by_and_workers_end_in_peace() -> None:
     by_name = {document["metadata"]["name"]: document["spec"] for document in PODS}
     assert by_name["scheduler"]["replicas"] == 2
+    for name in ("scheduler", "worker"):
+        (container,) = by_name[name]["template"]["spec"]["containers"]
+        assert container["readinessProbe"]["exec"]["command"] == ["dregsy", "health", name]
+        # Redis away is no reason to end transfers that run.
+        assert container["livenessProbe"]["exec"]["command"] == ["dregsy", "health", name, "--liveness"]
     base = yaml.safe_load((KUBERNETES / "base" / "kustomization.yaml").read_text())
     environment = dict(item.split("=", 1) for item in base["configMapGenerator"][0]["literals"])
     grace = by_name["worker"]["template"]["spec"]["terminationGracePeriodSeconds"]
