@@ -126,6 +126,14 @@ def test_queries_name_metrics_that_exist(where: str, expression: str) -> None:
     assert named and named <= metric_names(), where
 
 
+def test_the_docs_tell_of_every_metric_and_every_alert() -> None:
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    named = set(re.findall(r"\bdregsy_\w+", text)) - {"dregsy_queue"}
+    assert named == metric_names()
+    rules = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
+    assert {rule["alert"] for rule in rules} == set(re.findall(r"^\| `(\w+)` \| .* \| \d+ \w+ \|$", text, re.MULTILINE))
+
+
 def test_compose_names_files_that_exist() -> None:
     document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     assert {"redis", "scheduler", "worker", "flower", "metrics"} <= set(document["services"])
