@@ -9,18 +9,25 @@ from pathlib import Path
 
 from tests.lab.processes import ManagedProcess, wait_until
 
+#: With `--bridge=none` a daemon deletes the bridge docker0, which may be another daemon's: it gets no right to.
+_WITHOUT_NETWORKS = ("setpriv", "--inh-caps=-net_admin", "--bounding-set=-net_admin", "--")
+
 
 class Daemon:
-    """dockerd on a socket of its own; `docker` runs the client against it."""
+    """dockerd on a socket of its own; `docker` runs the client against it.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    `networks`: whether containers can have any; without them it only holds images.
+    """
+
+    def __init__(self, folder: Path, *options: str, networks: bool = True) -> None:
         self.folder = folder
         self.socket = folder / "docker.sock"
-        self._options = options
+        self._before = () if networks else _WITHOUT_NETWORKS
+        self._options = (*options, *(() if networks else ("--iptables=false", "--bridge=none")))
         self._process: ManagedProcess | None = None
 
     def start(self) -> None:
-        command = ["dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid")]
+        command = [*self._before, "dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid")]
         command += ["--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")]
         self._process = ManagedProcess([*command, "--group", "root", *self._options], self.folder / "log")
 

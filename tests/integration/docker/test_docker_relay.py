@@ -30,7 +30,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     why = unavailable()
     if why:
         pytest.skip(f"no Docker daemon here: {why}")
-    daemon = Daemon(tmp_path_factory.mktemp("docker"), "--iptables=false", "--bridge=none")
+    daemon = Daemon(tmp_path_factory.mktemp("docker"), networks=False)
     try:
         daemon.start()
     except (RuntimeError, TimeoutError) as error:
