@@ -20,12 +20,12 @@ RUN mkdir -p dregsy_queue workers && touch dregsy_queue/__init__.py workers/__in
  && /opt/dregsy/bin/pip uninstall -y dregsy-queue && rm -rf build dregsy_queue workers ./*.egg-info
 COPY dregsy_queue dregsy_queue
 COPY workers workers
+# pip's byte code stays: the file system is read-only, and without it each health check would compile for seconds.
 # Of botocore's descriptions of 400 AWS services only those of ECR and of signing in are of use here.
 RUN /opt/dregsy/bin/pip install --no-deps . \
  && find /opt/dregsy/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
       ! -name 'ecr*' ! -name 'sts' ! -name 'sso*' ! -name 'signin' -exec rm -rf {} + \
- && /opt/dregsy/bin/pip uninstall -y pip \
- && find /opt/dregsy -name __pycache__ -type d -exec rm -rf {} +
+ && /opt/dregsy/bin/pip uninstall -y pip
 
 FROM debian:trixie-slim
 # skopeo's package brings network plug-ins for running containers (/usr/lib/cni); nothing runs here.
