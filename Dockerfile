@@ -1,5 +1,6 @@
 # One image for every role:
 #   docker run --rm -v "$PWD/config.yaml:/config.yaml" IMAGE                      one command, no server
+#     for relay: docker also -v /var/run/docker.sock:/var/run/docker.sock --group-add "$(stat -c %g /var/run/docker.sock)"
 #   docker run … IMAGE celery -A dregsy_queue worker                              a worker
 #   docker run … IMAGE celery -A dregsy_queue beat | flower                       scheduler, dashboard
 #   docker run … IMAGE dregsy metrics                                             Prometheus exporter

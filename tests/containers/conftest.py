@@ -13,9 +13,15 @@ import pytest
 from tests.lab.daemon import Daemon, unavailable
 from tests.lab.processes import ROOT
 
+#: For every module here: images are built within the first test, and one process runs them all.
+MARKS = [pytest.mark.docker, pytest.mark.xdist_group("containers"), pytest.mark.timeout(1200)]
+
+#: Networks that compose takes its addresses from: registries there speak plain HTTP.
+PLAIN_HTTP = [f"--insecure-registry={network}" for network in ("172.16.0.0/12", "192.168.0.0/16")]
+
 #: Images that compose and Dockerfile name, made here from Debian's packages.
 IMAGES = {
-    "redis:8": ("redis-server", 'CMD ["redis-server", "--protected-mode", "no"]'),
+    "redis:8": ("redis-server", 'WORKDIR /data\nCMD ["redis-server", "--protected-mode", "no"]'),
     "registry:2": ("docker-registry", 'CMD ["docker-registry", "serve", "/etc/lab.yml"]'),
     "compose:lab": ("docker-compose docker-cli", 'ENTRYPOINT ["docker", "compose"]'),
 }
@@ -31,7 +37,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     why = unavailable() or (None if shutil.which("debootstrap") else "debootstrap is missing")
     if why:
         pytest.skip(f"no containers here: {why}")
-    daemon = Daemon(tmp_path_factory.mktemp("docker"))
+    daemon = Daemon(tmp_path_factory.mktemp("docker"), *PLAIN_HTTP)
     try:
         daemon.start()
     except (RuntimeError, TimeoutError, OSError) as error:

@@ -6,99 +6,202 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import requests
+import yaml
 
-from tests.containers.conftest import copy_repository
+from tests.containers.conftest import MARKS, copy_repository
+from tests.lab.browser import Browser, no_browser
 from tests.lab.daemon import Daemon
+from tests.lab.dregsy import auth, location, mapping, task
 from tests.lab.images import push_many
 from tests.lab.processes import free_port, wait_until
 from tests.lab.registry import ACCEPT, Registry
 
+pytestmark = MARKS
+
+PASSWORD = "word-Ux52"
+LOGIN = auth("alice", PASSWORD)
+PORTS = ("FLOWER_PORT", "METRICS_PORT", "SOURCE_PORT", "TARGET_PORT")
+
 
 class Compose:
+    """`docker compose` with all profiles, as a user has it; `variables` are what a user may set."""
+
     def __init__(self, daemon: Daemon, project: Path) -> None:
-        self._daemon, self._project = daemon, project
-        self.ports = {name: free_port() for name in ("FLOWER_PORT", "METRICS_PORT", "SOURCE_PORT", "TARGET_PORT")}
+        self.daemon, self.project = daemon, project
+        self.variables = {name: str(free_port()) for name in PORTS} | {
+            "FLOWER_UNAUTHENTICATED_API": "true",
+            "DREGSY_CONFIG_FILE": str(project / "dregsy.yaml"),
+            "DOCKER_SOCKET": str(daemon.socket),
+            "DOCKER_GROUP": str(daemon.socket.stat().st_gid),
+        }
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        project, environment = str(self._project), ["-e", "FLOWER_UNAUTHENTICATED_API=true"]
-        for name, port in self.ports.items():
-            environment += ["-e", f"{name}={port}"]
-        return self._daemon.run(
-            *("run", "--rm", "--network", "none", "-v", f"{self._daemon.socket}:/var/run/docker.sock"),
-            *("-v", f"{project}:{project}", "-w", project, *environment, "compose:lab", "--profile", "try", *arguments),
+        project, environment = str(self.project), []
+        for name, value in self.variables.items():
+            environment += ["-e", f"{name}={value}"]
+        return self.daemon.run(
+            *("run", "--rm", "--network", "none", "-v", f"{self.daemon.socket}:/var/run/docker.sock"),
+            *("-v", f"{project}:{project}", "-w", project, *environment, "compose:lab"),
+            *("--profile", "try", "--profile", "docker", *arguments),
             check=check,
         )
 
+    def url(self, port: str, path: str = "") -> str:
+        return f"http://127.0.0.1:{self.variables[port]}{path}"
+
+    def registry(self, port: str) -> Registry:
+        """The lab's way to talk to a registry, for one that runs in a container."""
+        session = requests.Session()
+        session.trust_env = False
+        return cast(Registry, SimpleNamespace(url=self.url(port), session=session))
+
+    def address(self, service: str) -> str:
+        """Where containers as well as the daemon itself reach a registry of the stack."""
+        container = self.daemon.run("ps", "-q", "--filter", f"name=-{service}-1$").stdout.strip()
+        networks = json.loads(self.daemon.run("inspect", container).stdout)[0]["NetworkSettings"]["Networks"]
+        (network,) = networks.values()
+        return f"{network['IPAddress']}:5000"
+
+
+@dataclass
+class Stack:
+    compose: Compose
+    source: Registry
+    target: Registry
+    #: tag → digest of what `try` syncs by skopeo
+    images: dict[str, str]
+
 
 @pytest.fixture(scope="module")
-def compose(daemon: Daemon, image: str, helpers: list[str]) -> Iterator[Compose]:
+def stack(daemon: Daemon, image: str, helpers: list[str]) -> Iterator[Stack]:
+    """Three workers and one of the Docker relay have synced everything, and one of the three was killed meanwhile."""
     project = daemon.folder / "project"
     copy_repository(project)
     compose = Compose(daemon, project)
-    yield compose
-    compose("down", "--volumes", "--timeout", "5", check=False)
+    try:
+        yield _synced(compose)
+    finally:
+        compose("down", "--volumes", "--timeout", "5", check=False)
 
 
-def registry_at(port: int) -> Registry:
-    """The lab's way to talk to a registry, for one that runs in a container."""
-    session = requests.Session()
-    session.trust_env = False
-    return cast(Registry, SimpleNamespace(url=f"http://127.0.0.1:{port}", session=session))
+def _synced(compose: Compose) -> Stack:
+    daemon = compose.daemon
+    compose("up", "-d", "source", "target")
+    source, target = compose.registry("SOURCE_PORT"), compose.registry("TARGET_PORT")
+    wait_until(lambda: _answers(source) and _answers(target), timeout=60, what="registries")
+    images = push_many(source, "demo/app", [f"{n}" for n in range(100)], size=200_000)
+    push_many(source, "demo/by-daemon", ["1", "2", "3"], size=2000)
+    # The config that comes with it, and beside it a login, and a task for the host's daemon.
+    config = yaml.safe_load((compose.project / "config" / "compose.yaml").read_text())
+    config["tasks"][0]["source"]["auth"] = LOGIN
+    inside = location(compose.address("source")), location(compose.address("target"))
+    config["tasks"].append(task("by-daemon", *inside, mapping("demo/by-daemon", "mirror/by-daemon"), relay="docker"))
+    (compose.project / "dregsy.yaml").write_text(yaml.safe_dump(config))
+    compose("up", "-d", "--scale", "worker=3")
+    wait_until(lambda: len(_tags(target, "mirror/app")) >= 10, timeout=180, what="the first images")
+    victim = daemon.run("ps", "-q", "--filter", "name=-worker-[0-9]+$").stdout.split()[0]
+    daemon.run("kill", victim)
+    wait_until(lambda: len(_tags(target, "mirror/app")) == 100, timeout=240, what="all images")
+    return Stack(compose, source, target, images)
 
 
-def digest(registry: Registry, repository: str, tag: str) -> str | None:
+def test_every_image_arrives_although_a_worker_is_killed(stack: Stack) -> None:
+    assert {tag: _digest(stack.target, "mirror/app", tag) for tag in stack.images} == stack.images
+
+
+def test_metrics_count_every_image_once(stack: Stack) -> None:
+    def copied() -> bool:
+        text = requests.get(stack.compose.url("METRICS_PORT", "/metrics"), timeout=15).text
+        return 'dregsy_jobs_total{reason="missing",status="copied",task="try"} 100.0' in text
+
+    wait_until(copied, timeout=90, what="100 in the metrics")
+
+
+def test_the_docker_profile_serves_docker_jobs(stack: Stack) -> None:
+    wait_until(lambda: len(_tags(stack.target, "mirror/by-daemon")) == 3, timeout=90, what="the daemon's images")
+    logs = stack.compose("logs", "--no-color", "--no-log-prefix", "worker").stdout
+    mirrored = f"{stack.compose.address('target')}/mirror/by-daemon"
+    assert '"copied in' in logs and mirrored not in logs, "done by the worker that has the socket, and no other"
+    held = stack.compose.daemon.run("images", "--format", "{{.Tag}}", mirrored).stdout.split()
+    assert sorted(held) == ["1", "2", "3"]
+
+
+def test_flowers_page_shows_transfers_without_a_login(stack: Stack, tmp_path: Path) -> None:
+    why = no_browser()
+    if why:
+        pytest.skip(f"no browser here: {why}")
+    page = Browser(tmp_path).dom(stack.compose.url("FLOWER_PORT", "/tasks"))
+    shown = [f"source:5000/demo/app:{tag} → target:5000/mirror/app:{tag}" for tag in stack.images]
+    assert sum(f"{text}</td>" in page for text in shown) >= 5, page[-3000:]
+    assert LOGIN not in page
+
+
+def test_flowers_api_answers_where_it_was_asked_for(stack: Stack) -> None:
+    tasks: dict[str, Any] = requests.get(stack.compose.url("FLOWER_PORT", "/api/tasks?limit=200"), timeout=15).json()
+    shown = {found["args"] for found in tasks.values()}
+    assert {f"source:5000/demo/app:{tag} → target:5000/mirror/app:{tag}" for tag in stack.images} <= shown
+    assert LOGIN not in json.dumps(tasks)
+
+
+def test_all_containers_get_healthy(stack: Stack) -> None:
+    def healthy() -> bool:
+        states = stack.compose.daemon.run("ps", "--format", "{{.Names}} {{.Status}}").stdout
+        roles = [line for line in states.splitlines() if "worker" in line or "scheduler" in line]
+        return len(roles) == 4 and all("(healthy)" in line for line in roles)
+
+    wait_until(healthy, timeout=120, what="healthy containers")
+
+
+def test_no_credential_shows(stack: Stack) -> None:
+    daemon = stack.compose.daemon
+    running = daemon.run("ps", "-aq").stdout.split()
+    worker = daemon.run("ps", "-q", "--filter", "name=-worker-[0-9]+$").stdout.split()[0]
+    assert LOGIN in daemon.run("exec", worker, "cat", "/run/secrets/dregsy-config").stdout, "the login is in use"
+    seen = {
+        "containers": daemon.run("inspect", *running).stdout,
+        "image": daemon.run("inspect", "dregsy-queue:latest").stdout,
+        "history": daemon.run("history", "--no-trunc", "dregsy-queue:latest").stdout,
+        "project": stack.compose("config").stdout,
+        "processes": "".join(daemon.run("top", container, "-eo", "pid,args").stdout for container in _up(daemon)),
+        "logs": stack.compose("logs", "--no-color").stdout,
+        "Redis": stack.compose("exec", "-T", "redis", "sh", "-c", "cat /data/*/* | tr -cd '[:print:]'").stdout,
+    }
+    for where, text in seen.items():
+        assert text and LOGIN not in text and PASSWORD not in text, where
+
+
+def test_idle_workers_end_at_once_on_sigterm(stack: Stack) -> None:
+    started = time.monotonic()
+    stack.compose("stop", "worker", "--timeout", "60")
+    assert time.monotonic() - started < 45
+
+
+def test_nothing_is_left_when_it_is_down(stack: Stack) -> None:
+    stack.compose("down", "--volumes", "--timeout", "5")
+    for kind in (["ps", "-a"], ["volume", "ls"], ["network", "ls"]):
+        mark = "label=com.docker.compose.project=project"
+        assert stack.compose.daemon.run(*kind, "-q", "--filter", mark).stdout.split() == []
+
+
+def _up(daemon: Daemon) -> list[str]:
+    return daemon.run("ps", "-q").stdout.split()
+
+
+def _digest(registry: Registry, repository: str, tag: str) -> str | None:
     answer = registry.session.head(f"{registry.url}/v2/{repository}/manifests/{tag}", headers={"Accept": ACCEPT})
     return answer.headers.get("Docker-Content-Digest")
 
 
-@pytest.mark.timeout(600)
-def test_the_stack(compose: Compose, daemon: Daemon) -> None:
-    compose("up", "-d", "source", "target", "redis")
-    source, target = registry_at(compose.ports["SOURCE_PORT"]), registry_at(compose.ports["TARGET_PORT"])
-    wait_until(lambda: _answers(source) and _answers(target), timeout=60, what="registries")
-    digests = push_many(source, "demo/app", [f"{n}" for n in range(100)], size=200_000)
-    compose("up", "-d", "--scale", "worker=3")
-
-    def arrived() -> int:
-        listed = target.session.get(f"{target.url}/v2/mirror/app/tags/list")
-        return len(listed.json()["tags"]) if listed.status_code == 200 else 0
-
-    wait_until(lambda: arrived() >= 10, timeout=90, what="the first images")
-    victim = daemon.run("ps", "-q", "--filter", "name=worker").stdout.split()[0]
-    daemon.run("kill", victim)
-    wait_until(lambda: arrived() == 100, timeout=120, what="all images")
-    assert {tag: digest(target, "mirror/app", tag) for tag in digests} == digests
-
-    metrics = f"http://127.0.0.1:{compose.ports['METRICS_PORT']}/metrics"
-
-    def copied() -> bool:
-        text = requests.get(metrics, timeout=5).text
-        return 'dregsy_jobs_total{reason="missing",status="copied",task="try"} 100.0' in text
-
-    wait_until(copied, timeout=60, what="100 in the metrics")
-    tasks: dict[str, Any] = requests.get(
-        f"http://127.0.0.1:{compose.ports['FLOWER_PORT']}/api/tasks?limit=5", timeout=5
-    ).json()
-    assert any("source:5000/demo/app" in str(found["args"]) and "→" in str(found["args"]) for found in tasks.values())
-
-    def healthy() -> bool:
-        states = daemon.run("ps", "--format", "{{.Names}} {{.Status}}").stdout
-        roles = [line for line in states.splitlines() if "worker" in line or "scheduler" in line]
-        return len(roles) >= 3 and all("(healthy)" in line for line in roles)
-
-    wait_until(healthy, timeout=90, what="healthy containers")
-    for container in daemon.run("ps", "-q").stdout.split():
-        details = json.loads(daemon.run("inspect", container).stdout)[0]
-        assert "eyJ1c2VybmFtZSI6" not in json.dumps(details), "no auth of a config shows"
-    started = time.monotonic()
-    compose("stop", "worker", "--timeout", "60")
-    assert time.monotonic() - started < 45, "an idle worker ends at once on SIGTERM"
+def _tags(registry: Registry, repository: str) -> list[str]:
+    listed = registry.session.get(f"{registry.url}/v2/{repository}/tags/list")
+    return list(listed.json()["tags"] or []) if listed.status_code == 200 else []
 
 
 def _answers(registry: Registry) -> bool:
