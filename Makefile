@@ -1,6 +1,6 @@
 # Everything a person runs here, and CI runs just the same. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-containers test-unit soak bench lint format schema clean
+.PHONY: help setup demo test test-containers test-unit soak bench screenshots lint format schema clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -13,12 +13,16 @@ setup:  ## system packages (apt, when root or with sudo) and a private virtual e
 demo: setup  ## two throwaway registries, the quickstart config, a first and a second sync
 	@$(BIN)/python -m demo
 
-test: setup  ## all tests, against real registries, Redis and skopeo
+test: setup  ## all tests but those of containers, against real registries, Redis and skopeo
 	@$(BIN)/pytest -n $${TEST_JOBS:-4} --dist loadgroup --ignore=tests/containers
 
 test-containers: setup  ## the image and the compose stack, on a Docker daemon of the tests' own (root)
 	@scripts/setup-docker
 	@$(BIN)/pytest tests/containers
+
+screenshots: setup  ## make docs/images anew, by headless Chromium
+	@scripts/setup-docker
+	@scripts/flower-screenshot
 
 test-unit: setup  ## only the tests that start no process
 	@$(BIN)/pytest -q tests/unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -73,6 +74,10 @@ def _make() -> Celery:
     app.conf.update({name: value for name, value in address.items() if name != "broker_transport_options"})
     return app
 
+
+# What Flower's page of tasks shows when it is told nothing: first of all, from where to where. Celery has no setting
+# for it; Flower's own option and flowerconfig.py take precedence.
+os.environ.setdefault("FLOWER_TASKS_COLUMNS", "args,state,received,runtime,worker,uuid")
 
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
