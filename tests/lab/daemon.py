@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 from tests.lab.processes import ManagedProcess, wait_until
@@ -27,6 +28,7 @@ class Daemon:
         self._process: ManagedProcess | None = None
 
     def start(self) -> None:
+        """Raises: RuntimeError: it does not start here, or holds no image."""
         command = [*self._before, "dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid")]
         command += ["--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")]
         self._process = ManagedProcess([*command, "--group", "root", *self._options], self.folder / "log")
@@ -34,10 +36,24 @@ class Daemon:
         def answers() -> bool:
             assert self._process
             if not self._process.alive:
-                raise RuntimeError(self._process.output()[-800:])
+                raise RuntimeError(self._last_words())
             return self.run("version", check=False).returncode == 0
 
         wait_until(answers, timeout=40, what="dockerd")
+        # A daemon with too few rights starts well, and fails with its first layer.
+        empty = self.folder / "empty.tar"
+        tarfile.open(empty, "w").close()
+        try:
+            self.run("import", str(empty), "lab/empty")
+        except RuntimeError:
+            self.stop()
+            raise
+
+    def _last_words(self) -> str:
+        """Of its log, what says why it ended."""
+        assert self._process
+        lines = self._process.output().splitlines()
+        return next((line for line in reversed(lines) if line.startswith("failed")), " ".join(lines[-3:]))[:500]
 
     def stop(self) -> None:
         if self._process:
