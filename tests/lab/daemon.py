@@ -8,8 +8,10 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.lab.processes import ManagedProcess, wait_until
+from tests.lab.processes import ManagedProcess, descendants, wait_until
 
+#: A world of its own, so that containers and mounts end with the daemon, whatever ends it.
+_ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 #: With `--bridge=none` a daemon deletes the bridge docker0, which may be another daemon's: it gets no right to.
 _WITHOUT_NETWORKS = ("setpriv", "--inh-caps=-net_admin", "--bounding-set=-net_admin", "--")
 
@@ -23,7 +25,7 @@ class Daemon:
     def __init__(self, folder: Path, *options: str, networks: bool = True) -> None:
         self.folder = folder
         self.socket = folder / "docker.sock"
-        self._before = () if networks else _WITHOUT_NETWORKS
+        self._before = _ALONE if networks else (*_ALONE, *_WITHOUT_NETWORKS)
         self._options = (*options, *(() if networks else ("--iptables=false", "--bridge=none")))
         self._process: ManagedProcess | None = None
 
@@ -57,10 +59,11 @@ class Daemon:
 
     def stop(self) -> None:
         if self._process:
-            self._process.stop(timeout=30)
-            # what the daemon leaves mounted
-            namespace = self.folder / "exec" / "netns" / "default"
-            subprocess.run(["umount", "-l", str(namespace)], capture_output=True)
+            for process in descendants(self._process.pid):
+                if process.name() == "dockerd":
+                    process.terminate()
+            # unshare ends with it; signal 0 is none
+            self._process.stop(0, timeout=40)
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
