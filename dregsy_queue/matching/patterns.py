@@ -6,7 +6,7 @@ Source: Go's regexp and regexp/syntax packages.
 from __future__ import annotations
 
 import re as python_re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,11 +97,12 @@ class Replacement:
     expression: str
     template: str
     _compiled: Any = field(repr=False, compare=False)
+    _names: Mapping[str, Sequence[int]] = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls, expression: str, template: str) -> Replacement:
         """Raises: ValueError."""
-        return cls(expression, template, _compile(expression))
+        return cls(expression, template, _compile(expression), group_names(expression))
 
     def apply(self, text: str) -> str:
         """Replace every match; an empty match right after another match is none."""
@@ -113,7 +114,7 @@ class Replacement:
             start, end = match.span()
             pieces.append(text[copied:start])
             if end > copied or start == 0:
-                pieces.append(expand(self.template, match.group, self._compiled.groupindex, self._compiled.groups))
+                pieces.append(expand(self.template, match.group, self._names, self._compiled.groups))
             copied = end
             position = max(end, position + 1)
         return "".join([*pieces, text[copied:]])
@@ -124,22 +125,42 @@ def replace_all(expression: str, template: str, text: str) -> str:
     return Replacement.parse(expression, template).apply(text)
 
 
+#: The start of a group; and, first, what may hold a parenthesis that starts none: quotes, escapes, classes.
+_GROUP = python_re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]"
+    r"|(?P<start>\()(?:\?P?<(?P<name>\w+)>|(?P<option>\?))?",
+    python_re.DOTALL,
+)
+
+
+def group_names(expression: str) -> dict[str, list[int]]:
+    """The numbers of the groups of each name, in order; Go lets several groups have one name."""
+    names: dict[str, list[int]] = {}
+    groups = (found for found in _GROUP.finditer(expression) if found["start"] and not found["option"])
+    for number, group in enumerate(groups, start=1):
+        if group["name"]:
+            names.setdefault(group["name"], []).append(number)
+    return names
+
+
 _REFERENCE = python_re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 #: Go takes a name for a number without leading zeros only.
 _NUMBER = python_re.compile(r"0|[1-9][0-9]{0,7}")
 
 
-def expand(template: str, group: Callable[[int], str | None], names: dict[str, int], groups: int) -> str:
+def expand(template: str, group: Callable[[int], str | None], names: Mapping[str, Sequence[int]], groups: int) -> str:
     """Go's ``Regexp.Expand``: ``$1``, ``${1}``, ``$name``, ``$$``; an unknown group is empty.
 
-    A name is the longest run of letters, digits and underscores, so ``$1x`` is the group called ``1x``.
+    A name is the longest run of letters, digits and underscores, so ``$1x`` is the group called ``1x``. Of several
+    groups of one name, the first that took part in the match counts.
     """
 
     def value(reference: python_re.Match[str]) -> str:
         if reference[1]:
             return "$"
         name = reference[2] or reference[3]
-        number = int(name) if _NUMBER.fullmatch(name) else names.get(name, -1)
-        return (group(number) or "") if 0 <= number <= groups else ""
+        numbers = [int(name)] if _NUMBER.fullmatch(name) else names.get(name, [])
+        texts = (group(number) for number in numbers if number <= groups)
+        return next((text for text in texts if text is not None), "")
 
     return _REFERENCE.sub(value, template)
