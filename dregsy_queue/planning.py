@@ -23,6 +23,7 @@ from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.manifests import Descriptor, is_index, parse_index
+from dregsy_queue.registry.reference import is_repository
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,11 @@ RECORD_BATCH = 500
 
 #: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
 _INDEX_PULLS = 8
+
+_INDEX_BY_DIGEST = (
+    "the digest names several platforms, and one of them alone has another digest; "
+    "give it a name ('NAME@sha256:…'), or set 'platform: all'"
+)
 
 Planned = TransferJob | PlannedOutcome
 Repositories = Callable[[], Awaitable[list[str]]]
@@ -58,6 +64,11 @@ class _Image:
         if self.named and self.item.digest and not self.item.tag:
             return f"dregsy-{self.item.digest.partition(':')[2]}"[:128]
         return self.item.tag or self.item.digest or ""
+
+    @property
+    def pinned(self) -> bool:
+        """True when it goes to the target under its digest alone, so nothing of it may change."""
+        return self.item.tag is None and not self.named
 
 
 @dataclass(frozen=True)
@@ -157,10 +168,10 @@ class Planner:
                 continue
             for source, target in mapping.paths.pairs(names):
                 pair = _Pair(mapping, source.lstrip("/"), target.lstrip("/"))
-                if pair.target:
-                    pairs.append(pair)
+                if why := _wrong_target(pair.target):
+                    yield self._failure(pair, why)
                 else:
-                    yield self._failure(pair, "the mapping's 'to' leaves nothing of the path")
+                    pairs.append(pair)
         for pair in pairs:
             try:
                 items = await self._items(pair)
@@ -231,6 +242,8 @@ class Planner:
         verdict = decision.known(source.digest, target, record)
         if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):
             wanted = await self._child(image, source.digest)
+            if image.pinned:
+                return self._failure(image, _INDEX_BY_DIGEST)
         verdict = decision.decide(source.digest, wanted, target, record)
         source_name, target_name = self._name(image, source=True), self._name(image, source=False)
         if not verdict.copy:
@@ -275,3 +288,15 @@ class Planner:
             return f"{self._task.source.host}/{image.source_repository}{separator}{image.source_reference}"
         separator = ":" if image.item.tag or image.named else "@"
         return f"{self._task.target.host}/{image.target_repository}{separator}{image.target_reference}"
+
+
+def _wrong_target(repository: str) -> str | None:
+    """Why a mapping cannot lead to `repository`."""
+    if not repository:
+        return "the mapping's 'to' leaves nothing of the path"
+    if not is_repository(repository):
+        return (
+            f"'{repository}' is no repository name: its parts are lower-case letters and digits, "
+            "with single '.', '_' or '-' in between"
+        )
+    return None

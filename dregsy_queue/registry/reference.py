@@ -42,7 +42,7 @@ class Reference:
         if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
             registry, repository = "docker.io", path
         repository = _with_library(registry, repository)
-        if not _REPOSITORY.fullmatch(repository) or len(repository) > 255:
+        if not is_repository(repository):
             raise ValueError(f"'{text}' is not an image reference: '{repository}' is no repository name")
         return cls(registry, repository, tag or None, digest or None)
 
@@ -60,6 +60,11 @@ class Reference:
     def __str__(self) -> str:
         text = f"{self.registry}/{self.repository}"
         return text + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def is_repository(text: str) -> bool:
+    """True for a valid repository name."""
+    return len(text) <= 255 and _REPOSITORY.fullmatch(text) is not None
 
 
 def _with_library(registry: str, repository: str) -> str:

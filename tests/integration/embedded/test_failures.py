@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import MakeRegistry
 from tests.lab.dregsy import Outcome, auth, dregsy, location, mapping, sync, task, write_config
-from tests.lab.images import push_image, push_many
+from tests.lab.images import push_image, push_index, push_many
 from tests.lab.processes import free_port, processes_with
 from tests.lab.registry import Registry
 
@@ -93,11 +93,29 @@ def test_skopeo_missing(tmp_path: Path, source: Registry, target: Registry) -> N
 
 
 def test_no_image_for_the_platform(tmp_path: Path, good: dict[str, object], source: Registry, target: Registry) -> None:
-    from tests.lab.images import push_index
-
     push_index(source, "lib/app", "1", platforms=["linux/amd64", "linux/arm64"])
     bad = task("bad", location(source), location(target), mapping("lib/app", platform="linux/riscv64"))
     assert_failed(sync(write_config(tmp_path, good, bad)), "bad", "linux/riscv64", "linux/amd64, linux/arm64")
+
+
+def test_targets_that_no_registry_can_hold(
+    tmp_path: Path, good: dict[str, object], source: Registry, target: Registry
+) -> None:
+    mappings = mapping("good/app", "Upper/app"), mapping("good/app", "regex:app,a..b")
+    outcome = sync(write_config(tmp_path, good, task("bad", location(source), location(target), *mappings)))
+    assert_failed(outcome, "bad", "is no repository name", failed=2)
+    assert all(job["attempts"] == 0 for job in outcome.jobs("bad"))
+
+
+def test_one_platform_of_an_index_by_digest_alone(
+    tmp_path: Path, good: dict[str, object], source: Registry, target: Registry
+) -> None:
+    index = push_index(source, "multi/app", "1", platforms=["linux/amd64", "linux/arm64"])
+    tags = [index.digest, f"named@{index.digest}"]
+    bad = task("bad", location(source), location(target), mapping("multi/app", tags=tags, platform="linux/arm64"))
+    outcome = sync(write_config(tmp_path, good, bad))
+    assert_failed(outcome, "bad", "platform: all", "NAME@sha256")
+    assert target.digest("multi/app", "named") == index.children["linux/arm64"]
 
 
 def test_ten_errors_in_one_config(tmp_path: Path) -> None:
