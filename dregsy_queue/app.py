@@ -52,6 +52,8 @@ def _make() -> Celery:
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # It survives every loss of Redis; Celery's own ends when jobs ran at that moment.
+        worker_consumer="workers.consumer:Consumer",
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # Flower and `celery events` show transfers without a flag at each worker.

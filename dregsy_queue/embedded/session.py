@@ -156,8 +156,6 @@ class _Session:
 
     def _start_worker(self, number: int) -> Child:
         options = [
-            "--without-mingle",
-            "--without-gossip",
             "--without-heartbeat",
             "-n",
             f"worker{number}@embedded",

@@ -1,0 +1,28 @@
+"""Celery's consumer, as a worker of ours needs it: it survives every loss of Redis, and keeps no company."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery.worker import consumer
+
+log = logging.getLogger(__name__)
+
+
+class Consumer(consumer.Consumer):
+    """Named by ``worker_consumer`` in the app."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's arguments
+        # Workers talking to each other: nothing here needs it, and with Redis it costs messages for each pair.
+        alone = {"without_gossip": True, "without_mingle": True}
+        kwargs["worker_options"] = {**(kwargs.get("worker_options") or {}), **alone}
+        super().__init__(*args, **kwargs)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Redis went away. kombu (5.7) closes a connection that broke while jobs ran by an error of its own, which
+        Celery takes for the worker's end; the connection is of no use any more, and another one follows."""
+        try:
+            super().on_connection_error_after_connected(exc)
+        except AttributeError as error:
+            log.debug("the lost connection could not be closed: %s", error)
