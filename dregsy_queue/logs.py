@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 TRACE = 5
 LEVELS = {
+    "panic": logging.CRITICAL,
     "fatal": logging.CRITICAL,
     "error": logging.ERROR,
     "warn": logging.WARNING,

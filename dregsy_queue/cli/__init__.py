@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 import dregsy_queue
-from dregsy_queue.cli.go_flags import translate
+from dregsy_queue.cli.go_flags import is_own_call, translate
 from dregsy_queue.cli.health import health
 from dregsy_queue.cli.metrics import metrics
 from dregsy_queue.cli.status import status
@@ -49,10 +49,15 @@ for command in (sync, validate, status, health, metrics):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point. Exit codes: 0 good, 1 something failed, 2 wrong usage, 130 and 143 after a signal."""
+    """Entry point. Exit codes: 0 good, 1 something failed, 2 wrong usage of a sub-command, 130 and 143 after a signal.
+
+    Called as dregsy is, it ends with 1 for wrong usage too.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         group(translate(given), prog_name="dregsy")
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
+    except SystemExit as ended:
+        raise SystemExit(1 if ended.code == 2 and is_own_call(given) else ended.code) from None

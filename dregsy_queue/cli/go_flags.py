@@ -1,30 +1,49 @@
 """dregsy's own call, ``dregsy -config=FILE -run=REGEX``, in terms of the `sync` sub-command.
 
-Go's flag package takes one dash or two, and the value after ``=`` or as the next argument.
+Go's flag package takes one dash or two, and the value after ``=`` or as the next argument. It stops at the first
+argument that is no flag; dregsy ignores that one and all behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-_FLAGS = {"config": "--config", "run": "--run"}
+_FLAGS = {"config": "--config", "run": "--run", "help": "--help"}
+#: Options of `sync` that may stand beside dregsy's own and take the next argument as their value.
+_WITH_VALUE = frozenset({"--config", "--run", "-c", "--workers", "--report"})
+
+
+def is_own_call(arguments: Sequence[str]) -> bool:
+    """True where no sub-command comes first: such a call ends as dregsy's does, with 1 when it is wrong."""
+    return not arguments or arguments[0].startswith("-")
 
 
 def translate(arguments: Sequence[str]) -> list[str]:
-    """`arguments` as click takes them; unchanged unless the first is one of dregsy's flags."""
+    """`arguments` as click takes them; unchanged unless the first is one of dregsy's flags.
+
+    Without a config file there is nothing left, as if there had been no argument at all.
+    """
+    if arguments and arguments[0] in ("-help", "--help"):
+        return ["--help"]
     if not arguments or _flag(arguments[0]) is None:
         return list(arguments)
-    translated = ["sync"]
-    for argument in arguments:
-        flag = _flag(argument)
-        _, equals, value = argument.partition("=")
-        translated.append(argument if flag is None else f"{flag}{equals}{value}")
-    return translated
+    translated, place, config = ["sync"], 0, False
+    while place < len(arguments) and arguments[place].startswith("-"):
+        name, equals, value = arguments[place].partition("=")
+        name = _flag(name) or name
+        place += 1
+        if name in _WITH_VALUE and not equals and place < len(arguments):
+            equals, value = "=", arguments[place]
+            place += 1
+        config = config or (name in ("--config", "-c") and not (equals and not value))
+        translated += [name, value] if name == "-c" and equals else [f"{name}{equals}{value}"]
+    return translated if config or _asks_for_help(translated) else []
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    return any(argument in ("-h", "--help") for argument in arguments)
 
 
 def _flag(argument: str) -> str | None:
     name = argument.partition("=")[0]
-    for dashes in ("--", "-"):
-        if name.startswith(dashes):
-            return _FLAGS.get(name.removeprefix(dashes))
-    return None
+    return _FLAGS.get(name.removeprefix("-").removeprefix("-")) if name.startswith("-") else None

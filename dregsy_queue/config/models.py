@@ -22,8 +22,8 @@ LONGEST_INTERVAL = 2**63 // 10**9
 
 
 def _relay(value: Any) -> Any:  # noqa: ANN401 - raw YAML
-    if value in (None, "skopeo", "docker"):
-        return None if value is None else str(value)
+    if value in (None, "", "skopeo", "docker"):
+        return str(value) if value else None
     raise ValueError(f"invalid relay type: '{value}'; it must be 'skopeo' or 'docker'")
 
 

@@ -40,7 +40,7 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401
 def _integer(value: Any) -> int:  # noqa: ANN401
     if isinstance(value, int):
         return int(value)
-    number = _number(value.replace("_", "")) if isinstance(value, Scalar) and value.plain else None
+    number = _number(value) if isinstance(value, Scalar) and value.plain else None
     if number is None:
         raise ValueError("must be a whole number, without quotes or unit")
     if abs(number) > _GREATEST:
@@ -48,23 +48,41 @@ def _integer(value: Any) -> int:  # noqa: ANN401
     return number
 
 
+_BASES = {"x": 16, "o": 8, "b": 2}
+_BASED = re.compile(r"[-+]?0([xob])[0-9a-f]+")
+_OCTAL = re.compile(r"[-+]?0[0-7]+")
+_DECIMAL = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)(e[-+]?[0-9]+)?")
+
+
 def _number(text: str) -> int | None:
+    """A number as YAML 1.1 has it, fractions cut off; what is far too great is just above the greatest."""
+    text = text.replace("_", "").lower()
     if len(text) > 40:
-        return _GREATEST + 1 if re.fullmatch(r"[-+]?[0-9]+", text) else None
-    if re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?", text):
-        return int(text.partition(".")[0])
-    if re.fullmatch(r"[-+]?0x[0-9a-fA-F]+", text):
-        return int(text, 16)
-    if re.fullmatch(r"[-+]?0[0-7]+", text):
-        return int(text, 8)
-    return None
+        return _GREATEST + 1 if _DECIMAL.fullmatch(text) else None
+    try:
+        if based := _BASED.fullmatch(text):
+            return int(text, _BASES[based[1]])
+        if _OCTAL.fullmatch(text):
+            return int(text, 8)
+        if _DECIMAL.fullmatch(text):
+            return int(text)
+        return int(float(text)) if _FLOAT.fullmatch(text) else None
+    except ValueError:
+        return None
+    except OverflowError:
+        return _GREATEST + 1
 
 
 def _duration(value: Any) -> float:  # noqa: ANN401
     if isinstance(value, float):
         return value
     text = _text(value)
-    if isinstance(value, Scalar) and not value.plain and re.fullmatch(r"[-+]?[0-9]+", text):
+    quoted = isinstance(value, Scalar) and not value.plain
+    number = _number(text)
+    if not quoted and number is not None:
+        return number * 1e-9
+    if quoted and number:
         raise ValueError(f"'{text}' has no unit; write for example 30m or 1h30m")
     return parse_go_duration(text)
 

@@ -36,7 +36,7 @@ def parse_token(body: bytes) -> Token:
         document = json.loads(body)
         text = document.get("token") or document.get("access_token")
         life = float(document.get("expires_in") or DEFAULT_LIFE)
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         text = None
         life = DEFAULT_LIFE
     if not isinstance(text, str) or not text:

@@ -52,6 +52,8 @@ def test_text_on_a_terminal_with_colours() -> None:
     [
         (io.StringIO, {"LOG_FORMAT": "text"}, False, False),
         (io.StringIO, {"LOG_FORMAT": "text", "LOG_FORCE_COLORS": "true"}, False, True),
+        (io.StringIO, {"LOG_FORCE_COLORS": "true"}, True, False),
+        (Terminal, {"LOG_FORMAT": "text"}, False, True),
         (Terminal, {"LOG_FORMAT": "json"}, True, False),
         (io.StringIO, {"LOG_FORMAT": "JSON", "LOG_FORCE_COLORS": "true"}, True, False),
     ],
@@ -62,7 +64,18 @@ def test_formats(stream: type[io.StringIO], environment: dict[str, str], json_li
 
 
 @pytest.mark.parametrize(
-    ("level", "count"), [("trace", 3), ("debug", 3), ("info", 2), ("", 2), ("WARN", 1), ("error", 0), ("fatal", 0)]
+    ("level", "count"),
+    [
+        ("trace", 3),
+        ("debug", 3),
+        ("info", 2),
+        ("", 2),
+        ("WARN", 1),
+        ("Warning", 1),
+        ("error", 0),
+        ("fatal", 0),
+        ("panic", 0),
+    ],
 )
 def test_levels(level: str, count: int) -> None:
     assert len(written(io.StringIO(), LOG_LEVEL=level).splitlines()) == count

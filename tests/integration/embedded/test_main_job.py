@@ -105,4 +105,4 @@ def test_wrong_usage(tmp_path: Path) -> None:
     assert dregsy("nonsense").code == 2
     config = write_config(tmp_path, task("t", location("localhost:1"), location("localhost:2"), mapping("a")))
     outcome = dregsy(f"-config={config}", "-run=(")
-    assert outcome.code == 2 and "regular expression" in outcome.stderr and "Traceback" not in outcome.stderr
+    assert outcome.code == 1 and "regular expression" in outcome.stderr and "Traceback" not in outcome.stderr

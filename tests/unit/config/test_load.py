@@ -95,7 +95,7 @@ def test_zero_stands_for_the_default_of_listers(loads: Loads) -> None:
 
 def test_auth_refresh_is_an_hour_at_least(loads: Loads) -> None:
     source = "registry: 123456789012.dkr.ecr.eu-west-1.amazonaws.com, auth-refresh: "
-    for given, seconds in (("10m", 3600), ("0", 3600), ("10h", 36000)):
+    for given, seconds in (("10m", 3600), ("0", 3600), ("-5m", 3600), ("60", 3600), ("10h", 36000)):
         loaded = loads(TASK.replace("registry: a", source + given))
         assert loaded.config.tasks[0].source.auth_refresh == seconds
         assert bool(loaded.warnings) == (seconds == 3600)
@@ -122,9 +122,48 @@ tasks:
     assert (task.source.registry, task.target.registry, task.target.skip_tls_verify) == ("a", "b", True)
 
 
-@pytest.mark.parametrize(("text", "value"), [("30", 30), ("0x3c", 60), ("1_000", 1000), ("074", 60), ("45.9", 45)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("30", 30), ("+30", 30), ("0x3c", 60), ("0X3C", 60), ("1_000", 1000), ("074", 60), ("0o74", 60), ("0b111100", 60)]
+    + [("45.9", 45), ("45.", 45), ("6e1", 60), ("6.05e+1", 60), ("0900", 900), (".5", 0), ("-0.5", 0), ("~", 0)],
+)
 def test_whole_numbers_as_yaml_has_them(loads: Loads, text: str, value: int) -> None:
     assert loads(TASK.replace("name: t", f"name: t, interval: {text}")).config.tasks[0].interval == value
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30m", 1800), ("'1h30m'", 5400), ("1.5h", 5400), ("60", 6e-8), ("0x3c", 6e-8), ("1_000", 1e-6), ("1.9", 1e-9)]
+    + [("-1", -1e-9), ("-5m", -300), ("0", 3600), ("'0'", 3600), ("0s", 3600), ("~", 3600)],
+)
+def test_durations_with_unit_or_in_nanoseconds(loads: Loads, text: str, seconds: float) -> None:
+    lister = loads(f"lister: {{cacheDuration: {text}}}").config.lister
+    assert lister.cache_duration == pytest.approx(seconds, rel=1e-6)
+
+
+@pytest.mark.parametrize("text", ["'60'", "'1.5'", "5d", "yes", "1h 30m", "[1h]", "{}"])
+def test_no_durations(loads: Loads, text: str) -> None:
+    (problem,) = problems(loads, f"lister: {{cacheDuration: {text}}}")
+    assert problem.startswith("1 lister.cacheDuration: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("yes", True), ("Yes", True), ("ON", True), ("y", True), ("Y", True), ("False", False)]
+    + [("no", False), ("off", False), ("n", False), ("~", None)],
+)
+def test_booleans_of_yaml_1_1(loads: Loads, text: str, value: bool | None) -> None:
+    assert loads(f"watch: {text}").config.watch is value
+
+
+@pytest.mark.parametrize("text", ["'yes'", '"true"', "1", "0", "yEs", "enabled", "[]"])
+def test_no_booleans(loads: Loads, text: str) -> None:
+    assert problems(loads, f"watch: {text}") == ["1 watch: must be true or false, without quotes"]
+
+
+@pytest.mark.parametrize("text", ["---\nwatch: x\n", "---\nother: [\n", "...\n"])
+def test_only_the_first_document_counts(loads: Loads, text: str) -> None:
+    assert [task.name for task in loads(f"---\n{TASK}{text}").config.tasks] == ["t"]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +171,12 @@ def test_whole_numbers_as_yaml_has_them(loads: Loads, text: str, value: int) -> 
     [
         ("interval: '30'", "2 tasks[0].interval: must be a whole number"),
         ("interval: 60s", "2 tasks[0].interval: must be a whole number"),
+        ("interval: 30m", "2 tasks[0].interval: must be a whole number"),
+        ("interval: ''", "2 tasks[0].interval: must be a whole number"),
+        ("interval: yes", "2 tasks[0].interval: must be a whole number"),
+        ("interval: .inf", "2 tasks[0].interval: must be a whole number"),
+        ("interval: 1e30", "2 tasks[0].interval: is too great a number"),
+        ("interval: 1", "2 tasks[0].interval: interval is 1 s: minimum task interval is 30 seconds"),
         ("interval: 29", "2 tasks[0].interval: interval is 29 s: minimum task interval is 30 seconds"),
         ("interval: -10", "2 tasks[0].interval: interval is -10: task interval needs to be 0 or a positive"),
         ("verbose: 'yes'", "2 tasks[0].verbose: must be true or false"),
@@ -163,6 +208,13 @@ def test_bad_values_of_a_task(loads: Loads, insert: str, expected: str) -> None:
         ("{registry: a, auth: 5OQ=}", "not UTF-8"),
         ("{registry: a, lister: {}}", "is missing; it must be 'catalog'"),
         ("{registry: a, lister: {type: ecr}}", "invalid lister type: 'ecr'"),
+        ("{registry: a, lister: {type: ''}}", "invalid lister type: ''"),
+        ("{registry: a, listertype: catalog}", "unknown key 'listertype'"),
+        ("{registry: a, auth-refresh: 0}", "is not an ECR registry"),
+        ("{registry: a, auth: YQ}", "not valid base64"),
+        ("{registry: a, auth: 'Ym9iOj_-'}", "not valid base64"),
+        ("{registry: a, auth: 'Ym9i Ong='}", "not valid base64"),
+        ("{registry: a, auth: eyJ1c2VybmFtZSI6ICJib2IiLCAicGFzc3dvcmQiOiAxfQ==}", "that is no text"),
         ("{registry: 'https://a:5/'}", "write 'a:5'"),
         ("{registry: a/b}", "write 'a', and the path in 'from' or 'to'"),
         ("{registry: 'a:70000'}", "has no valid port"),
@@ -194,6 +246,12 @@ def test_bad_locations(loads: Loads, source: str, expected: str) -> None:
         ("lister: {cacheDuration: '5'}\n", "1 lister.cacheDuration: '5' has no unit"),
         (TASK.replace("{from: x}", "~"), "2 tasks[0].mappings[0]: a mapping must have"),
         (TASK.replace("{from: x}", "{from: }"), "2 tasks[0].mappings[0]: mapping without 'From' path"),
+        (TASK.replace("{from: x}", "{from: x, tags: latest}"), "2 tasks[0].mappings[0].tags: must be a list"),
+        (TASK.replace("{from: x}", "{from: x, tags: [[a]]}"), "2 tasks[0].mappings[0].tags[0]: must be text"),
+        (TASK.replace("{from: x}", "{from: [x]}"), "2 tasks[0].mappings[0].from: must be text"),
+        (TASK.replace("{registry: b}", "{registry: b, lister: {}}"), "2 tasks[0].target.lister.type: is missing"),
+        ("relay: Skopeo\n", "1 relay: invalid relay type: 'Skopeo'"),
+        ("Relay: skopeo\n", "1 Relay: unknown key 'Relay'; did you mean 'relay'?"),
         (TASK.replace("{from: x}", "{from: a, platform: all}"), "2 tasks[0].mappings[0].platform: relay 'docker' does"),
     ],
 )
@@ -264,11 +322,19 @@ def test_index_needs_a_search_term_where_it_is_used(loads: Loads) -> None:
     assert problem.startswith("2 tasks[0].source.lister") and "requires a 'search' term" in problem
 
 
-def test_docker_hub_has_no_catalog(loads: Loads) -> None:
-    text = "relay: skopeo\n" + TASK.replace("registry: a", "registry: registry.hub.docker.com")
+@pytest.mark.parametrize("more", ["", ":443", ", lister: {type: catalog}"])
+def test_docker_hub_has_no_catalog(loads: Loads, more: str) -> None:
+    text = "relay: skopeo\n" + TASK.replace("registry: a", f"registry: registry.hub.docker.com{more}")
     assert loads(text)
     (problem,) = problems(loads, text.replace("from: x", "from: 'regex:x'"))
     assert "Docker Hub has no catalog" in problem
+
+
+def test_listers_for_docker_hub_and_null_ones(loads: Loads) -> None:
+    regex = TASK.replace("from: x", "from: 'regex:x'")
+    for lister in ("{type: dockerhub}", "{type: index, search: x}"):
+        assert loads(regex.replace("registry: a", f"registry: registry.hub.docker.com, lister: {lister}"))
+    assert loads(regex.replace("registry: a", "registry: a, lister: ~")).config.tasks[0].source.lister is None
 
 
 @pytest.mark.parametrize(
@@ -277,6 +343,16 @@ def test_docker_hub_has_no_catalog(loads: Loads) -> None:
         ("dockerhost: tcp://x\n", ["'dockerhost' at the top level is deprecated"]),
         ("dockerhost: tcp://x\ndocker: {}\n", ["'dockerhost' at the top level is ignored"]),
         ("relay: skopeo\napi-version: 1.41\n", []),
+        ("relay: skopeo\napi-version: 1.41\ndocker: {dockerhost: tcp://x}\n", []),
+        ("relay: docker\nskopeo: {binary: x}\n", []),
+        (
+            "dockerhost: tcp://x\napi-version: 1.24\n",
+            ["'dockerhost' at the top level is deprecated", "'api-version' at the top level is deprecated"],
+        ),
+        (
+            "dockerhost: tcp://x\napi-version: 1.24\ndocker: {}\n",
+            ["'dockerhost' at the top level is ignored", "'api-version' at the top level is ignored"],
+        ),
         ("lister: {maxItems: -1, cacheDuration: -1}\n", ["'lister.maxItems'", "'lister.cacheDuration'"]),
     ],
 )
@@ -303,6 +379,82 @@ def test_auth_in_both_forms(loads: Loads, password: str) -> None:
         if password:
             assert password not in repr(loaded) and auth not in repr(loaded)
     assert loads(TASK.replace("registry: a", "registry: a, auth: none")).config.tasks[0].source.anonymous
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ('{"username": "bob", "password": "x y"}', ("bob", "x y")),
+        ('{"USERNAME": "bob", "passWord": "x"}', ("bob", "x")),
+        ('{"username": "bob", "password": "x", "email": 1}', ("bob", "x")),
+        ('{"username": "bob"}', ("bob", "")),
+        ('{"username": null, "password": "x"}', ("", "x")),
+        ("{}", None),
+        ('{"username": "", "password": ""}', None),
+        ("bob:a:b", ("bob", "a:b")),
+        ("bob:", ("bob", "")),
+        (":x", ("", "x")),
+        (":", None),
+        ("bob:x\n", ("bob", "x")),
+    ],
+)
+def test_what_auth_decodes_to(loads: Loads, raw: str, expected: tuple[str, str] | None) -> None:
+    auth = base64.encodebytes(raw.encode()).decode().replace("\n", "\\r\\n")
+    assert "\\r\\n" in auth, "line ends do not count"
+    credentials = loads(TASK.replace("registry: a", f'registry: a, auth: "{auth}"')).config.tasks[0].source.credentials
+    assert (credentials and (credentials.username, credentials.password)) == expected
+
+
+def test_the_relay_of_a_task_counts(loads: Loads) -> None:
+    whole = TASK.replace("{from: x}", "{from: x, platform: all}")
+    assert loads("relay: docker\n" + whole.replace("name: t", "name: t, relay: skopeo"))
+    assert (
+        "does not support" in problems(loads, "relay: skopeo\n" + whole.replace("name: t", "name: t, relay: docker"))[0]
+    )
+    config = loads("relay: ''\n" + TASK.replace("name: t", "name: t, relay: ''")).config
+    assert (config.relay, config.tasks[0].relay) == ("docker", None)
+
+
+@pytest.mark.parametrize("relay", ["skopeo", "docker"])
+def test_dregsys_own_examples(loads: Loads, relay: str) -> None:
+    auth = base64.b64encode(b'{"username": "anonymous", "password": "anonymous"}').decode()
+    loaded = loads(
+        f"""
+relay: {relay}
+docker:
+  dockerhost: tcp://127.0.0.1:2375
+  api-version: 1.24
+skopeo:
+  binary: skopeo
+  certs-dir: /etc/skopeo/certs.d
+lister:
+  maxItems: 50
+  cacheDuration: 30m
+tasks:
+- name: test
+  interval: 30
+  verbose: true
+  source:
+    registry: registry.hub.docker.com
+    auth: {auth}
+  target:
+    registry: 127.0.0.1:5000
+    auth: {auth}
+    skip-tls-verify: true
+  mappings:
+  - from: library/busybox
+    to: skopeo/library/busybox
+    tags: ['1.29.2', '1.29.3', 'latest']
+    platform: linux/arm/v6
+"""
+    )
+    config = loaded.config
+    assert (config.relay, loaded.warnings, config.docker_settings.api_version) == (relay, [], "1.24")
+    assert (config.lister.max_items, config.lister.cache_duration) == (50, 1800)
+    (task,) = config.tasks
+    assert (task.interval, task.verbose, task.target.skip_tls_verify) == (30, True, True)
+    assert task.target.credentials and task.target.credentials.username == "anonymous"
+    assert (task.mappings[0].tags, task.mappings[0].platform) == (["1.29.2", "1.29.3", "latest"], "linux/arm/v6")
 
 
 def test_a_bomb_of_aliases_is_refused(loads: Loads) -> None:
