@@ -12,9 +12,11 @@ from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.credentials.choose import choose_source, ecr_source
+from dregsy_queue.registry.credentials.choose import choose_source, ecr_api, ecr_source
 from dregsy_queue.registry.credentials.ecr import EcrSource
+from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pacing import Pacer
+from dregsy_queue.registry.reference import api_repository
 from dregsy_queue.registry.registries import Registries
 from dregsy_queue.registry.tls import TLSSettings, certificate_folder
 from workers.relays.relay import Access
@@ -29,6 +31,8 @@ class RegistryAccess:
         self._config = config
         #: target repositories that are known to exist: each is asked for once
         self._prepared = SingleFlight[tuple[EcrSource, str], None]()
+        #: ECR registries that nobody here may create repositories in
+        self._unprepared: set[EcrSource] = set()
         self._registries = Registries(
             endpoint_of=lambda host: limits_for(config.registries, host).endpoint,
             ca_of=lambda host: limits_for(config.registries, host).ca,
@@ -51,16 +55,30 @@ class RegistryAccess:
 
     async def prepare_target(self, location: Location, repository: str) -> None:
         """Create the target repository where a registry wants that done first. Raises: RegistryError."""
-        aws = ecr_source(location)
-        if aws is not None:
+        aws = ecr_api(location)
+        if aws is None or aws in self._unprepared:
+            return
+        try:
             await self._prepared.run((aws, repository), lambda: _make_sure(aws, repository))
+        except RegistryError as error:
+            if ecr_source(location) is not None:
+                raise
+            # Who signs in by `auth` may have no AWS identity: whether the repository is there, the push will tell.
+            if not error.temporary:
+                self._unprepared.add(aws)
+            log.info("target repositories are not created: %s", error, extra=fields(registry=location.host))
 
     def relay_reference(self, location: Location, reference: str) -> str:
-        """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured."""
+        """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured.
+
+        There, an official image of Docker Hub needs its whole name.
+        """
         endpoint = self._endpoint(location)
         if not endpoint:
             return reference
-        return reference.replace(location.host, urlsplit(endpoint).netloc, 1)
+        path = reference.removeprefix(f"{location.host}/")
+        end = min(place for mark in "@:" if (place := path.find(mark)) >= 0)
+        return f"{urlsplit(endpoint).netloc}/{api_repository(location.host, path[:end])}{path[end:]}"
 
     async def aclose(self) -> None:
         await self._registries.aclose()

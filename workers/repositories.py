@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.coordination.lists import RepositoryLists
-from dregsy_queue.registry.credentials.choose import ecr_source
+from dregsy_queue.logs import fields
+from dregsy_queue.registry.credentials.choose import ecr_api
 from dregsy_queue.registry.hosts import registry_key
 from dregsy_queue.registry.listers import Lister
 from dregsy_queue.registry.listers.catalog import CatalogLister
 from dregsy_queue.registry.listers.dockerhub import DockerHubLister
 from dregsy_queue.registry.listers.ecr import EcrLister
 from dregsy_queue.registry.listers.index import IndexLister
+from dregsy_queue.registry.reference import is_repository
 from workers.access import RegistryAccess
+
+log = logging.getLogger(__name__)
 
 #: Docker Hub's index has a host of its own.
 _HUB_INDEX = "https://index.docker.io"
@@ -31,9 +36,21 @@ async def list_repositories(
     name = fingerprint(location.host, lister.model_dump() if lister else "", user, limit or -1)
     found = await asyncio.to_thread(lists.get, name)
     if found is None:
-        found = await choose(location, access).repositories(limit)
+        found = _good(await choose(location, access).repositories(limit), location.host)
         await asyncio.to_thread(lists.put, name, found, settings.cache_duration or 3600)
     return found
+
+
+def _good(names: list[str], host: str) -> list[str]:
+    """`names` without what is no repository name: such a thing must not get into URLs and command lines."""
+    good = [name for name in names if is_repository(name)]
+    if len(good) < len(names):
+        log.warning(
+            "%d names in the list of repositories are none and are left out",
+            len(names) - len(good),
+            extra=fields(registry=host),
+        )
+    return good
 
 
 def choose(location: Location, access: RegistryAccess) -> Lister:
@@ -45,7 +62,7 @@ def choose(location: Location, access: RegistryAccess) -> Lister:
         assert location.lister
         endpoint = _HUB_INDEX if registry_key(location.host) == "docker.io" else None
         return IndexLister(access.client(location, endpoint), location.lister.search)
-    aws = ecr_source(location)
+    aws = ecr_api(location)
     if aws is not None:
         return EcrLister(aws)
     return CatalogLister(access.client(location))

@@ -14,6 +14,11 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 
 
+def is_repository(text: str) -> bool:
+    """True for a valid repository name."""
+    return len(text) <= 255 and _REPOSITORY.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class Reference:
     """An image in a registry; at least one of `tag` and `digest` where an image is meant."""

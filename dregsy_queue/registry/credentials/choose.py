@@ -29,11 +29,16 @@ def choose_source(location: Location) -> CredentialsSource:
 
 
 def ecr_source(location: Location) -> EcrSource | None:
-    """The AWS identity of a location that has one, and that is an ECR registry."""
+    """The AWS identity that signs in to a location; None where another does, and where it is no ECR registry."""
+    if location.auth_refresh is None and not location.aws_profile and not location.aws_role_arn:
+        return None
+    return ecr_api(location)
+
+
+def ecr_api(location: Location) -> EcrSource | None:
+    """AWS' API for a location that is an ECR registry, whoever signs in to the registry itself; None with ``none``."""
     registry = ecr_registry(location.registry)
     if registry is None or location.anonymous:
-        return None
-    if location.auth_refresh is None and not location.aws_profile and not location.aws_role_arn:
         return None
     return EcrSource(
         registry, location.auth_refresh or _ECR_REFRESH, profile=location.aws_profile, role=location.aws_role_arn

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,7 +22,7 @@ from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.hosts import EcrRegistry, ecr_registry
-from tests.conftest import MakeRegistry
+from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.dregsy import BIN, auth, location, mapping, sync, task, write_config
 from tests.lab.images import push_image, push_many
 from tests.lab.processes import ManagedProcess, free_port, wait_until
@@ -106,6 +107,82 @@ def test_ecr_as_a_source_of_250_repositories(
     assert target.tags("m/team/app207") == ["1"]
 
 
+def test_ecr_signed_in_to_by_auth(aws: str, tmp_path: Path, target: Registry, make_registry: MakeRegistry) -> None:
+    """Who signs in does not matter: repositories are listed and created by AWS' API."""
+    real = make_registry(users={"AWS": "word-own"})
+    client = boto3.client("ecr", region_name=REGION)
+    for name in ("team/one", "team/two"):
+        client.create_repository(repositoryName=name)
+        push_image(real, name, "1")
+    login, registries = auth("AWS", "word-own"), {ECR: {"endpoint": real.url}}
+    ours = {"registry": ECR, "auth": login}
+    out = write_config(
+        tmp_path, task("t", ours, location(target), mapping("regex:team/.*", "x")), registries=registries
+    )
+    assert sync(out).counts("t") == (2, 0, 0)
+    back = write_config(
+        tmp_path, task("t", location(target), ours, mapping("x/team/one", "new/one")), registries=registries
+    )
+    outcome = sync(back)
+    assert outcome.counts("t") == (1, 0, 0) and "repository created" in outcome.stderr, outcome.stderr
+    names = {found["repositoryName"] for found in client.describe_repositories()["repositories"]}
+    assert names == {"team/one", "team/two", "new/one"}
+
+
+def test_ecr_signed_in_to_by_auth_without_any_aws_identity(
+    tmp_path: Path, source: Registry, make_registry: MakeRegistry
+) -> None:
+    real = make_registry(users={"AWS": "word-own"})
+    push_image(source, "lib/app", "1")
+    config = write_config(
+        tmp_path,
+        task("t", location(source), {"registry": ECR, "auth": auth("AWS", "word-own")}, mapping("lib/app")),
+        registries={ECR: {"endpoint": real.url}},
+    )
+    env = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/none", "AWS_SHARED_CREDENTIALS_FILE": "/none"}
+    outcome = sync(config, env={**env, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
+    assert (outcome.code, outcome.counts("t")) == (0, (1, 0, 0)), outcome.stdout
+    assert "target repositories are not created" in outcome.stderr
+
+
+def test_public_ecr(tmp_path: Path, source: Registry, make_registry: MakeRegistry) -> None:
+    """The alias is the first part of the path, and no part of the repository's name."""
+    real = make_registry(users={"AWS": "word-token"})
+    push_many(source, "lib/app", ["1", "2"])
+    asked: list[tuple[str, Any]] = []
+
+    def ecr_public(path: str, headers: dict[str, str], body: bytes) -> Any:
+        action, arguments = headers["X-Amz-Target"].partition(".")[2], json.loads(body)
+        asked.append((action, arguments))
+        if action == "GetAuthorizationToken":
+            token = base64.b64encode(b"AWS:word-token").decode()
+            return {"authorizationData": {"authorizationToken": token, "expiresAt": time.time() + 43200}}, {}
+        if action == "DescribeRepositories":
+            return {"__type": "RepositoryNotFoundException", "message": "none"}, {}, 400
+        return {"repository": {}}, {}
+
+    stand = Stand(ecr_public)
+    config = write_config(
+        tmp_path,
+        task(
+            "t",
+            location(source),
+            {"registry": f"{ACCOUNT}:us-east-1@public.ecr.aws", "auth-refresh": "10h"},
+            mapping("lib/app", "alias/team/app"),
+        ),
+        registries={"public.ecr.aws": {"endpoint": real.url}},
+    )
+    env = {"AWS_ENDPOINT_URL": f"http://{stand.host}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    outcome = sync(config, env=env)
+    stand.stop()
+    assert (outcome.code, outcome.counts("t")) == (0, (2, 0, 0)), outcome.stdout + outcome.stderr
+    assert sorted(real.tags("alias/team/app")) == ["1", "2"]
+    created = [arguments for action, arguments in asked if action == "CreateRepository"]
+    assert created == [{"repositoryName": "team/app"}]
+    assert [a for a, _ in asked].count("GetAuthorizationToken") == 1
+    assert outcome.jobs("t")[0]["target"].startswith("public.ecr.aws/alias/team/app:")
+
+
 async def test_ecr_tokens_are_kept_and_renewed(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = ecr_registry(ECR)
     assert registry
@@ -148,6 +225,9 @@ async def test_a_role_is_assumed_and_a_profile_used(aws: str, tmp_path: Path) ->
         (f"{ACCOUNT}@public.ecr.aws", ("us-east-1", True)),
         ("ecr.example.com", None),
         (f"{ECR}:443", None),
+        (f"{ACCOUNT}.dkr.ecr.us-gov-west-1.amazonaws.com", ("us-gov-west-1", False)),
+        (f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com.de", None),
+        (f"x.{ECR}", None),
     ],
 )
 def test_ecr_hosts(registry: str, expected: Any) -> None:
@@ -159,15 +239,15 @@ def test_ecr_hosts(registry: str, expected: Any) -> None:
 
 
 class Stand:
-    """A loopback HTTP server that answers from a function."""
+    """A loopback HTTP server that answers from a function: with a document, headers, and a status if not 200."""
 
     def __init__(self, answer: Any) -> None:
         class Handler(BaseHTTPRequestHandler):
             def _reply(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                document, headers = answer(self.path, dict(self.headers), self.rfile.read(length))
+                document, headers, *status = answer(self.path, dict(self.headers), self.rfile.read(length))
                 body = document if isinstance(document, bytes) else json.dumps(document).encode()
-                self.send_response(200)
+                self.send_response(*status or [200])
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
@@ -236,10 +316,44 @@ def test_google_by_a_service_account(tmp_path: Path, target: Registry, make_regi
     account = {"type": "service_account", "client_email": "robot@example.com", "private_key": key.decode()}
     file.write_text(json.dumps({**account, "token_uri": f"http://{stand.host}/token", "project_id": "project"}))
     env = {"GOOGLE_APPLICATION_CREDENTIALS": str(file), "HOME": str(tmp_path)}
+    # the file wins over a metadata server, which is not even asked here
+    env |= {"GCE_METADATA_HOST": "127.0.0.1:9", "GCE_METADATA_IP": "127.0.0.1:9"}
     outcome = sync(google_config(tmp_path, real, target), env=env)
     stand.stop()
     assert (outcome.code, outcome.counts("t")) == (0, (1, 0, 0)), outcome.stderr
     assert len(asked) == 1 and b"jwt-bearer" in asked[0]
+
+
+def test_google_by_a_token_in_auth(tmp_path: Path, source: Registry, target: Registry, make_proxy: MakeProxy) -> None:
+    """`auth` is used as it is, although the environment has another identity; the catalog is listed with it too."""
+    push_image(source, "project/app", "1")
+    hub = make_proxy(source, users={"oauth2accesstoken": "word-token"}, anonymous=False)
+    config = write_config(
+        tmp_path,
+        task(
+            "t",
+            {"registry": "eu.gcr.io", "auth": auth("oauth2accesstoken", "word-token")},
+            location(target),
+            mapping("regex:project/.*"),
+        ),
+        registries={"eu.gcr.io": {"endpoint": f"http://{hub.host}"}},
+    )
+    outcome = sync(config, env={"GOOGLE_APPLICATION_CREDENTIALS": "/no/such/file"})
+    assert (outcome.code, outcome.counts("t")) == (0, (1, 0, 0)), outcome.stdout
+    tokens = [entry.path for entry in hub.log if entry.path.startswith("/token")]
+    assert any("scope=registry%3Acatalog%3A%2A" in path for path in tokens), tokens
+
+
+def test_google_without_a_login(tmp_path: Path, target: Registry, make_registry: MakeRegistry) -> None:
+    real = make_registry()
+    push_image(real, "project/app", "1")
+    config = google_config(tmp_path, real, target)
+    env = {"GOOGLE_APPLICATION_CREDENTIALS": "/no/such/file"}
+    outcome = sync(config, env=env)
+    assert outcome.code == 1 and "give 'auth', or 'auth: none'" in outcome.jobs("t")[0]["error"]
+    config.write_text(config.read_text().replace("registry: eu.gcr.io", "registry: eu.gcr.io\n    auth: none"))
+    outcome = sync(config, env=env)
+    assert (outcome.code, outcome.counts("t")) == (0, (1, 0, 0)), outcome.stdout
 
 
 def test_logins_of_this_machine(tmp_path: Path, target: Registry, make_registry: MakeRegistry) -> None:
