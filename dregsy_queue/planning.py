@@ -161,6 +161,13 @@ class Planner:
             yield planned
         pairs = list(pairs)
         for mapping in unlisted:
+            paths = {"from": mapping.from_, "to": mapping.to or mapping.from_}
+            log.debug(
+                "mapping",
+                extra=fields(
+                    task=self._task.name, source=self._task.source.host, target=self._task.target.host, **paths
+                ),
+            )
             try:
                 names = await self._repositories() if mapping.paths.needs_listing else []
             except RegistryError as error:

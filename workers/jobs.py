@@ -57,7 +57,14 @@ def run(worker: Worker, job: str, epoch: int) -> None:
 
 
 def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
-    tags = fields(task=claim.task, source=job.source, target=job.target, platform=job.platform, relay=job.relay)
+    tags = fields(
+        task=claim.task,
+        source=job.source,
+        target=job.target,
+        tag=_tag(job.target),
+        platform=job.platform,
+        relay=job.relay,
+    )
     started = time.monotonic()
 
     def seconds() -> float:
@@ -116,6 +123,12 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
             claim, "copied", digest=done.digest, seconds=seconds(), record=record, sent=done.sent or 0
         ):
             log.info("copied in %.1f s (%s)", seconds(), job.reason, extra=tags)
+
+
+def _tag(reference: str) -> str:
+    """The tag of a reference, or its digest."""
+    name, _, digest = reference.rpartition("/")[2].partition("@")
+    return name.partition(":")[2] or digest
 
 
 def _plan(worker: Worker, claim: Claim) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -24,13 +26,14 @@ def slow_skopeo(folder: Path) -> str:
     return str(path)
 
 
-def start(config: Path, temporary: Path) -> subprocess.Popen[bytes]:
+def start(config: Path, temporary: Path, log: Path | None = None) -> subprocess.Popen[bytes]:
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": str(temporary)}
     command = [str(BIN / "dregsy"), f"-config={config}"]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-    )
+    with log.open("wb") if log else contextlib.nullcontext(subprocess.PIPE) as stderr:
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+        )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -65,6 +68,9 @@ def test_after_sigkill_no_process_goes_on_and_the_next_call_cleans_up(
     temporary = tmp_path / "tmp"
     process = start(config, temporary)
     wait_until(lambda: [line for line in processes_with(str(tmp_path)) if "sleep 60" in line])
+    (folder,) = temporary.iterdir()
+    assert stat.S_ISSOCK((folder / "redis.sock").stat().st_mode)
+    assert [path for path in (folder, folder / "redis.sock") if path.stat().st_mode & 0o077] == []
     process.kill()
     process.wait()
     wait_until(lambda: not [line for line in processes_with(str(tmp_path)) if "pytest" not in line], timeout=10)
@@ -87,6 +93,37 @@ def test_periodic_tasks_stay_and_run_again(tmp_path: Path, source: Registry, tar
     push_many(source, "lib/app", ["2"])
     wait_until(lambda: target.digest("often", "2"), timeout=45, what="second run")
     assert target.tags("once") == ["1"]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_sighup_runs_everything_again_with_the_config_of_now(
+    tmp_path: Path, source: Registry, target: Registry
+) -> None:
+    push_many(source, "lib/app", ["1"])
+
+    def write(*names: str) -> Path:
+        intervals: dict[str, dict[str, int]] = {"often": {"interval": 3600}}
+        tasks = [
+            task(name, location(source), location(target), mapping("lib/app", name), **intervals.get(name, {}))
+            for name in names
+        ]
+        return write_config(tmp_path, *tasks)
+
+    config = write("often", "once")
+    log = tmp_path / "log"
+    process = start(config, tmp_path / "tmp", log)
+    wait_until(lambda: target.tags("often") and target.tags("once"), timeout=40, what="first run")
+    push_many(source, "lib/app", ["2"])
+    config.write_text("relay: skopeo\ntasks: [{nam: x}]\n")
+    process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "NOT used" in log.read_text(), timeout=20, what="the complaint")
+    wait_until(lambda: target.digest("once", "2") and target.digest("often", "2"), timeout=40, what="second run")
+    write("often", "once", "new")
+    process.send_signal(signal.SIGHUP)
+    wait_until(lambda: target.digest("new", "2"), timeout=40, what="the new task")
+    assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.lab.dregsy import dregsy, location, mapping, sync, task, write_config
@@ -92,6 +93,34 @@ def test_digests_as_tags(tmp_path: Path, source: Registry, target: Registry) -> 
     assert target.digest("x", one) == one and target.digest("x", "named") == two
     assert target.tags("x") == ["named"]
     assert sync(config).counts("t") == (0, 2, 0)
+
+
+def test_official_images_of_docker_hub_by_their_short_name(tmp_path: Path, source: Registry, target: Registry) -> None:
+    digest = push_image(source, "library/busybox", "1")
+    config = write_config(
+        tmp_path,
+        task("t", {"registry": "docker.io", "auth": "none"}, location(target), mapping("busybox", tags=["1"])),
+        registries={"docker.io": {"endpoint": source.url}},
+    )
+    outcome = sync(config)
+    assert (outcome.code, outcome.counts("t")) == (0, (1, 0, 0)), outcome.stdout
+    assert target.digest("busybox", "1") == digest
+
+
+def test_fields_of_log_lines(tmp_path: Path, source: Registry, target: Registry) -> None:
+    digest = push_image(source, "lib/app", "1.0")
+    mapped = mapping("lib/app", "x", tags=["1.0", digest], platform="linux/amd64")
+    config = write_config(tmp_path, task("one", location(source), location(target), mapped, verbose=True))
+    outcome = sync(config, env={"LOG_LEVEL": "debug"})
+    lines = [json.loads(line) for line in outcome.stderr.splitlines() if line.startswith("{")]
+    (planned,) = [line for line in lines if line["msg"] == "mapping"]
+    assert {"task": "one", "source": source.host, "target": target.host}.items() <= planned.items()
+    assert (planned["from"], planned["to"]) == ("lib/app", "x")
+    copied = {line["tag"]: line for line in lines if line["msg"].startswith("copied")}
+    assert set(copied) == {"1.0", digest}
+    expected = {"task": "one", "source": f"{source.host}/lib/app:1.0", "target": f"{target.host}/x:1.0"}
+    assert {**expected, "platform": "linux/amd64", "relay": "skopeo", "level": "info"}.items() <= copied["1.0"].items()
+    assert any("Writing manifest" in line["msg"] and line["level"] == "info" for line in lines), "verbose"
 
 
 def test_without_tasks_there_is_nothing_to_do(tmp_path: Path) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.config.models import Config, Location
+from dregsy_queue.registry.credentials import Static
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.listers.dockerhub import DockerHubLister
+from dregsy_queue.registry.listers.index import IndexLister
+from dregsy_queue.registry.pacing import NoPacing
+from dregsy_queue.registry.registries import Registries
+from dregsy_queue.registry.tls import TLSSettings
 from tests.conftest import MakeProxy
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import location, mapping, sync, task, write_config
 from tests.lab.images import push_image
 from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
+from workers.access import RegistryAccess
+from workers.repositories import choose
 
 
 def fill(source: Registry, names: list[str]) -> None:
@@ -101,27 +111,166 @@ def test_the_index_of_a_registry(tmp_path: Path, source: Registry, target: Regis
     assert target.tags("other-jenkins/jnlp-slave") == ["1"]
 
 
-async def test_docker_hubs_own_list(source: Registry, make_proxy: MakeProxy) -> None:
-    async def hub(request: web.Request) -> web.StreamResponse | None:
-        if request.path == "/v2/users/login/":
-            login = await request.json()
-            if login != {"username": "bob", "password": "secret-word"}:
-                return web.json_response({"detail": "no"}, status=401)
-            return web.json_response({"token": "t"})
-        assert request.headers["Authorization"] == "JWT t"
-        page = int(request.query.get("page", 1))
-        results = [{"namespace": "bob", "name": f"app{page}-{n}", "repository_type": "image"} for n in range(3)]
-        results.append({"namespace": "bob", "name": "chart", "repository_type": "other"})
-        following = f"http://{request.host}{request.path}?page={page + 1}" if page < 3 else None
-        return web.json_response({"results": results, "next": following})
+@pytest.mark.parametrize(("limit", "asked"), [(None, "100"), (500, "100"), (50, "50"), (1, "1")])
+async def test_the_index_is_asked_for_as_many_as_it_gives(
+    source: Registry, make_proxy: MakeProxy, limit: int | None, asked: str
+) -> None:
+    async def search(request: web.Request) -> web.StreamResponse | None:
+        assert (request.query["q"], request.query["n"]) == ("busybox & co", asked)
+        return web.json_response({"results": [{"name": "busybox"}, {"name": "a/b"}, {"is": "odd"}, "odd"]})
 
-    stand_in = make_proxy(source, faults=Faults(hook=hub))
-    base = f"http://{stand_in.host}"
-    names = await DockerHubLister(Credentials("bob", "secret-word"), base).repositories(None)
-    assert len(names) == 9 and names[0] == "bob/app1-0" and "bob/chart" not in names
-    assert len(await DockerHubLister(Credentials("bob", "secret-word"), base).repositories(4)) == 4
+    hub = make_proxy(source, faults=Faults(hook=search))
+    registries = Registries()
+    client = registries.client(hub.host, Static(None), TLSSettings(skip_verify=True))
+    names = await IndexLister(client, "library/busybox & co").repositories(limit)
+    await registries.aclose()
+    assert names == ["busybox", "a/b"][: limit or 2]
+
+
+def test_docker_hubs_index_has_a_host_of_its_own() -> None:
+    access = RegistryAccess(Config(), NoPacing())
+    asked: list[str | None] = []
+    access.client = lambda location, endpoint=None: asked.append(endpoint)  # type: ignore[method-assign,assignment,misc]
+    for host in ("docker.io", "registry.hub.docker.com", "index.docker.io", "quay.io"):
+        location = Location.model_validate({"registry": host, "lister": {"type": "index", "search": "x"}})
+        assert isinstance(choose(location, access), IndexLister)
+    assert asked == ["https://index.docker.io"] * 3 + [None]
+
+
+Hub = Callable[[Callable[[web.Request], Any]], DockerHubLister]
+
+
+@pytest.fixture
+def hub(source: Registry, make_proxy: MakeProxy) -> Hub:
+    """A lister whose Docker Hub answers lists as a function says; bob may sign in."""
+
+    def make(answer: Callable[[web.Request], Any]) -> DockerHubLister:
+        async def hook(request: web.Request) -> web.StreamResponse | None:
+            if request.path == "/v2/users/login/":
+                good = await request.json() == {"username": "bob", "password": "secret-word"}
+                return web.json_response({"token": "t"} if good else {"detail": "no"}, status=200 if good else 401)
+            assert request.headers["Authorization"] == "JWT t"
+            found = answer(request)
+            return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+
+        stand_in = make_proxy(source, faults=Faults(hook=hook))
+        return DockerHubLister(Credentials("bob", "secret-word"), f"http://{stand_in.host}")
+
+    return make
+
+
+def image(name: str) -> dict[str, str]:
+    # as long as Docker Hub's entries, so that a page comes in many pieces
+    return {"namespace": "bob", "name": name, "repository_type": "image", "description": "x" * 2000}
+
+
+async def test_docker_hubs_own_list(hub: Hub) -> None:
+    def three_pages(request: web.Request) -> Any:
+        assert request.path == "/v2/repositories/bob/"
+        page = int(request.query.get("page", 1))
+        assert page > 1 or request.query["page_size"] == "100"
+        results: list[Any] = [image(f"app{page}-{n}") for n in range(100)]
+        results += [{**image("chart"), "repository_type": "other"}, None]
+        return {
+            "results": results,
+            "next": f"http://{request.host}{request.path}?page={page + 1}" if page < 3 else None,
+        }
+
+    lister = hub(three_pages)
+    names = await lister.repositories(None)
+    assert len(names) == 300 and names[0] == "bob/app1-0" and "bob/chart" not in names
+    assert len(await lister.repositories(4)) == 4
     with pytest.raises(RegistryError, match="refused") as caught:
-        await DockerHubLister(Credentials("bob", "wrong-word"), base).repositories(None)
+        await DockerHubLister(Credentials("bob", "wrong-word"), lister.base).repositories(None)
     assert "word" not in str(caught.value)
     with pytest.raises(RegistryError, match="needs 'auth'"):
-        await DockerHubLister(None, base).repositories(None)
+        await DockerHubLister(None, lister.base).repositories(None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "temporary"),
+    [
+        (lambda request: {"results": [], "next": str(request.url)}, "does not end", False),
+        (lambda request: {"results": [], "next": f"http://{request.host}.evil.example/"}, "to another host", False),
+        (lambda _: {"results": [], "next": "//evil.example/v2"}, "to another host", False),
+        (lambda _: {"results": [], "next": 5}, "HTTP 404", False),
+        (lambda _: web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}), "HTTP 302", False),
+        (lambda _: web.Response(status=404), "HTTP 404", False),
+        (lambda _: web.Response(status=429), "HTTP 429", True),
+        (lambda _: web.Response(status=503), "HTTP 503", True),
+        (lambda _: web.Response(body=b"<html>"), "not understood", False),
+        (lambda _: web.Response(body=b"[" * 200_000), "not understood", False),
+        (lambda _: web.Response(body=b" " * (16 * 1024 * 1024 + 1)), "bigger than 16 MiB", False),
+    ],
+)
+async def test_docker_hubs_list_is_bounded_and_errors_are_told(
+    hub: Hub, answer: Callable[[web.Request], Any], words: str, temporary: bool
+) -> None:
+    def first(request: web.Request) -> Any:
+        return web.Response(status=404) if request.path.endswith("/5") else answer(request)
+
+    with pytest.raises(RegistryError) as caught:
+        await hub(first).repositories(None)
+    assert words in str(caught.value) and caught.value.temporary is temporary
+
+
+@pytest.mark.parametrize(("duration", "lists"), [("1h", 1), (-1, 2), ("500ms", 2)])
+def test_lists_are_used_again_as_long_as_the_config_says(
+    tmp_path: Path, source: Registry, target: Registry, make_proxy: MakeProxy, duration: object, lists: int
+) -> None:
+    fill(source, ["app1", "app2"])
+    counting = make_proxy(source)
+    config = write_config(
+        tmp_path,
+        task("t", location(counting.host), location(target), mapping("regex:app1"), mapping("regex:app2", "x")),
+        lister={"cacheDuration": duration},
+    )
+    outcome = sync(config)
+    assert outcome.counts("t") == (2, 0, 0)
+    assert ("lists of repositories are not cached" in outcome.stderr) is (duration == -1)
+    assert counting.count("GET", "_catalog") == lists
+
+
+def test_nothing_that_matches_is_no_failure(tmp_path: Path, source: Registry, target: Registry) -> None:
+    fill(source, ["app"])
+    config = write_config(
+        tmp_path,
+        task("no-repository", location(source), location(target), mapping("regex:other.*")),
+        task("no-tag", location(source), location(target), mapping("app", tags=["semver: >9.0.0", "regex: x"])),
+        task("no-mapping", location(source), location(target)),
+    )
+    outcome = sync(config)
+    assert outcome.code == 0
+    assert [outcome.counts(name) for name in ("no-repository", "no-tag", "no-mapping")] == [(0, 0, 0)] * 3
+    outcome = sync(config, "--run", "none-of-them")
+    assert outcome.code == 0 and "no task to run" in outcome.stderr
+
+
+EVIL = ["../../etc/passwd", "-oProxyCommand=x", "$(touch evil)", "a;touch evil", "a b", "a\nb", "\x1b[2Jx", "a?n=1#x"]
+EVIL += ["a/../b", "/a", "a//b", "UPPER", "a%2Fb", "é", "", "x" * 300, "a:b", "a@sha256:" + "0" * 64]
+
+
+def test_names_of_repositories_and_tags_do_no_harm(
+    tmp_path: Path, source: Registry, target: Registry, make_proxy: MakeProxy
+) -> None:
+    fill(source, ["good/app"])
+
+    async def lists(request: web.Request) -> web.StreamResponse | None:
+        if request.path == "/v2/_catalog":
+            return web.json_response({"repositories": [*EVIL, "good/app", 5, None]})
+        if request.path.endswith("/tags/list"):
+            assert request.path == "/v2/good/app/tags/list", "nothing else is asked for"
+            return web.json_response({"tags": [*(name for name in EVIL if name != "UPPER"), "1", ["x"]]})
+        return None
+
+    hostile = make_proxy(source, faults=Faults(hook=lists))
+    config = write_config(
+        tmp_path, task("t", location(hostile.host), location(target), mapping("regex:*", "m")), lister={"maxItems": -1}
+    )
+    outcome = sync(config, env={"LOG_FORMAT": "text"})
+    assert (outcome.code, outcome.counts("t")) == (0, (1, 0, 0)), outcome.stdout
+    assert target.tags("m/good/app") == ["1"]
+    assert f"{len(EVIL)} names in the list of repositories are none" in outcome.stderr
+    assert "names in the list of tags are no tags" in outcome.stderr
+    assert "\x1b" not in outcome.stderr + outcome.stdout
+    assert not list(tmp_path.rglob("evil")) and not list(Path().glob("evil"))

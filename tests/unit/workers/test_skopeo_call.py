@@ -1,0 +1,65 @@
+"""What skopeo is called with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.registry.tls import certificate_folder
+from workers.relays.relay import Access, Copy
+from workers.relays.skopeo import SkopeoRelay
+
+SOURCE = "src.example:5000/a/b@sha256:" + "a" * 64
+TARGET = "tgt.example/x/y:2.0"
+ALWAYS = ["--insecure-policy", "copy", "--preserve-digests", "--retry-times", "0"]
+NOBODY = Access(None, False, None)
+
+
+@pytest.fixture
+def skopeo(tmp_path: Path) -> Path:
+    """Writes down its arguments, and the auth files that they name."""
+    program = tmp_path / "skopeo"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'for each; do echo "$each" >> {tmp_path}/arguments; done\n'
+        f"for each; do case $each in *authfile=*) cat ${{each#*=}} >> {tmp_path}/auth;; esac; done\n"
+    )
+    program.chmod(0o755)
+    return program
+
+
+async def called(skopeo: Path, source: Access, target: Access, *, all_platforms: bool = False) -> list[str]:
+    await SkopeoRelay(str(skopeo)).copy(Copy(SOURCE, TARGET, source, target, all_platforms))
+    return (skopeo.parent / "arguments").read_text().splitlines()
+
+
+async def test_nobody_signs_in_unless_told(skopeo: Path) -> None:
+    arguments = await called(skopeo, NOBODY, NOBODY)
+    assert arguments == [*ALWAYS, "--src-no-creds", "--dest-no-creds", f"docker://{SOURCE}", f"docker://{TARGET}"]
+
+
+async def test_each_side_as_it_is_configured(skopeo: Path, tmp_path: Path) -> None:
+    (tmp_path / "certs.d" / "src.example").mkdir(parents=True)
+    folder = certificate_folder(tmp_path / "certs.d", "src.example:5000")
+    source = Access(Credentials("al", 's:e c%s"\\'), skip_tls_verify=True, certificates=folder)
+    arguments = await called(skopeo, source, NOBODY, all_platforms=True)
+    assert arguments[:7] == [*ALWAYS, "--all", "--src-tls-verify=false"]
+    assert arguments[7] == f"--src-cert-dir={tmp_path}/certs.d/src.example"
+    assert arguments[8].startswith("--src-authfile=/proc/self/fd/")
+    assert arguments[9:] == ["--dest-no-creds", f"docker://{SOURCE}", f"docker://{TARGET}"]
+    assert not [argument for argument in arguments if "s:e" in argument]
+    auths = json.loads((tmp_path / "auth").read_text())["auths"]
+    assert auths == {"src.example:5000": {"auth": "YWw6czplIGMlcyJc"}}
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("a.example", "a.example"), ("a.example:5000", "a.example"), ("[::1]:5000", "::1"), ("[::1]", "::1")],
+)
+def test_certificates_are_found_by_host_without_port(tmp_path: Path, host: str, name: str) -> None:
+    assert certificate_folder(tmp_path, host) is None
+    (tmp_path / name).mkdir()
+    assert certificate_folder(tmp_path, host) == tmp_path / name
