@@ -32,6 +32,8 @@ class Settings:
     stalled: float
     #: DREGSY_GRACE: seconds that running transfers get to finish after SIGTERM; ≥ 0
     grace: float
+    #: DREGSY_DAEMON_WAIT: seconds for which a worker that is alone waits for a Docker daemon that does not answer yet
+    daemon_wait: float
     #: DREGSY_ALONE: this worker is the only one, so jobs for a relay that it lacks fail instead of waiting
     alone: bool
 
@@ -67,5 +69,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         backoff=number("DREGSY_BACKOFF", 2, 0),
         stalled=number("DREGSY_STALLED", 600, 1),
         grace=number("DREGSY_GRACE", 60, 0),
+        # as long as dregsy itself: 30 pings, 10 s apart
+        daemon_wait=number("DREGSY_DAEMON_WAIT", 290, 0),
         alone=environment.get("DREGSY_ALONE", "") == "1",
     )

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Planned images are handed on when there are so many, or when the first has waited so long (seconds).
 BATCH, BATCH_WAIT = 200, 0.3
+#: Seconds between two looks at a daemon that does not answer yet.
+DAEMON_PAUSE = 10.0
 
 
 def run(worker: Worker, job: str, epoch: int) -> None:
@@ -103,8 +105,10 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
     except RelayError as error:
         if error.missing and not worker.settings.alone:
             worker.relay_missing(job.relay)
-            worker.claims.put_back(claim, error=str(error))
+            worker.claims.put_back(claim, error=str(error), counted=False)
             log.error("this worker takes no %s jobs any more: %s", job.relay, error, extra=tags)
+        elif error.missing and error.temporary and worker.waits_for(job.relay, str(error)):
+            worker.claims.put_back(claim, delay=DAEMON_PAUSE, error=str(error), counted=False)
         elif error.refused_by:
             refused(Reference.parse(getattr(job, error.refused_by)).registry, str(error), None)
         else:

@@ -61,6 +61,8 @@ class Worker:
         self._access_lock = threading.Lock()
         self._relays = make_relays(self.config.get().config, settings)
         self._working: set[str] = set()
+        self._waited_for: set[str] = set()
+        self._started = time.monotonic()
         self._next_probe = 0.0
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -88,6 +90,14 @@ class Worker:
         """A relay turned out not to work: offer it no more until a probe finds it again."""
         self._working.discard(kind)
         self._next_probe = time.monotonic() + PROBE
+
+    def waits_for(self, kind: str, why: str) -> bool:
+        """Whether a worker that is alone goes on waiting for a relay that may come by itself, as a daemon does."""
+        left = self._started + self.settings.daemon_wait - time.monotonic()
+        if left > 0 and kind not in self._waited_for:
+            self._waited_for.add(kind)
+            log.warning("waiting up to %.0f s: %s", left, why, extra=fields(relay=kind))
+        return left > 0
 
     def dispatch(self) -> None:
         """Look at once for what may run now; a broken connection is the ticker's business."""

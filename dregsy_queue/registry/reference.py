@@ -67,11 +67,6 @@ class Reference:
         return text + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
 
-def is_repository(text: str) -> bool:
-    """True for a valid repository name."""
-    return len(text) <= 255 and _REPOSITORY.fullmatch(text) is not None
-
-
 def _with_library(registry: str, repository: str) -> str:
     if registry_key(registry) == "docker.io" and repository and "/" not in repository:
         return f"library/{repository}"

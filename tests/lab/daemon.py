@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 from pathlib import Path
@@ -57,12 +58,16 @@ class Daemon:
         lines = self._process.output().splitlines()
         return next((line for line in reversed(lines) if line.startswith("failed")), " ".join(lines[-3:]))[:500]
 
-    def stop(self) -> None:
+    def kill(self) -> None:
+        """SIGKILL, as when it runs out of memory; its containerd ends with it."""
+        self.stop(signal.SIGKILL)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process:
             for process in descendants(self._process.pid):
                 if process.name() == "dockerd":
-                    process.terminate()
-            # unshare ends with it; signal 0 is none
+                    process.send_signal(number)
+            # unshare ends with it, and with unshare all that it had mounted or started; signal 0 is none
             self._process.stop(0, timeout=40)
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:

@@ -73,7 +73,7 @@ class DockerRelay:
         try:
             client = self._client()
         except (DockerException, requests.RequestException, OSError) as error:
-            raise RelayError(self._unreachable(error), temporary=True) from None
+            raise RelayError(self._unreachable(error), temporary=True, missing=True) from None
         lines: list[str] = []
         used = (copy.source, copy.target)
         with self._lock:

@@ -14,7 +14,8 @@ Side = Literal["source", "target"]
 class RelayError(Exception):
     """A copy failed; the text is one line for people, without secrets.
 
-    `temporary`: trying again may help. `missing`: this worker cannot run the relay at all (any more).
+    `temporary`: trying again may help. `missing`: this worker cannot run the relay at all (any more);
+    with `temporary`, it may come by itself.
     `refused_by`: the side that answered "too many requests". `most_attempts`: trying more often is of no use.
     """
 

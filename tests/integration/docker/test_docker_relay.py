@@ -130,6 +130,43 @@ def test_only_the_jobs_own_tags_are_pushed(daemon: Daemon, tmp_path: Path, sourc
     assert sorted(target.tags("mirror/latest")) == ["1.2.0", "1.3.0"]
 
 
+def test_tags_are_selected_as_for_skopeo(daemon: Daemon, tmp_path: Path, source: Registry, target: Registry) -> None:
+    """dregsy takes `keep:` alone, and a filter that matches nothing, for no filter at all here."""
+    push_many(source, "lib/selected", ["1.0.0", "1.1.0", "1.2.0"])
+    kept = mapping("lib/selected", "kept", tags=["keep: latest 1"])
+    none = mapping("lib/selected", "none", tags=["semver: >9.0.0"])
+    outcome = sync(config(tmp_path, daemon, task("t", location(source), location(target), kept, none)))
+    assert (outcome.code, outcome.counts("t")) == (0, (1, 0, 0))
+    assert (target.tags("kept"), target.tags("none")) == (["1.2.0"], [])
+
+
+@pytest.mark.parametrize(("version", "failed"), [("1.41", 0), ("9.99", 1)])
+def test_the_configured_api_version_is_used(
+    daemon: Daemon, tmp_path: Path, source: Registry, target: Registry, version: str, failed: int
+) -> None:
+    push_many(source, "lib/version", ["1"])
+    path = config(
+        tmp_path,
+        daemon,
+        task("t", location(source), location(target), mapping("lib/version")),
+        **{"api-version": version},
+    )
+    outcome = sync(path, env={"DREGSY_MAX_ATTEMPTS": "1"})
+    assert outcome.counts("t") == (1 - failed, 0, failed)
+    assert not failed or "9.99 is too new" in outcome.jobs("t")[0]["error"]
+
+
+@pytest.mark.parametrize("password", ["plain-word", 'pa%ss"w\\ord:?>~~~\u00ff'])
+def test_any_password_signs_in(
+    daemon: Daemon, tmp_path: Path, source: Registry, make_registry: MakeRegistry, password: str
+) -> None:
+    private = make_registry(users={"bob": password})
+    push_many(source, "lib/login", ["1"])
+    target = location(private, auth=auth("bob", password))
+    outcome = sync(config(tmp_path, daemon, task("t", location(source), target, mapping("lib/login"))))
+    assert outcome.counts("t") == (1, 0, 0), outcome.stdout
+
+
 def test_digests_are_pushed_under_a_name(daemon: Daemon, tmp_path: Path, source: Registry, target: Registry) -> None:
     one, two = push_image(source, "lib/d", "1", size=3000), push_image(source, "lib/d", "2", size=3000)
     path = config(
@@ -166,7 +203,8 @@ def test_failures_are_told(
     absent = tmp_path / "no.sock"
     broken = write_config(tmp_path, good, relay="docker", docker={"dockerhost": f"unix://{absent}"})
     push_many(source, "lib/app", ["2"])
-    outcome = sync(broken, env={"DREGSY_MAX_ATTEMPTS": "2"})
+    outcome = sync(broken, env={"DREGSY_MAX_ATTEMPTS": "2", "DREGSY_DAEMON_WAIT": "5"})
+    assert "waiting up to" in outcome.stderr
     assert outcome.code == 1 and outcome.counts("good")[2] >= 1
     errors = {job["error"] for job in outcome.jobs("good") if job["error"]}
     assert all("Docker daemon" in error and str(absent) in error and "\n" not in error for error in errors)

@@ -127,13 +127,12 @@ async def test_the_index_is_asked_for_as_many_as_it_gives(
     assert names == ["busybox", "a/b"][: limit or 2]
 
 
-def test_docker_hubs_index_has_a_host_of_its_own() -> None:
-    access = RegistryAccess(Config(), NoPacing())
+def test_docker_hubs_index_has_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
-    access.client = lambda location, endpoint=None: asked.append(endpoint)  # type: ignore[method-assign,assignment,misc]
+    monkeypatch.setattr(RegistryAccess, "client", lambda _, location, endpoint=None: asked.append(endpoint))
     for host in ("docker.io", "registry.hub.docker.com", "index.docker.io", "quay.io"):
         location = Location.model_validate({"registry": host, "lister": {"type": "index", "search": "x"}})
-        assert isinstance(choose(location, access), IndexLister)
+        assert isinstance(choose(location, RegistryAccess(Config(), NoPacing())), IndexLister)
     assert asked == ["https://index.docker.io"] * 3 + [None]
 
 
