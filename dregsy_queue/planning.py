@@ -274,7 +274,11 @@ class Planner:
 
         async def look() -> str:
             _, body = await self._source.manifest(image.source_repository, digest)
-            entries = parse_index(body)
+            try:
+                entries = parse_index(body)
+            except ValueError as error:
+                text = f"{self._name(image, source=True)}: {error}"
+                raise RegistryError(text, kind="invalid", temporary=False, registry=self._task.source.host) from None
             chosen = choose(entries, platform)
             if chosen is None:
                 known = ", ".join(sorted({str(entry.platform) for entry in entries if entry.platform}))

@@ -13,7 +13,7 @@ from dregsy_queue.registry.answers import Answer
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.manifests import ACCEPT, Descriptor
 from dregsy_queue.registry.pages import pages
-from dregsy_queue.registry.reference import api_repository
+from dregsy_queue.registry.reference import api_repository, is_digest
 from dregsy_queue.registry.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ class RegistryClient:
         answer = await self._manifest("HEAD", repository, reference)
         if answer is None:
             return None
-        digest = answer.headers.get("Docker-Content-Digest")
-        if not digest:
-            # Older registries do not tell: fetch the manifest and compute.
+        digest = answer.headers.get("Docker-Content-Digest", "")
+        if not is_digest(digest):
+            # Older registries do not tell, odd ones tell something else: fetch the manifest and compute.
             found = await self.manifest(repository, reference)
             return found[0]
         length = answer.headers.get("Content-Length", "")

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from dregsy_queue.matching.platform import IndexEntry, Platform
+from dregsy_queue.registry.reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -54,5 +55,7 @@ def _entry(item: dict[str, object]) -> IndexEntry:
             str(platform.get("architecture", "")),
             str(platform.get("variant", "")),
         )
-    size = item.get("size")
-    return IndexEntry(str(item["digest"]), str(item.get("mediaType", "")), size if isinstance(size, int) else 0, parsed)
+    size, digest = item.get("size"), str(item["digest"])
+    if not is_digest(digest):
+        raise ValueError
+    return IndexEntry(digest, str(item.get("mediaType", "")), size if isinstance(size, int) else 0, parsed)

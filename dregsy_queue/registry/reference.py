@@ -14,6 +14,11 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 
 
+def is_digest(text: str) -> bool:
+    """True for a valid digest of any algorithm."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def is_repository(text: str) -> bool:
     """True for a valid repository name."""
     return len(text) <= 255 and _REPOSITORY.fullmatch(text) is not None
@@ -36,7 +41,7 @@ class Reference:
             ValueError: it is no reference.
         """
         rest, at, digest = text.partition("@")
-        if at and not _DIGEST.fullmatch(digest):
+        if at and not is_digest(digest):
             raise ValueError(f"'{text}' is not an image reference: '{digest}' is no digest")
         path, colon, tag = rest.rpartition(":")
         if not colon or "/" in tag:

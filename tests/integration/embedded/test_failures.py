@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from tests.conftest import MakeRegistry
+from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.dregsy import Outcome, auth, dregsy, location, mapping, sync, task, write_config
 from tests.lab.images import push_image, push_index, push_many
 from tests.lab.processes import free_port, processes_with
+from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
 
 
@@ -116,6 +119,28 @@ def test_one_platform_of_an_index_by_digest_alone(
     outcome = sync(write_config(tmp_path, good, bad))
     assert_failed(outcome, "bad", "platform: all", "NAME@sha256")
     assert target.digest("multi/app", "named") == index.children["linux/arm64"]
+
+
+def test_an_index_that_is_none_stops_no_other_image(
+    tmp_path: Path, good: dict[str, object], source: Registry, target: Registry, make_proxy: MakeProxy
+) -> None:
+    push_many(source, "lib/app", ["1", "3"])
+    body = b'{"manifests": [{"digest": "$(touch evil)"}]}'
+    headers = {
+        "Docker-Content-Digest": "sha256:" + hashlib.sha256(body).hexdigest(),
+        "Content-Type": "application/vnd.oci.image.index.v1+json",
+    }
+
+    async def odd(request: web.Request) -> web.StreamResponse | None:
+        if request.path.endswith(("/manifests/2", headers["Docker-Content-Digest"])):
+            return web.Response(body=body, headers=headers)
+        return None
+
+    hostile = make_proxy(source, faults=Faults(hook=odd))
+    bad = task("bad", location(hostile.host), location(target), mapping("lib/app", tags=["1", "2", "3"]))
+    outcome = sync(write_config(tmp_path, good, bad))
+    assert outcome.counts("bad") == (2, 0, 1), outcome.stdout
+    assert_failed(outcome, "bad", "/lib/app:2", "no image index")
 
 
 def test_ten_errors_in_one_config(tmp_path: Path) -> None:

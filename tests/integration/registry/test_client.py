@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -253,6 +255,22 @@ async def test_credentials_do_not_follow_a_redirect_to_another_host(
     assert digest
 
 
+@pytest.mark.parametrize("digest", ["$(touch evil)", "../../x", "sha256:", "x y"])
+async def test_a_digest_that_is_none(
+    registries: Registries, source: Registry, make_proxy: MakeProxy, digest: str
+) -> None:
+    real = push_image(source, "lib/app", "1")
+
+    async def odd(request: web.Request) -> web.StreamResponse | None:
+        if request.method != "HEAD":
+            return None
+        return web.Response(headers={"Docker-Content-Digest": digest, "Content-Type": "application/json"})
+
+    hostile = make_proxy(source, faults=Faults(hook=odd))
+    found = await connect(registries, hostile.host).head("lib/app", "1")
+    assert found and found.digest == real
+
+
 async def test_a_registry_that_names_no_digest(registries: Registries, source: Registry, make_proxy: MakeProxy) -> None:
     digest = push_image(source, "lib/app", "1")
     old = make_proxy(source, faults=Faults(without_headers=("docker-content-digest",)))
@@ -265,3 +283,109 @@ async def test_a_lying_registry(registries: Registries, source: Registry, make_p
     liar = make_proxy(source, faults=Faults(answers=[("GET .*/manifests/", 200, b'{"schemaVersion": 2}')]))
     with pytest.raises(RegistryError, match="sent something else"):
         await connect(registries, liar.host).manifest("lib/app", digest)
+
+
+async def test_lists_without_end_are_bounded(
+    registries: Registries, source: Registry, make_proxy: MakeProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every page is another one, so that there is no circle to find."""
+
+    async def endless(request: web.Request) -> web.StreamResponse | None:
+        number = int(request.query.get("number", 0))
+        body = {"tags": [f"t{number}"], "repositories": [f"r{number}"] * 10}
+        return web.json_response(body, headers={"Link": f'<{request.path}?number={number + 1}>; rel="next"'})
+
+    hostile = make_proxy(source, faults=Faults(hook=endless))
+    client = connect(registries, hostile.host)
+    assert len(await client.catalog(25)) == 25 and hostile.count("GET") == 3, "no page more than is wanted"
+    monkeypatch.setattr("dregsy_queue.registry.pages.MOST_PAGES", 40)
+    monkeypatch.setattr("dregsy_queue.registry.pages.MOST_NAMES", 300)
+    for listing, words in ((client.tags("a"), "more than 40 pages"), (client.catalog(None), "more than 300 names")):
+        with pytest.raises(RegistryError) as caught:
+            await listing
+        assert words in str(caught.value) and not caught.value.temporary
+    assert hostile.count("GET") == 3 + 40 + 31
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_redirects_are_followed_but_not_for_ever(
+    registries: Registries, source: Registry, make_proxy: MakeProxy, status: int
+) -> None:
+    digest = push_image(source, "lib/app", "1")
+
+    async def redirect(request: web.Request) -> web.StreamResponse | None:
+        if "/circle/" in request.path:
+            return web.Response(status=status, headers={"Location": f"{request.path_qs}x"})
+        if request.query:
+            return None
+        return web.Response(status=status, headers={"Location": f"{request.path}?again=1"})
+
+    moved = make_proxy(source, faults=Faults(hook=redirect))
+    found = await connect(registries, moved.host).head("lib/app", "1")
+    assert found and found.digest == digest
+    with pytest.raises(RegistryError, match="redirects in circles") as caught:
+        await connect(registries, moved.host).head("circle/app", "1")
+    assert not caught.value.temporary and moved.count("HEAD", "circle") == 5
+
+
+async def test_no_redirect_leaves_https(
+    registries: Registries, make_registry: MakeRegistry, source: Registry, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    certificate = authority.server()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+
+    async def downgrade(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": f"{source.url}{request.path}"})
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", downgrade)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+    push_image(source, "lib/app", "1")
+    with pytest.raises(RegistryError, match="from HTTPS to 'http'"):
+        await connect(registries, f"127.0.0.1:{port}", skip=False, ca=authority.certificate).head("lib/app", "1")
+    await runner.cleanup()
+    assert not [request for request in source.requests() if "lib/app" in request.path]
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"token": 5}', b"\xff", b"null", b'{"token": ""}'])
+async def test_odd_answers_of_token_servers(
+    registries: Registries, source: Registry, make_proxy: MakeProxy, body: bytes
+) -> None:
+    async def odd(request: web.Request) -> web.StreamResponse:
+        if request.path == "/tokens":
+            return web.Response(body=body)
+        challenge = f'Bearer realm="http://{request.host}/tokens",service="x"'
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+
+    hostile = make_proxy(source, faults=Faults(hook=odd))
+    with pytest.raises(RegistryError, match="holds no token"):
+        await connect(registries, hostile.host).head("lib/app", "1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 200_000, b"{}", b'{"manifests": 5}', b'{"manifests": [5]}', b"\xff"]
+    + [b'{"manifests": [{"digest": "$(x)"}]}', b'{"manifests": [{"digest": "../.."}]}'],
+)
+def test_odd_indexes(body: bytes) -> None:
+    with pytest.raises(ValueError, match="no image index"):
+        parse_index(body)
+
+
+async def test_what_a_registry_says_is_one_printable_line(
+    registries: Registries, source: Registry, make_proxy: MakeProxy
+) -> None:
+    message = "no\x1b[2J\nlevel=info msg=forged " + "x" * 5000
+    body = json.dumps({"errors": [{"message": message}]}).encode()
+    hostile = make_proxy(source, faults=Faults(answers=[("GET .*/tags/", 418, body), ("HEAD", 400, b"[" * 200_000)]))
+    with pytest.raises(RegistryError) as caught:
+        await connect(registries, hostile.host).tags("lib/app")
+    text = str(caught.value)
+    assert text.isprintable() and len(text) < 600 and "no [2J level=info" in text
+    with pytest.raises(RegistryError, match="HTTP 400"):
+        await connect(registries, hostile.host).head("lib/app", "1")
