@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dregsy_queue.coordination.connection import connect
+from dregsy_queue.coordination.overview import Overview
 from tests.lab.cluster import Cluster, slow_skopeo
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
@@ -73,8 +75,9 @@ def test_a_worker_with_a_wrong_clock(cluster: Cluster, source: Registry, target:
         config, "wrong", LD_PRELOAD=library, FAKETIME=offset, FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1"
     )
     cluster.worker(config, "right")
+    overview = Overview(connect(cluster.redis.url))
+    wait_until(lambda: len(overview.workers()) == 2, timeout=60, what="both workers")
     cluster.beat(config)
-    wait_until(wrong.lines, timeout=30)
     stamp = time.mktime(time.strptime(wrong.lines()[0]["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
     assert abs(abs(stamp - time.time()) - 600) < 60, "its clock is wrong indeed"
     most = 0

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.conftest import MakeRegistry
 from tests.lab.cluster import Cluster, slow_skopeo
-from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.dregsy import auth, location, mapping, task, write_config
 from tests.lab.images import push_image, push_many
 from tests.lab.processes import descendants, wait_until
 from tests.lab.registry import Registry
@@ -160,3 +161,30 @@ def test_skopeo_that_vanishes_under_a_running_worker(cluster: Cluster, source: R
     link.symlink_to("/usr/bin/skopeo")
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=60)
     assert (counts.copied, counts.failed) == (60, 0)
+
+
+def test_killed_workers_leave_nothing_on_disk(cluster: Cluster, target: Registry, make_registry: MakeRegistry) -> None:
+    """No auth file, no socket, no temporary folder: neither while it runs nor after SIGKILL."""
+    private = make_registry(users={"bob": "secret-word"})
+    push_many(private, "lib/app", [f"{n}" for n in range(8)])
+    config = write_config(
+        cluster.folder,
+        task("t", location(private, auth=auth("bob", "secret-word")), location(target), mapping("lib/app")),
+        skopeo=slow_skopeo(cluster.folder, 2),
+    )
+    temporary, home = cluster.folder / "tmp", cluster.folder / "home"
+    for folder in (temporary, home):
+        folder.mkdir()
+    before = set(cluster.folder.iterdir())
+    environment = {"TMPDIR": str(temporary), "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
+    worker = cluster.worker(config, "w1", **environment)
+    cluster.beat(config)
+    wait_until(lambda: len(relays(worker.process.pid)) >= 4)
+    os.kill(worker.process.pid, signal.SIGKILL)
+    assert [*temporary.rglob("*"), *home.rglob("*")] == []
+    new = set(cluster.folder.iterdir()) - before
+    assert {path.suffix for path in new} == {".log"}, new
+    cluster.worker(config, "w2", **environment)
+    counts = cluster.wait_for("t", lambda counts: counts.done, timeout=90)
+    assert (counts.copied, counts.failed) == (8, 0)
+    assert [*temporary.rglob("*"), *home.rglob("*")] == []

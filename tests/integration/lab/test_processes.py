@@ -84,7 +84,7 @@ def test_a_child_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
 def test_the_sampler_sees_short_commands_and_what_only_their_environment_holds() -> None:
     argument, value = uuid.uuid4().hex, uuid.uuid4().hex
     with ProcessSampler() as sampler:
-        subprocess.run(["sh", "-c", f"sh -c 'sleep 0.3; : {argument}'; :"], env={**os.environ, "HIDDEN": value})
+        subprocess.run(["sh", "-c", f"sh -c 'sleep 2; : {argument}'; :"], env={**os.environ, "HIDDEN": value})
     assert any(argument in command for command in sampler.commands)
     assert not any(value in command for command in sampler.commands)
     assert any(f"HIDDEN={value}" in environment for environment in sampler.environments)
