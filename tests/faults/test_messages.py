@@ -50,6 +50,33 @@ def test_poison_in_the_queue_stops_nobody(cluster: Cluster, source: Registry, ta
     assert any("version 99" in line["msg"] for line in worker.lines())
 
 
+@pytest.mark.parametrize("version", [0, 2])
+def test_messages_of_another_release_are_sent_anew(
+    cluster: Cluster, source: Registry, target: Registry, version: int
+) -> None:
+    """A scheduler one release older or newer: the worker leaves its messages, and asks anew for their jobs."""
+    push_many(source, "lib/app", ["1", "2", "3"])
+    names = ["t0", "t1", "t2"]
+    tasks = [task(name, location(source), location(target), mapping("lib/app", name)) for name in names]
+    config = write_config(cluster.folder, *tasks)
+    other = cluster.folder / "other-release"
+    other.mkdir()
+    (other / "sitecustomize.py").write_text(
+        "from celery.app.base import Celery\nsend = Celery.send_task\n"
+        f"Celery.send_task = lambda app, name, args, **more: send(app, name, [{version}, *args[1:]], **more)\n"
+    )
+    worker = cluster.worker(config, "w1")
+    overview = Overview(connect(cluster.redis.url))
+    wait_until(overview.workers, timeout=60, what="the worker")
+    cluster.beat(config, PYTHONPATH=str(other))
+    for name in names:
+        counts = cluster.wait_for(name, lambda counts: counts.done, timeout=90)
+        assert (counts.copied, counts.failed) == (3, 0)
+    lines = worker.lines()
+    assert any(f"message of version {version} is left to other workers" in line["msg"] for line in lines)
+    assert any("reached no worker in time" in line["msg"] for line in lines)
+
+
 def faketime() -> str | None:
     """libfaketime, where it is installed or was unpacked by set-up."""
     for folder in (Path("/usr/lib"), ROOT / ".cache" / "tools" / "usr" / "lib"):

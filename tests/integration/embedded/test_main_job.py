@@ -93,6 +93,7 @@ def test_digests_as_tags(tmp_path: Path, source: Registry, target: Registry) -> 
     assert target.digest("x", one) == one and target.digest("x", "named") == two
     assert target.tags("x") == ["named"]
     assert sync(config).counts("t") == (0, 2, 0)
+    assert not [request for request in source.requests() if "/tags/list" in request.path], "no list is needed"
 
 
 def test_official_images_of_docker_hub_by_their_short_name(tmp_path: Path, source: Registry, target: Registry) -> None:
