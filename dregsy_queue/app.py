@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import setup_logging
 from kombu import Queue
 
@@ -83,6 +83,8 @@ os.environ.setdefault("FLOWER_TASKS_COLUMNS", "args,state,received,runtime,worke
 
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
+# And that it may cancel running tasks when the broker is lost, at each such moment: see above.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 app = _make()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.worker.strategy import default
+from redis import RedisError
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def tolerant(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
 
 
 def outlive_connection(message: Any) -> None:  # noqa: ANN401 - kombu's message
-    """Make `message` acknowledge nothing when the connection that brought it was closed in the meantime.
+    """Make `message` acknowledge nothing when the connection that brought it is closed or broken by then.
 
     kombu fails then with an error that Celery takes for the worker's end. Redis has the message back already, and
     what it said is done: whoever gets it again finds nothing to claim.
@@ -43,7 +44,10 @@ def outlive_connection(message: Any) -> None:  # noqa: ANN401 - kombu's message
             if message.channel.closed or transport is None or transport.client is None:
                 log.debug("the connection of a message is gone, it is not acknowledged")
                 return
-            act(*args, **kwargs)
+            try:
+                act(*args, **kwargs)
+            except (RedisError, OSError) as error:
+                log.debug("a message is not acknowledged: %s", error)
 
         return guarded
 

@@ -86,3 +86,25 @@ def test_roles_that_start_before_redis(cluster: Cluster, source: Registry, targe
     cluster.redis.start()
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=60)
     assert counts.copied == 1
+
+
+@pytest.mark.timeout(240)
+def test_lost_again_and_again_while_jobs_run(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", [f"{n}" for n in range(300)])
+    config = write_config(
+        cluster.folder,
+        task("t", location(source), location(target), mapping("lib/app")),
+        skopeo=slow_skopeo(cluster.folder, 0.5),
+    )
+    workers = [cluster.worker(config, f"w{n}") for n in range(3)]
+    cluster.beat(config)
+    cluster.wait_for("t", lambda counts: counts.copied >= 5)
+    for number in range(6):
+        time.sleep(2)  # jobs run; what was written in the last second may be lost
+        cluster.redis.kill()
+        time.sleep(0.2 + 0.5 * number)
+        cluster.redis.start()
+    counts = cluster.wait_for("t", lambda counts: counts.done, timeout=120)
+    assert (counts.copied, counts.failed, counts.open) == (300, 0, 0)
+    assert all(worker.process.alive for worker in workers)
+    assert not [line for worker in workers for line in worker.lines() if line["level"] == "fatal"]

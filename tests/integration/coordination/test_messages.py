@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+import kombu
 import pytest
-from kombu import Connection, Consumer, Queue
+from kombu import Connection, Queue
 from kombu.message import Message
 
 from tests.lab.redis import RedisServer
@@ -22,9 +23,9 @@ def connection(redis_server: RedisServer) -> Iterator[Connection]:
 
 
 def receive(connection: Connection) -> Message:
-    connection.Producer().publish({"a": 1}, routing_key="q", declare=[QUEUE])
+    connection.Producer(connection.default_channel).publish({"a": 1}, routing_key="q", declare=[QUEUE])
     got: list[Message] = []
-    with Consumer(connection, [QUEUE], callbacks=[lambda _, message: got.append(message)]):
+    with kombu.Consumer(connection.default_channel, [QUEUE], callbacks=[lambda _, message: got.append(message)]):
         connection.drain_events(timeout=5)
     return got[0]
 
@@ -45,3 +46,11 @@ def test_with_its_connection_it_is_acknowledged(connection: Connection, redis_se
     assert client.hlen("unacked") == 1
     message.ack_log_error(logging.getLogger(), ())
     assert client.hlen("unacked") == 0 and message.acknowledged
+
+
+def test_on_a_broken_connection_it_is_left_alone(connection: Connection, redis_server: RedisServer) -> None:
+    message = receive(connection)
+    outlive_connection(message)
+    redis_server.kill()
+    message.ack_log_error(logging.getLogger(), ())
+    assert not message.acknowledged
