@@ -204,7 +204,8 @@ class Worker:
     def _heartbeat(self) -> None:
         running = self.loop.names()
         held = self._presence.heartbeat(self.name, slots=self.slots, kinds=self.kinds, draining=self._draining)
-        for job in running - held:
+        # A job that ended in between is not held any more either, and all is well with it.
+        for job in (running - held) & self.loop.names():
             log.warning("this worker was taken for dead, its job runs elsewhere", extra=fields(job=job))
             self.loop.cancel(job)
 
