@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,7 +10,9 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.lab.processes import ManagedProcess, descendants, wait_until
+import psutil
+
+from tests.lab.processes import ManagedProcess, wait_until
 
 #: A world of its own, so that containers and mounts end with the daemon, whatever ends it.
 _ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -64,10 +67,11 @@ class Daemon:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process:
-            for process in descendants(self._process.pid):
-                if process.name() == "dockerd":
-                    process.send_signal(number)
-            # unshare ends with it, and with unshare all that it had mounted or started; signal 0 is none
+            # unshare takes no signal; it ends with its only child, the daemon, and all that this had mounted or started
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for dockerd in psutil.Process(self._process.pid).children():
+                    dockerd.send_signal(number)
+            # signal 0 is none
             self._process.stop(0, timeout=40)
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
