@@ -35,6 +35,8 @@ class Daemon:
 
     def start(self) -> None:
         """Raises: RuntimeError: it does not start here, or holds no image."""
+        # A killed daemon leaves it behind, and what it names always runs: process 1, as each daemon is in its world.
+        (self.folder / "pid").unlink(missing_ok=True)
         command = [*self._before, "dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid")]
         command += ["--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")]
         self._process = ManagedProcess([*command, "--group", "root", *self._options], self.folder / "log")
