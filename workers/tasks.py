@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
@@ -57,7 +59,26 @@ def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Cel
         sys.exit(str(error))
     except ConfigError as error:
         sys.exit(str(error))
-    instance.app.amqp.queues.select([queue_name(kind) for kind in _worker.all_kinds])
+    instance.app.amqp.queues.select([queue_name(kind) for kind in _worker.kinds])
+    _worker.take_messages_of = partial(_take_messages_of, instance)
+
+
+def _take_messages_of(controller: Any, kinds: Sequence[str]) -> None:  # noqa: ANN401 - Celery's worker
+    """From now on take the messages of these kinds alone; from any thread."""
+
+    def change() -> None:
+        consumer, queues = controller.consumer, controller.app.amqp.queues
+        wanted = [queue_name(kind) for kind in kinds]
+        try:
+            for name in wanted:
+                consumer.add_task_queue(name)
+            for name in set(queues.consume_from) - set(wanted):
+                consumer.cancel_task_queue(name)
+        except AttributeError:
+            # Between two connections: the next one begins with these.
+            queues.select(wanted)
+
+    controller.consumer.call_soon(change)
 
 
 @worker_ready.connect

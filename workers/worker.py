@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from redis import RedisError
 
@@ -64,6 +65,8 @@ class Worker:
         self._waited_for: set[str] = set()
         self._started = time.monotonic()
         self._next_probe = 0.0
+        #: makes Celery take messages of these kinds and no others; set by whoever set up Celery
+        self.take_messages_of: Callable[[Sequence[str]], None] = lambda _: None
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._draining = False
@@ -114,11 +117,6 @@ class Worker:
         relays = self._relays if self.settings.alone else self._working
         return ["plan", *sorted(relays)]
 
-    @property
-    def all_kinds(self) -> list[str]:
-        """Kinds that this worker could take if all its relays worked."""
-        return ["plan", *sorted(self._relays)]
-
     def probe_relays(self) -> None:
         for kind, relay in self._relays.items():
             problem = self.loop.run(relay.problem())
@@ -164,7 +162,7 @@ class Worker:
         self.loop.cancel_all()
 
     def _tick_until_stopped(self) -> None:
-        reachable, next_heartbeat, was_draining = True, 0.0, False
+        reachable, next_heartbeat, was_draining, taken = True, 0.0, False, self.kinds
         while not self._stop.is_set():
             try:
                 now = time.monotonic()
@@ -173,6 +171,10 @@ class Worker:
                     next_heartbeat, was_draining = now + HEARTBEAT, self._draining
                 if now >= self._next_probe:
                     self.probe_relays()
+                if taken != self.kinds:
+                    taken = self.kinds
+                    self.take_messages_of(taken)
+                    self._heartbeat()
                 self._log_reaped(self.admission.reap())
                 self._pacer.remember_pauses(self.limiter.pauses())
                 for probe in self.limiter.probes():

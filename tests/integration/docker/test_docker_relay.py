@@ -269,3 +269,4 @@ def test_each_relays_jobs_reach_only_workers_that_have_it(
         return {line["task"] for line in role.lines() if line["msg"].startswith("copied")}
 
     assert done_by(skopeo) == {"by-skopeo"} and done_by(docker) == {"by-daemon"}
+    assert not [line for role in (skopeo, docker) for line in role.lines() if "any more" in line["msg"]]

@@ -352,7 +352,11 @@ async def test_no_redirect_leaves_https(
     assert not [request for request in source.requests() if "lib/app" in request.path]
 
 
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"token": 5}', b"\xff", b"null", b'{"token": ""}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 200_000, b'{"token": 5}', b"\xff", b"null", b'{"token": ""}'],
+    ids=["deep", "number", "no text", "null", "empty"],
+)
 async def test_odd_answers_of_token_servers(
     registries: Registries, source: Registry, make_proxy: MakeProxy, body: bytes
 ) -> None:
@@ -371,6 +375,7 @@ async def test_odd_answers_of_token_servers(
     "body",
     [b"[" * 200_000, b"{}", b'{"manifests": 5}', b'{"manifests": [5]}', b"\xff"]
     + [b'{"manifests": [{"digest": "$(x)"}]}', b'{"manifests": [{"digest": "../.."}]}'],
+    ids=lambda body: body[:40].decode(errors="replace"),
 )
 def test_odd_indexes(body: bytes) -> None:
     with pytest.raises(ValueError, match="no image index"):
