@@ -29,6 +29,7 @@ def _make() -> Celery:
     except settings.SettingsError as error:
         # Celery imports this module before anything of ours could tell it better.
         sys.exit(str(error))
+    transport = {"visibility_timeout": 3600, "health_check_interval": 30, **address.pop("broker_transport_options", {})}
     app = Celery("dregsy_queue", broker=address["broker_url"])
     app.conf.update(
         # The data plane is named, not imported: the control plane does not depend on it.
@@ -45,11 +46,7 @@ def _make() -> Celery:
         worker_prefetch_multiplier=1,
         # Who holds a job is decided by leases in the ledger, on Redis' clock; a message redelivered after this
         # time finds nothing to claim. So it only bounds how long messages of killed workers stay around.
-        broker_transport_options={
-            "visibility_timeout": 3600,
-            "health_check_interval": 30,
-            **address.get("broker_transport_options", {}),
-        },
+        broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # It survives every loss of Redis; Celery's own ends when jobs ran at that moment.
@@ -73,7 +70,7 @@ def _make() -> Celery:
         redbeat_lock_timeout=10,
         redbeat_key_prefix="dregsy:beat:",
     )
-    app.conf.update({name: value for name, value in address.items() if name != "broker_transport_options"})
+    app.conf.update(address)
     return app
 
 

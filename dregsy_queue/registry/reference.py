@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dregsy_queue.registry.hosts import registry_key
 
@@ -60,12 +60,6 @@ class Reference:
         """The same image under its one full name: Docker Hub by ``docker.io``, tag ``latest`` when none is given."""
         tag = self.tag or (None if self.digest else "latest")
         return Reference(registry_key(self.registry), self.repository, tag, self.digest)
-
-    def with_tag(self, tag: str) -> Reference:
-        return replace(self, tag=tag, digest=None)
-
-    def with_digest(self, digest: str) -> Reference:
-        return replace(self, tag=None, digest=digest)
 
     def __str__(self) -> str:
         text = f"{self.registry}/{self.repository}"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import MakeProxy
 from tests.lab.cluster import Cluster
-from tests.lab.daemon import Daemon, unavailable
+from tests.lab.daemon import Daemon, daemon_for_relays
 from tests.lab.dregsy import BIN, location, mapping, task, write_config
 from tests.lab.images import push_many
 from tests.lab.processes import ManagedProcess, wait_until
@@ -22,16 +22,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark
 
 @pytest.fixture
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    why = unavailable()
-    if why:
-        pytest.skip(f"no Docker daemon here: {why}")
-    daemon = Daemon(tmp_path_factory.mktemp("docker"), "--iptables=false", "--bridge=none")
-    try:
-        daemon.start()
-    except (RuntimeError, TimeoutError) as error:
-        pytest.skip(f"no Docker daemon runs here: {error}")
-    yield daemon
-    daemon.stop()
+    with daemon_for_relays(tmp_path_factory.mktemp("docker")) as daemon:
+        yield daemon
 
 
 def test_a_daemon_that_is_killed_in_the_middle(

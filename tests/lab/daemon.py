@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.lab.processes import ManagedProcess, wait_until
 
@@ -95,3 +97,18 @@ def unavailable() -> str | None:
         if shutil.which(program) is None:
             return f"{program} is missing: scripts/setup-docker installs it"
     return "a Docker daemon needs root" if os.getuid() != 0 else None
+
+
+@contextlib.contextmanager
+def daemon_for_relays(folder: Path) -> Iterator[Daemon]:
+    """A daemon that pulls, tags and pushes; the test is skipped, with the reason, where none can run."""
+    why = unavailable()
+    if why:
+        pytest.skip(f"no Docker daemon here: {why}")
+    daemon = Daemon(folder, networks=False)
+    try:
+        daemon.start()
+    except (RuntimeError, TimeoutError) as error:
+        pytest.skip(f"no Docker daemon runs here: {error}")
+    yield daemon
+    daemon.stop()

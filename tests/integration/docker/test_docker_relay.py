@@ -15,7 +15,7 @@ from dregsy_queue.coordination.connection import connect
 from dregsy_queue.coordination.overview import Overview
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.cluster import Cluster
-from tests.lab.daemon import Daemon, unavailable
+from tests.lab.daemon import Daemon, daemon_for_relays
 from tests.lab.dregsy import auth, location, mapping, sync, task, write_config
 from tests.lab.images import push_image, push_index, push_many
 from tests.lab.processes import wait_until
@@ -27,16 +27,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    why = unavailable()
-    if why:
-        pytest.skip(f"no Docker daemon here: {why}")
-    daemon = Daemon(tmp_path_factory.mktemp("docker"), networks=False)
-    try:
-        daemon.start()
-    except (RuntimeError, TimeoutError) as error:
-        pytest.skip(f"no Docker daemon runs here: {error}")
-    yield daemon
-    daemon.stop()
+    with daemon_for_relays(tmp_path_factory.mktemp("docker")) as daemon:
+        yield daemon
 
 
 def config(folder: Path, daemon: Daemon, *tasks: dict[str, Any], **docker: Any) -> Path:
