@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from redis import RedisError
 
-from dregsy_queue.app import app
+from dregsy_queue.celery import app
 from dregsy_queue.config.limits import limits_for
 from dregsy_queue.coordination.admission import Admission, Reaped
 from dregsy_queue.coordination.claims import Claims

@@ -147,7 +147,7 @@ class _Session:
         # The Celery app takes its broker from the environment when it is first imported.
         os.environ["DREGSY_REDIS_URL"] = self._redis_url
         from dregsy_queue import settings
-        from dregsy_queue.app import app
+        from dregsy_queue.celery import app
         from dregsy_queue.scheduler import RunStarter
 
         starter = RunStarter(app, settings.from_environment())
