@@ -18,12 +18,12 @@ from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.coordination.records import SyncRecord
 from dregsy_queue.logs import fields
-from dregsy_queue.matching.platform import Platform, choose, host_platform
 from dregsy_queue.matching.tags import TagItem
+from dregsy_queue.oci.manifests import Descriptor, is_index, parse_index
+from dregsy_queue.oci.platform import Platform, choose, host_platform
+from dregsy_queue.oci.reference import is_repository
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.manifests import Descriptor, is_index, parse_index
-from dregsy_queue.registry.reference import is_repository
 
 log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from dregsy_queue.coordination.runs import Runs, StartedRun
 from dregsy_queue.current_config import CurrentConfig
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.logs import fields
-from dregsy_queue.registry.hosts import registry_key
+from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.settings import Settings
 
 log = logging.getLogger(__name__)

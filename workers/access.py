@@ -11,12 +11,12 @@ from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.logs import fields
+from dregsy_queue.oci.reference import api_repository
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.credentials.choose import choose_source, ecr_api, ecr_source
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pacing import Pacer
-from dregsy_queue.registry.reference import api_repository
 from dregsy_queue.registry.registries import Registries
 from dregsy_queue.registry.tls import TLSSettings, certificate_folder
 from workers.relays.relay import Access

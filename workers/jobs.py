@@ -16,10 +16,10 @@ from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.coordination.records import SyncRecord
 from dregsy_queue.coordination.runs import PlanLostError
 from dregsy_queue.logs import fields, scrub
+from dregsy_queue.oci.hosts import registry_key
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.planning import Planned, Planner
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.hosts import registry_key
-from dregsy_queue.registry.reference import Reference
 from workers.access import relay_of
 from workers.loop import CancelledError
 from workers.relays.relay import RelayError

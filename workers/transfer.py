@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.coordination.jobs import TransferJob
 from dregsy_queue.logs import fields
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.reference import Reference
 from workers.access import RegistryAccess
 from workers.relays.relay import Copy, Relay, RelayError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.config.tree import Path
-from dregsy_queue.registry.hosts import is_ecr, registry_key
+from dregsy_queue.oci.hosts import is_ecr, registry_key
 
 Finding = tuple[Path, str]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.tree import Path
-from dregsy_queue.registry.hosts import registry_key
+from dregsy_queue.oci.hosts import registry_key
 
 
 @dataclass(frozen=True)

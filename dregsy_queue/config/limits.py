@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from dregsy_queue.config.models import RegistryLimits
-from dregsy_queue.registry.hosts import registry_key
+from dregsy_queue.oci.hosts import registry_key
 
 _NONE = RegistryLimits()
 

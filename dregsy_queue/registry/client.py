@@ -8,12 +8,12 @@ import logging
 
 from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import is_tag
+from dregsy_queue.oci.manifests import ACCEPT, Descriptor
+from dregsy_queue.oci.reference import api_repository, is_digest
 from dregsy_queue.registry import answers
 from dregsy_queue.registry.answers import Answer
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.manifests import ACCEPT, Descriptor
 from dregsy_queue.registry.pages import pages
-from dregsy_queue.registry.reference import api_repository, is_digest
 from dregsy_queue.registry.transport import Transport
 
 log = logging.getLogger(__name__)

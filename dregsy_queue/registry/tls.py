@@ -6,8 +6,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from dregsy_queue.oci.hosts import without_port
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.hosts import without_port
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from dregsy_queue.oci.hosts import api_host, registry_key
 from dregsy_queue.registry import answers
 from dregsy_queue.registry.answers import Answer
 from dregsy_queue.registry.authorization import Authorization
 from dregsy_queue.registry.challenge import parse_challenges
 from dregsy_queue.registry.credentials import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.hosts import api_host, registry_key
 from dregsy_queue.registry.pacing import Pacer
 
 #: Biggest answer read, in bytes: a tag list of a million names fits its pages of 1,000.

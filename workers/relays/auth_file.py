@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 
-from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.oci.login import Credentials
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.oci.login import Credentials
 
 
 class CredentialsSource(Protocol):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dregsy_queue.config.credentials import Credentials, decode_auth
+from dregsy_queue.oci.hosts import registry_key
+from dregsy_queue.oci.login import Credentials, decode_auth
 from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.hosts import registry_key
 
 #: How long a login from a file or a helper is used, in seconds: it may be another one by then.
 LIFE = 300.0

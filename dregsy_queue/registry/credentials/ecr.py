@@ -10,10 +10,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.oci.hosts import EcrRegistry
+from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.hosts import EcrRegistry
 
 #: Errors of AWS and of its library after which the same call may succeed.
 _TEMPORARY = frozenset({"ThrottlingException", "ServerException", "EndpointConnectionError", "ConnectTimeoutError"})

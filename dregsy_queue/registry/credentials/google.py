@@ -9,7 +9,7 @@ import google.auth
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
-from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
 from dregsy_queue.registry.errors import RegistryError
 

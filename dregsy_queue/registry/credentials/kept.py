@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dregsy_queue import logs
 from dregsy_queue.concurrency import SingleFlight
-from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.oci.login import Credentials
 
 #: They are renewed when this part of their life is left.
 MARGIN = 0.1

@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin
 import aiohttp
 from yarl import URL
 
-from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pages import MOST_PAGES
 from dregsy_queue.registry.transport import BIGGEST

@@ -18,10 +18,10 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from dregsy_queue.oci.hosts import EcrRegistry, ecr_registry
 from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.hosts import EcrRegistry, ecr_registry
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.dregsy import BIN, auth, location, mapping, sync, task, write_config
 from tests.lab.images import push_image, push_many

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from dregsy_queue.config.credentials import Credentials
 from dregsy_queue.config.models import Config, Location
+from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.credentials import Static
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.listers.dockerhub import DockerHubLister

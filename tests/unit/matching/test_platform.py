@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dregsy_queue.matching.platform import IndexEntry, Platform, choose, host_platform
+from dregsy_queue.oci.platform import IndexEntry, Platform, choose, host_platform
 
 
 def entry(name: str, number: int = 0) -> IndexEntry:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dregsy_queue.registry.hosts import api_host, is_ecr, registry_key, without_port
-from dregsy_queue.registry.reference import Reference, api_repository
+from dregsy_queue.oci.hosts import api_host, is_ecr, registry_key, without_port
+from dregsy_queue.oci.reference import Reference, api_repository
 
 D = "sha256:" + "a" * 64
 

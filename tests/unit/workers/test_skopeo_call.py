@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dregsy_queue.config.credentials import Credentials
+from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.tls import certificate_folder
 from workers.relays.relay import Access, Copy
 from workers.relays.skopeo import SkopeoRelay

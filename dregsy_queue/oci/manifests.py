@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from dregsy_queue.matching.platform import IndexEntry, Platform
-from dregsy_queue.registry.reference import is_digest
+from dregsy_queue.oci.platform import IndexEntry, Platform
+from dregsy_queue.oci.reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dregsy_queue.registry.hosts import registry_key
+from dregsy_queue.oci.hosts import registry_key
 
 #: OCI distribution-spec, "Pulling manifests": repository names.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

@@ -1,0 +1,1 @@
+"""What does OCI call things? References, digests, hosts, platforms, manifests, logins; imports nothing of ours."""
