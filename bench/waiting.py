@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from dregsy_queue.config.load import load
-from dregsy_queue.config.select import task_fingerprint
+from dregsy_queue.config.selection import task_fingerprint
 from dregsy_queue.coordination.admission import Admission
 from dregsy_queue.coordination.claims import Claims
 from dregsy_queue.coordination.connection import connect

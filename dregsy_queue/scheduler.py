@@ -25,16 +25,16 @@ from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_l
 from redis import RedisError
 
 from dregsy_queue import logs, settings
-from dregsy_queue.config.limits import limits_for
+from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.models import Config, SyncTask
-from dregsy_queue.config.select import select_tasks, task_fingerprint
+from dregsy_queue.config.registries import limits_for
+from dregsy_queue.config.selection import select_tasks, task_fingerprint
 from dregsy_queue.coordination.admission import Admission
 from dregsy_queue.coordination.connection import connect
 from dregsy_queue.coordination.keys import key
 from dregsy_queue.coordination.limits import Limits, RegistryLimiter
 from dregsy_queue.coordination.runs import Runs, StartedRun
-from dregsy_queue.current_config import CurrentConfig
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dregsy_queue.concurrency import SingleFlight
-from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.models import Config, Location, SyncTask
+from dregsy_queue.config.registries import limits_for
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import api_repository
 from dregsy_queue.registry.client import RegistryClient

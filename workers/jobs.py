@@ -10,7 +10,7 @@ from redis import RedisError
 
 from dregsy_queue import retry
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.config.select import task_fingerprint
+from dregsy_queue.config.selection import task_fingerprint
 from dregsy_queue.coordination.claims import Claim
 from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.coordination.records import SyncRecord

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from redis import RedisError
 
 from dregsy_queue.celery import app
-from dregsy_queue.config.limits import limits_for
+from dregsy_queue.config.current import CurrentConfig
+from dregsy_queue.config.registries import limits_for
 from dregsy_queue.coordination.admission import Admission, Reaped
 from dregsy_queue.coordination.claims import Claims
 from dregsy_queue.coordination.connection import connect
@@ -20,7 +21,6 @@ from dregsy_queue.coordination.lists import RepositoryLists
 from dregsy_queue.coordination.presence import HEARTBEAT, Presence
 from dregsy_queue.coordination.records import Records
 from dregsy_queue.coordination.runs import Runs
-from dregsy_queue.current_config import CurrentConfig
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference

@@ -8,7 +8,7 @@ import click
 
 from dregsy_queue import logs
 from dregsy_queue.cli.validate import load_or_exit
-from dregsy_queue.config.select import select_tasks
+from dregsy_queue.config.selection import select_tasks
 
 
 @click.command(

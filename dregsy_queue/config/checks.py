@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dregsy_queue.config.durations import parse_go_duration
-from dregsy_queue.config.tree import Path
+from dregsy_queue.config.yaml_lines import Path
 from dregsy_queue.oci.hosts import is_ecr, registry_key
 
 Finding = tuple[Path, str]

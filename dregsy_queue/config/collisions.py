@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dregsy_queue.config.models import Config, SyncTask
-from dregsy_queue.config.tree import Path
+from dregsy_queue.config.yaml_lines import Path
 from dregsy_queue.oci.hosts import registry_key
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dregsy_queue.config import checks, models, tree
+from dregsy_queue.config import checks, models
+from dregsy_queue.config import yaml_lines as tree
 from dregsy_queue.config.collisions import collisions
 from dregsy_queue.config.models import Config
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dregsy_queue.config.values import Auth, Bool, Duration, File, Int, RateLimit, Text
-from dregsy_queue.matching.mapping import PathMapping
+from dregsy_queue.config.scalars import Auth, Bool, Duration, File, Int, RateLimit, Text
+from dregsy_queue.matching.paths import PathMapping
 from dregsy_queue.matching.tags import TagSet
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.platform import Platform

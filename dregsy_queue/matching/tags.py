@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dregsy_queue.matching.patterns import Matcher
+from dregsy_queue.matching.go_regex import Matcher
 from dregsy_queue.matching.semver import Range, Version, parse_range
 
 #: OCI distribution-spec, "Pulling manifests": what a tag may look like.

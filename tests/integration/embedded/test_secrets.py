@@ -119,7 +119,7 @@ def test_a_crash_message_keeps_the_password(tmp_path: Path, source: Registry, ta
         "import logging, sys\n"
         "from pathlib import Path\n"
         "from dregsy_queue import logs\n"
-        "from dregsy_queue.current_config import CurrentConfig\n"
+        "from dregsy_queue.config.current import CurrentConfig\n"
         "logs.configure()\n"
         "config = CurrentConfig(Path(sys.argv[1])).get()\n"
         "try:\n"

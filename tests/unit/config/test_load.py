@@ -12,7 +12,7 @@ import pytest
 
 from dregsy_queue.config.load import ConfigError, LoadedConfig, load
 from dregsy_queue.config.schema import schema
-from dregsy_queue.config.select import select_tasks, task_fingerprint
+from dregsy_queue.config.selection import select_tasks, task_fingerprint
 
 ROOT = Path(__file__).parents[3]
 Loads = Callable[[str], LoadedConfig]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dregsy_queue.config.limits import limits_for
 from dregsy_queue.config.load import ConfigError, load
-from dregsy_queue.config.values import Rate
+from dregsy_queue.config.registries import limits_for
+from dregsy_queue.config.scalars import Rate
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dregsy_queue.matching.mapping import PathMapping, normalize
+from dregsy_queue.matching.paths import PathMapping, normalize
 
 REPOSITORIES = [
     "library/busybox",

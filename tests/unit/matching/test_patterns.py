@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dregsy_queue.matching.patterns import LONGEST, Matcher, Pattern, compile_pattern, replace_all
+from dregsy_queue.matching.go_regex import LONGEST, Matcher, Pattern, compile_pattern, replace_all
 
 
 @pytest.mark.parametrize(

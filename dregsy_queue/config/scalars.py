@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, WithJsonSchema
 
 from dregsy_queue.config.durations import parse_go_duration
-from dregsy_queue.config.tree import Scalar
+from dregsy_queue.config.yaml_lines import Scalar
 from dregsy_queue.oci.login import Credentials, decode_auth
 
 #: The range of Go's int, and of its durations in nanoseconds.

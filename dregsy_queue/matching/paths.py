@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dregsy_queue.matching.patterns import Pattern, Replacement, compile_pattern
+from dregsy_queue.matching.go_regex import Pattern, Replacement, compile_pattern
 
 _REGEX = "regex:"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, SyncTask
-from dregsy_queue.matching.patterns import Matcher
+from dregsy_queue.matching.go_regex import Matcher
 
 
 def select_tasks(config: Config, run: str) -> list[SyncTask]:
