@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dregsy_queue import decision, retry
+from dregsy_queue import backoff, decision
 from dregsy_queue.concurrency import SingleFlight, completed
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
@@ -139,7 +139,7 @@ class Planner:
                     yield planned
             if not unreached or attempt == self._attempts:
                 break
-            wait = retry.delay(self._backoff, attempt)
+            wait = backoff.delay(self._backoff, attempt)
             log.warning(
                 "planning: %d could not be compared, next try in %.0f s: %s",
                 len(unreached),

@@ -16,8 +16,8 @@ from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.credentials.choose import choose_source, ecr_api, ecr_source
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.pacing import Pacer
-from dregsy_queue.registry.registries import Registries
+from dregsy_queue.registry.pool import Registries
+from dregsy_queue.registry.throttle import Pacer
 from dregsy_queue.registry.tls import TLSSettings, certificate_folder
 from workers.relays.relay import Access
 

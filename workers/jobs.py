@@ -8,7 +8,7 @@ import time
 
 from redis import RedisError
 
-from dregsy_queue import retry
+from dregsy_queue import backoff
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import task_fingerprint
 from dregsy_queue.coordination.claims import Claim
@@ -84,7 +84,7 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         if temporary and claim.attempt < min(
             most_attempts or worker.settings.max_attempts, worker.settings.max_attempts
         ):
-            wait = retry.delay(worker.settings.backoff, claim.attempt, asked)
+            wait = backoff.delay(worker.settings.backoff, claim.attempt, asked)
             worker.claims.put_back(claim, delay=wait, error=text, seconds=seconds())
             log.warning("attempt %d failed, next in %.0f s: %s", claim.attempt, wait, text, extra=tags)
         elif worker.claims.settle(claim, "failed", error=text, seconds=seconds()):
@@ -146,7 +146,7 @@ def _plan(worker: Worker, claim: Claim) -> None:
         return
     if task_fingerprint(task) != claim.fingerprint:
         if claim.attempt < worker.settings.max_attempts:
-            worker.claims.put_back(claim, delay=retry.delay(worker.settings.backoff, claim.attempt))
+            worker.claims.put_back(claim, delay=backoff.delay(worker.settings.backoff, claim.attempt))
             log.warning("the task is another one in this worker's config: left to others for now", extra=tags)
             return
         log.warning("planned as this worker's config has it, which is not what the scheduler has", extra=tags)

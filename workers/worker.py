@@ -24,13 +24,13 @@ from dregsy_queue.coordination.runs import Runs
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
-from dregsy_queue.pacing import ClusterPacer
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
 from workers.access import RegistryAccess
 from workers.loop import EventLoopThread
 from workers.relays.registry import make_relays
 from workers.relays.relay import Relay
+from workers.throttle import ClusterPacer
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dregsy_queue.config import checks, models
-from dregsy_queue.config import yaml_lines as tree
+from dregsy_queue.config import checks, models, yaml_lines
 from dregsy_queue.config.collisions import collisions
 from dregsy_queue.config.models import Config
 
@@ -53,9 +52,9 @@ class LoadedConfig:
     warnings: list[str]
     #: changes when the config does; passwords do not count
     fingerprint: str
-    source: tree.Tree = field(repr=False)
+    source: yaml_lines.Tree = field(repr=False)
 
-    def problem(self, path: tree.Path, message: str) -> Problem:
+    def problem(self, path: yaml_lines.Path, message: str) -> Problem:
         """A problem at a key of this file."""
         return Problem(self.path, self.source.line(path), _dotted(path), message)
 
@@ -73,13 +72,13 @@ def load(path: Path) -> LoadedConfig:
     if len(content) > BIGGEST:
         raise ConfigError([Problem(path, 1, "", f"is bigger than {BIGGEST // 1024**2} MiB")])
     try:
-        source = tree.parse(text)
-    except tree.SyntaxProblem as problem:
+        source = yaml_lines.parse(text)
+    except yaml_lines.SyntaxProblem as problem:
         raise ConfigError([Problem(path, problem.line, "", str(problem))]) from None
     return _validate(path, source)
 
 
-def _validate(path: Path, source: tree.Tree) -> LoadedConfig:
+def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
     if source.value is None:
         source.value = {}
     if not isinstance(source.value, dict):
@@ -124,14 +123,14 @@ def fingerprint(*parts: Any) -> str:  # noqa: ANN401 - models and plain values
 _SECRETS: Any = {"tasks": {"__all__": {"source": {"auth"}, "target": {"auth"}}}}
 
 
-def _dotted(path: tree.Path) -> str:
+def _dotted(path: yaml_lines.Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else ("." if text else "") + str(part)
     return text
 
 
-def _message(path: tree.Path, detail: Any) -> str:  # noqa: ANN401 - pydantic's error details
+def _message(path: yaml_lines.Path, detail: Any) -> str:  # noqa: ANN401 - pydantic's error details
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(path)
@@ -165,7 +164,7 @@ _MODELS: dict[str, type[BaseModel]] = {
 }
 
 
-def _unknown_key(path: tree.Path) -> str:
+def _unknown_key(path: yaml_lines.Path) -> str:
     names = [part for part in path[:-1] if isinstance(part, str)]
     if not names:
         model: type[BaseModel] = Config

@@ -10,10 +10,10 @@ from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import is_tag
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_digest
-from dregsy_queue.registry import answers
-from dregsy_queue.registry.answers import Answer
+from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pages import pages
+from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class RegistryClient:
         """Any JSON that the registry offers at `path`. Raises: RegistryError."""
         answer = await self._transport.request("GET", path, what=what)
         if answer.status != 200:
-            raise answers.error(answer, self.registry, what)
+            raise responses.error(answer, self.registry, what)
         try:
             return json.loads(answer.body)
         except (ValueError, RecursionError):
@@ -138,7 +138,7 @@ class RegistryClient:
         if answer.status == 404:
             return None
         if answer.status != 200:
-            raise answers.error(answer, self.registry, what)
+            raise responses.error(answer, self.registry, what)
         return answer
 
 

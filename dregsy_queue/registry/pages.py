@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from dregsy_queue.registry import answers
+from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.transport import Transport
 
@@ -31,7 +31,7 @@ async def pages(transport: Transport, path: str, key: str, *, scope: str, what: 
     while True:
         answer = await transport.request("GET", url, what=what, scope=scope)
         if answer.status != 200:
-            raise answers.error(answer, transport.registry, what)
+            raise responses.error(answer, transport.registry, what)
         names = _names(answer.body, key)
         if names is None:
             raise _invalid(transport.registry, what, f"its list has no '{key}'")

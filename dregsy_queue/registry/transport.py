@@ -14,13 +14,13 @@ import aiohttp
 from yarl import URL
 
 from dregsy_queue.oci.hosts import api_host, registry_key
-from dregsy_queue.registry import answers
-from dregsy_queue.registry.answers import Answer
-from dregsy_queue.registry.authorization import Authorization
-from dregsy_queue.registry.challenge import parse_challenges
-from dregsy_queue.registry.credentials import CredentialsSource
+from dregsy_queue.registry import responses
+from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.pacing import Pacer
+from dregsy_queue.registry.responses import Answer
+from dregsy_queue.registry.signing_in.authorization import Authorization
+from dregsy_queue.registry.signing_in.challenge import parse_challenges
+from dregsy_queue.registry.throttle import Pacer
 
 #: Biggest answer read, in bytes: a tag list of a million names fits its pages of 1,000.
 BIGGEST = 16 * 1024 * 1024
@@ -91,9 +91,9 @@ class Transport:
                     raise
                 wait = error.retry_after or 0
             else:
-                if answer.status not in answers.TEMPORARY:
+                if answer.status not in responses.TEMPORARY:
                     return answer
-                problem = answers.error(answer, self.registry, what)
+                problem = responses.error(answer, self.registry, what)
                 if last or (problem.retry_after or 0) > self._policy.longest:
                     raise problem
                 wait = problem.retry_after or 0
@@ -117,7 +117,7 @@ class Transport:
             if again:
                 answer, _ = await self._send(method, url, headers, again)
         if answer.status == 401:
-            raise answers.error(answer, self.registry, what, await self._authorization.user())
+            raise responses.error(answer, self.registry, what, await self._authorization.user())
         return answer
 
     async def _send(

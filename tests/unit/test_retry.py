@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dregsy_queue.retry import LONGEST, delay
+from dregsy_queue.backoff import LONGEST, delay
 
 
 def test_waits_double_up_to_the_longest() -> None:

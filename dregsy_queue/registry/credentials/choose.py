@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dregsy_queue.config.models import Location
 from dregsy_queue.oci.hosts import ecr_registry, is_google
-from dregsy_queue.registry.credentials import CredentialsSource, Static
 from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.credentials.google import GoogleSource
+from dregsy_queue.registry.credentials.source import CredentialsSource, Static
 
 #: How long an ECR token is used when the config does not say, in seconds; it lives for 12 hours.
 _ECR_REFRESH = 6 * 3600.0

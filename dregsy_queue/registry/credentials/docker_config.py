@@ -14,7 +14,7 @@ from typing import Any
 
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.login import Credentials, decode_auth
-from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
+from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
 from dregsy_queue.registry.errors import RegistryError
 
 #: How long a login from a file or a helper is used, in seconds: it may be another one by then.

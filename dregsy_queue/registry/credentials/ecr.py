@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dregsy_queue.oci.hosts import EcrRegistry
 from dregsy_queue.oci.login import Credentials
-from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
+from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
 from dregsy_queue.registry.errors import RegistryError
 
 #: Errors of AWS and of its library after which the same call may succeed.

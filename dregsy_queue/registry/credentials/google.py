@@ -10,7 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
 from dregsy_queue.oci.login import Credentials
-from dregsy_queue.registry.credentials.kept import Fetched, KeptSource
+from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
 from dregsy_queue.registry.errors import RegistryError
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"

@@ -198,9 +198,9 @@ async def test_ecr_tokens_are_kept_and_renewed(aws: str, monkeypatch: pytest.Mon
     source = EcrSource(registry, 3600)
     first = [await EcrSource(registry, 3600).credentials() for _ in range(5)]
     assert fetches == 1 and all(found and found.username == "AWS" for found in first)
-    from dregsy_queue.registry.credentials import kept
+    from dregsy_queue.registry.credentials import cached
 
-    kept._kept[source] = (kept._kept[source][0], 0.0)
+    cached._kept[source] = (cached._kept[source][0], 0.0)
     assert await source.credentials() and fetches == 2
 
 

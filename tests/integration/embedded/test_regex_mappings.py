@@ -12,12 +12,12 @@ from aiohttp import web
 
 from dregsy_queue.config.models import Config, Location
 from dregsy_queue.oci.login import Credentials
-from dregsy_queue.registry.credentials import Static
+from dregsy_queue.registry.credentials.source import Static
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.listers.dockerhub import DockerHubLister
 from dregsy_queue.registry.listers.index import IndexLister
-from dregsy_queue.registry.pacing import NoPacing
-from dregsy_queue.registry.registries import Registries
+from dregsy_queue.registry.pool import Registries
+from dregsy_queue.registry.throttle import NoPacing
 from dregsy_queue.registry.tls import TLSSettings
 from tests.conftest import MakeProxy
 from tests.lab.cluster import Cluster

@@ -14,9 +14,9 @@ from aiohttp import web
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.manifests import is_index, parse_index
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.credentials import Static
+from dregsy_queue.registry.credentials.source import Static
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.registries import Registries
+from dregsy_queue.registry.pool import Registries
 from dregsy_queue.registry.tls import TLSSettings
 from dregsy_queue.registry.transport import RetryPolicy
 from tests.conftest import MakeProxy, MakeRegistry

@@ -7,9 +7,9 @@ from email.utils import formatdate
 
 import pytest
 
-from dregsy_queue.registry.answers import retry_after
-from dregsy_queue.registry.challenge import Challenge, parse_challenges
 from dregsy_queue.registry.pages import next_link
+from dregsy_queue.registry.responses import retry_after
+from dregsy_queue.registry.signing_in.challenge import Challenge, parse_challenges
 
 
 @pytest.mark.parametrize(

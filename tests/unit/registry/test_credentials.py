@@ -9,11 +9,11 @@ import pytest
 
 from dregsy_queue.config.models import Location
 from dregsy_queue.oci.hosts import is_google
-from dregsy_queue.registry.credentials import CredentialsSource, Static
 from dregsy_queue.registry.credentials.choose import choose_source, ecr_api, ecr_source
 from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.credentials.google import GoogleSource
+from dregsy_queue.registry.credentials.source import CredentialsSource, Static
 
 BOB = base64.b64encode(b'{"username": "bob", "password": "x"}').decode()
 EMPTY = base64.b64encode(b'{"username": "", "password": ""}').decode()

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from dregsy_queue.coordination.limits import RegistryLimiter
 from dregsy_queue.logs import fields
-from dregsy_queue.registry.answers import retry_after
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.pacing import Observe
+from dregsy_queue.registry.responses import retry_after
+from dregsy_queue.registry.throttle import Observe
 
 log = logging.getLogger(__name__)
 

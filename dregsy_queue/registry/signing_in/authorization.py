@@ -6,12 +6,12 @@ import base64
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode, urlsplit
 
-from dregsy_queue.registry import answers
-from dregsy_queue.registry.answers import Answer
-from dregsy_queue.registry.challenge import Challenge
-from dregsy_queue.registry.credentials import CredentialsSource
+from dregsy_queue.registry import responses
+from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.tokens import Token, TokenCache, parse_token
+from dregsy_queue.registry.responses import Answer
+from dregsy_queue.registry.signing_in.challenge import Challenge
+from dregsy_queue.registry.signing_in.tokens import Token, TokenCache, parse_token
 
 #: Sends a GET to a token server: URL and Authorization header ('' for none).
 Fetch = Callable[[str, str], Awaitable[Answer]]
@@ -80,7 +80,7 @@ class Authorization:
         url = f"{self._challenge.realm}{separator}{urlencode(query)}"
         answer = await self._fetch(url, await self._basic())
         if answer.status != 200:
-            raise answers.error(answer, self._registry, "signing in", await self.user())
+            raise responses.error(answer, self._registry, "signing in", await self.user())
         try:
             return parse_token(answer.body)
         except ValueError as error:

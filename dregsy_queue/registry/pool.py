@@ -10,8 +10,8 @@ import aiohttp
 
 import dregsy_queue
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.credentials import CredentialsSource
-from dregsy_queue.registry.pacing import NoPacing, Pacer
+from dregsy_queue.registry.credentials.source import CredentialsSource
+from dregsy_queue.registry.throttle import NoPacing, Pacer
 from dregsy_queue.registry.tls import TLSSettings, make_context
 from dregsy_queue.registry.transport import RetryPolicy, Transport
 

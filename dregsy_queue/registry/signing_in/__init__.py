@@ -1,0 +1,1 @@
+"""How does a request prove who sends it? Challenges, tokens, and the header that follows."""
