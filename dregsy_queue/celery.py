@@ -64,7 +64,7 @@ def _make() -> Celery:
         accept_content=["json"],
         enable_utc=True,
         timezone="UTC",
-        beat_scheduler="dregsy_queue.scheduler:Scheduler",
+        beat_scheduler="dregsy_queue.scheduling.beat:Scheduler",
         # How soon a standby notices that the leader is gone: at most lock timeout and one loop.
         beat_max_loop_interval=2,
         redbeat_lock_timeout=10,

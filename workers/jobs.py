@@ -9,8 +9,9 @@ import time
 from redis import RedisError
 
 from dregsy_queue import backoff
+from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.config.selection import task_fingerprint
+from dregsy_queue.config.selection import relay_of, task_fingerprint
 from dregsy_queue.coordination.claims import Claim
 from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.coordination.records import SyncRecord
@@ -18,12 +19,10 @@ from dregsy_queue.coordination.runs import PlanLostError
 from dregsy_queue.logs import fields, scrub
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference
-from dregsy_queue.planning import Planned, Planner
+from dregsy_queue.planning.planner import Planned, Planner
 from dregsy_queue.registry.errors import RegistryError
-from workers.access import relay_of
 from workers.loop import CancelledError
 from workers.relays.relay import RelayError
-from workers.repositories import list_repositories
 from workers.transfer import transfer
 from workers.worker import Worker
 

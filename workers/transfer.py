@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.coordination.jobs import TransferJob
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient
-from workers.access import RegistryAccess
+from workers.relays.access import relay_access, relay_reference
 from workers.relays.relay import Copy, Relay, RelayError
 
 log = logging.getLogger(__name__)
@@ -40,10 +41,10 @@ async def transfer(
         return Transferred(job.digest, 0)
     source = job.source.partition("@")[0] if "@" in job.source else job.source.rpartition(":")[0]
     copy = Copy(
-        source=access.relay_reference(task.source, f"{source}@{job.digest}"),
-        target=access.relay_reference(task.target, job.target),
-        source_access=await access.relay_access(task.source),
-        target_access=await access.relay_access(task.target),
+        source=relay_reference(access, task.source, f"{source}@{job.digest}"),
+        target=relay_reference(access, task.target, job.target),
+        source_access=await relay_access(access, task.source),
+        target_access=await relay_access(access, task.target),
         all_platforms=job.platform == "all",
     )
     await access.prepare_target(task.target, target.repository)

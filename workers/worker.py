@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from redis import RedisError
 
+from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.celery import app
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.registries import limits_for
@@ -26,7 +27,6 @@ from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
-from workers.access import RegistryAccess
 from workers.loop import EventLoopThread
 from workers.relays.registry import make_relays
 from workers.relays.relay import Relay

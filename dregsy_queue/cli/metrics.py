@@ -20,7 +20,7 @@ def metrics(port: int, address: str) -> None:
     """Serve metrics of the whole cluster at /metrics, read from Redis at each scrape. One is enough."""
     from dregsy_queue.coordination.connection import connect
     from dregsy_queue.coordination.overview import Overview
-    from dregsy_queue.metrics import serve
+    from dregsy_queue.serve.metrics import serve
 
     logs.configure()
     try:

@@ -25,3 +25,8 @@ def task_fingerprint(task: SyncTask) -> str:
     """16 hex digits that change when what the task syncs does; neither do credentials count, nor when it runs."""
     ignored: Any = {"source": {"auth"}, "target": {"auth"}, "interval": True, "priority": True, "verbose": True}
     return fingerprint(task.model_dump(mode="json", exclude=ignored))
+
+
+def relay_of(config: Config, task: SyncTask) -> str:
+    """The relay that copies this task's images."""
+    return task.relay or config.relay

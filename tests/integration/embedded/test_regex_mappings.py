@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from dregsy_queue.access.clients import RegistryAccess
+from dregsy_queue.access.repositories import choose
 from dregsy_queue.config.models import Config, Location
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.credentials.source import Static
@@ -25,8 +27,6 @@ from tests.lab.dregsy import location, mapping, sync, task, write_config
 from tests.lab.images import push_image
 from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
-from workers.access import RegistryAccess
-from workers.repositories import choose
 
 
 def fill(source: Registry, names: list[str]) -> None:

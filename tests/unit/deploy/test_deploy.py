@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from dregsy_queue.config.load import load
-from dregsy_queue.metrics import ClusterCollector
+from dregsy_queue.serve.metrics import ClusterCollector
 from tests.lab.processes import ROOT
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from dregsy_queue.access.identity import choose_source, ecr_api, ecr_source
 from dregsy_queue.config.models import Location
 from dregsy_queue.oci.hosts import is_google
-from dregsy_queue.registry.credentials.choose import choose_source, ecr_api, ecr_source
 from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.credentials.google import GoogleSource

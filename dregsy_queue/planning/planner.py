@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dregsy_queue import backoff, decision
+from dregsy_queue import backoff
 from dregsy_queue.concurrency import SingleFlight, completed
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
@@ -22,6 +22,7 @@ from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.oci.manifests import Descriptor, is_index, parse_index
 from dregsy_queue.oci.platform import Platform, choose, host_platform
 from dregsy_queue.oci.reference import is_repository
+from dregsy_queue.planning import decision
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 

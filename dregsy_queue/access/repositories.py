@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from dregsy_queue.access.clients import RegistryAccess
+from dregsy_queue.access.identity import ecr_api
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.coordination.lists import RepositoryLists
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import is_repository
-from dregsy_queue.registry.credentials.choose import ecr_api
 from dregsy_queue.registry.listers import Lister
 from dregsy_queue.registry.listers.catalog import CatalogLister
 from dregsy_queue.registry.listers.dockerhub import DockerHubLister
 from dregsy_queue.registry.listers.ecr import EcrLister
 from dregsy_queue.registry.listers.index import IndexLister
-from workers.access import RegistryAccess
 
 log = logging.getLogger(__name__)
 

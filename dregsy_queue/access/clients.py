@@ -1,25 +1,22 @@
-"""How a worker reaches the registries of a task: API clients for itself, logins and certificates for relays."""
+"""API clients for the registries of a task, and target repositories that exist before a push."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from dregsy_queue.access.identity import choose_source, ecr_api, ecr_source
 from dregsy_queue.concurrency import SingleFlight
-from dregsy_queue.config.models import Config, Location, SyncTask
+from dregsy_queue.config.models import Config, Location
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.logs import fields
-from dregsy_queue.oci.reference import api_repository
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.credentials.choose import choose_source, ecr_api, ecr_source
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pool import Registries
 from dregsy_queue.registry.throttle import Pacer
-from dregsy_queue.registry.tls import TLSSettings, certificate_folder
-from workers.relays.relay import Access
+from dregsy_queue.registry.tls import TLSSettings
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +38,8 @@ class RegistryAccess:
 
     def client(self, location: Location, endpoint: str | None = None) -> RegistryClient:
         source = choose_source(location)
-        tls = TLSSettings(skip_verify=location.skip_tls_verify, certs_dir=self._certs_dir)
+        tls = TLSSettings(skip_verify=location.skip_tls_verify, certs_dir=self.certs_dir)
         return self._registries.client(location.host, source, tls, endpoint)
-
-    async def relay_access(self, location: Location) -> Access:
-        """Raises: RegistryError when there is no login to be had."""
-        plain = (self._endpoint(location) or "").startswith("http://")
-        return Access(
-            credentials=await choose_source(location).credentials(),
-            skip_tls_verify=location.skip_tls_verify or plain,
-            certificates=certificate_folder(self._certs_dir, location.host),
-        )
 
     async def prepare_target(self, location: Location, repository: str) -> None:
         """Create the target repository where a registry wants that done first. Raises: RegistryError."""
@@ -68,34 +56,19 @@ class RegistryAccess:
                 self._unprepared.add(aws)
             log.info("target repositories are not created: %s", error, extra=fields(registry=location.host))
 
-    def relay_reference(self, location: Location, reference: str) -> str:
-        """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured.
-
-        There, an official image of Docker Hub needs its whole name.
-        """
-        endpoint = self._endpoint(location)
-        if not endpoint:
-            return reference
-        path = reference.removeprefix(f"{location.host}/")
-        end = min(place for mark in "@:" if (place := path.find(mark)) >= 0)
-        return f"{urlsplit(endpoint).netloc}/{api_repository(location.host, path[:end])}{path[end:]}"
-
     async def aclose(self) -> None:
         await self._registries.aclose()
 
     @property
-    def _certs_dir(self) -> Path:
+    def certs_dir(self) -> Path:
+        """The folder with one folder of certificates per registry host."""
         return Path(self._config.skopeo.certs_dir)
 
-    def _endpoint(self, location: Location) -> str | None:
+    def endpoint(self, location: Location) -> str | None:
+        """Where the registry's API really is, where the config says so (``registries.HOST.endpoint``)."""
         return limits_for(self._config.registries, location.host).endpoint
 
 
 async def _make_sure(aws: EcrSource, repository: str) -> None:
     if await asyncio.to_thread(aws.ensure_repository, repository):
         log.info("repository created", extra=fields(registry=aws.registry.host, repository=repository))
-
-
-def relay_of(config: Config, task: SyncTask) -> str:
-    """The relay that copies this task's images."""
-    return task.relay or config.relay

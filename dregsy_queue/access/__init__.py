@@ -1,0 +1,1 @@
+"""How do we reach the registries that a config names?"""

@@ -1,0 +1,35 @@
+"""What a relay is told about a registry: its login, its certificates, and the name by which it reaches it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from dregsy_queue.access.clients import RegistryAccess
+from dregsy_queue.access.identity import choose_source
+from dregsy_queue.config.models import Location
+from dregsy_queue.oci.reference import api_repository
+from dregsy_queue.registry.tls import certificate_folder
+from workers.relays.relay import Access
+
+
+async def relay_access(registries: RegistryAccess, location: Location) -> Access:
+    """Raises: RegistryError when there is no login to be had."""
+    plain = (registries.endpoint(location) or "").startswith("http://")
+    return Access(
+        credentials=await choose_source(location).credentials(),
+        skip_tls_verify=location.skip_tls_verify or plain,
+        certificates=certificate_folder(registries.certs_dir, location.host),
+    )
+
+
+def relay_reference(registries: RegistryAccess, location: Location, reference: str) -> str:
+    """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured.
+
+    There, an official image of Docker Hub needs its whole name.
+    """
+    endpoint = registries.endpoint(location)
+    if not endpoint:
+        return reference
+    path = reference.removeprefix(f"{location.host}/")
+    end = min(index for mark in "@:" if (index := path.find(mark)) >= 0)
+    return f"{urlsplit(endpoint).netloc}/{api_repository(location.host, path[:end])}{path[end:]}"
