@@ -33,7 +33,7 @@ def _make() -> Celery:
     app = Celery("dregsy_queue", broker=address["broker_url"])
     app.conf.update(
         # The data plane is named, not imported: the control plane does not depend on it.
-        imports=("workers.tasks",),
+        imports=("workers.celery_side.handlers",),
         task_queues=[Queue(queue_name(kind), routing_key=queue_name(kind)) for kind in KINDS],
         task_default_queue=queue_name("plan"),
         # Outcomes are in the ledger; a result per message would only cost Redis calls.
@@ -50,7 +50,7 @@ def _make() -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # It survives every loss of Redis; Celery's own ends when jobs ran at that moment.
-        worker_consumer="workers.consumer:Consumer",
+        worker_consumer="workers.celery_side.consumer:Consumer",
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # Flower and `celery events` show transfers without a flag at each worker.

@@ -27,8 +27,8 @@ from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
-from workers.loop import EventLoopThread
-from workers.relays.registry import make_relays
+from workers.event_loop import EventLoopThread
+from workers.relays.available import make_relays
 from workers.relays.relay import Relay
 from workers.throttle import ClusterPacer
 

@@ -11,7 +11,7 @@ from kombu import Connection, Queue
 from kombu.message import Message
 
 from tests.lab.redis import RedisServer
-from workers.strategy import outlive_connection
+from workers.celery_side.strategy import outlive_connection
 
 QUEUE = Queue("q", routing_key="q")
 

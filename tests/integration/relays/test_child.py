@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from tests.lab.processes import ROOT
-from workers.relays import child
+from workers.relays.skopeo import process
 
 MEGABYTES = "head -c 3000000 /dev/zero | cat >/dev/null"
 
 
-async def run(script: str, stalled_after: float = 30) -> child.Ended:
-    return await child.run(["sh", "-c", script], environment=dict(os.environ), stalled_after=stalled_after)
+async def run(script: str, stalled_after: float = 30) -> process.Ended:
+    return await process.run(["sh", "-c", script], environment=dict(os.environ), stalled_after=stalled_after)
 
 
 def open_files() -> int:
@@ -42,9 +42,9 @@ async def test_a_short_one_is_counted_too() -> None:
 def test_anybody_can_count() -> None:
     """Of a process that has exited the file of its counters opens for root alone; workers are not root."""
     script = (
-        "import asyncio, ctypes, os; from workers.relays import child; import uvloop, encodings.idna\n"
+        "import asyncio, ctypes, os; from workers.relays.skopeo import process; import uvloop, encodings.idna\n"
         "async def main():\n"
-        f"    ended = await child.run(['sh', '-c', {MEGABYTES!r}], environment=dict(os.environ), stalled_after=9)\n"
+        f"    ended = await process.run(['sh', '-c', {MEGABYTES!r}], environment=dict(os.environ), stalled_after=9)\n"
         "    print(ended.relayed)\n"
         "asyncio.new_event_loop().close(); os.setgid(65534); os.setuid(65534)\n"
         # as it is for a process that never was root: PR_SET_DUMPABLE (prctl(2))
@@ -56,7 +56,7 @@ def test_anybody_can_count() -> None:
 
 async def test_output_is_kept_from_the_end() -> None:
     ended = await run("head -c 200000 /dev/zero; echo; echo last >&2; exit 3")
-    assert (ended.returncode, ended.output.splitlines()[-1], len(ended.output)) == (3, "last", child.KEPT_OUTPUT)
+    assert (ended.returncode, ended.output.splitlines()[-1], len(ended.output)) == (3, "last", process.KEPT_OUTPUT)
 
 
 async def test_no_descriptor_and_no_child_is_left() -> None:
@@ -64,7 +64,7 @@ async def test_no_descriptor_and_no_child_is_left() -> None:
     before = open_files()
     for _ in range(5):
         await run("echo")
-    with pytest.raises(child.StalledError):
+    with pytest.raises(process.StalledError):
         await run("sleep 60", stalled_after=0.2)
     work = asyncio.create_task(run("trap '' TERM; sleep 60"))
     await asyncio.sleep(0.2)
@@ -72,7 +72,7 @@ async def test_no_descriptor_and_no_child_is_left() -> None:
     started = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert time.monotonic() - started < child.TERMINATION + 1
+    assert time.monotonic() - started < process.TERMINATION + 1
     await asyncio.sleep(0.1)
     assert open_files() == before
     assert not [found for found in psutil.Process().children() if found.name() in ("sh", "sleep", "setpriv")]
@@ -80,4 +80,4 @@ async def test_no_descriptor_and_no_child_is_left() -> None:
 
 async def test_a_missing_program() -> None:
     with pytest.raises(FileNotFoundError):
-        await child.run(["no-such-program"], environment={}, stalled_after=1)
+        await process.run(["no-such-program"], environment={}, stalled_after=1)

@@ -10,7 +10,7 @@ import pytest
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.tls import certificate_folder
 from workers.relays.relay import Access, Copy
-from workers.relays.skopeo import SkopeoRelay
+from workers.relays.skopeo.relay import SkopeoRelay
 
 SOURCE = "src.example:5000/a/b@sha256:" + "a" * 64
 TARGET = "tgt.example/x/y:2.0"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers.relays.skopeo_output import error
-from workers.relays.words import LONGEST
+from workers.relays.failures import LONGEST
+from workers.relays.skopeo.output import error
 
 PREFIX = 'time="2026-01-01T00:00:00Z" level=fatal msg="'
 

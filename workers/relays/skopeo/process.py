@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.relays.moved import Counters, counters
+from workers.relays.skopeo.io_counters import Counters, counters
 
 #: Bytes of output that are kept, from the end.
 KEPT_OUTPUT = 64 * 1024

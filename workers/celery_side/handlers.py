@@ -14,13 +14,13 @@ from dregsy_queue import settings
 from dregsy_queue.celery import app, queue_name
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.dispatch import MESSAGE_VERSION
-from workers import jobs
+from workers.jobs.run import run
 from workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
 _worker: Worker | None = None
-_STRATEGY = "workers.strategy:tolerant"
+_STRATEGY = "workers.celery_side.strategy:tolerant"
 
 
 @app.task(name="dregsy.plan", Strategy=_STRATEGY)
@@ -38,7 +38,7 @@ def _run(message: tuple[object, ...]) -> None:
     assert _worker is not None
     match message:
         case (int(version), str(job), int(epoch)) if version == MESSAGE_VERSION:
-            jobs.run(_worker, job, epoch)
+            run(_worker, job, epoch)
         case (int(version), *_):
             # Not claimed in time its job is admitted anew, for a worker that may know this version.
             log.warning("message of version %d is left to other workers, this one knows %d", version, MESSAGE_VERSION)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from workers.relays.failures import error_of
 from workers.relays.relay import RelayError
-from workers.relays.words import error_of
 
 #: What skopeo says while it writes; all else is about the source.
 _WRITING = re.compile(r"destination|writing|uploading", re.IGNORECASE)

@@ -14,8 +14,8 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from dregsy_queue.config.models import DockerSettings
+from workers.relays.failures import error_of
 from workers.relays.relay import Access, Copied, Copy, RelayError, Side
-from workers.relays.words import error_of
 
 #: Seconds without a word from the daemon after which a pull or push hangs.
 _SILENCE = 600

@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 
 from dregsy_queue import logs
-from workers.relays import child, skopeo_output
-from workers.relays.auth_file import auth_file
 from workers.relays.relay import Access, Copied, Copy, RelayError
+from workers.relays.skopeo import process
+from workers.relays.skopeo.auth_file import auth_file
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class SkopeoRelay:
 
     async def problem(self) -> str | None:
         try:
-            ended = await child.run([self.binary, "--version"], environment=_environment(), stalled_after=30)
-        except (OSError, child.StalledError) as error:
+            ended = await process.run([self.binary, "--version"], environment=_environment(), stalled_after=30)
+        except (OSError, process.StalledError) as error:
             return _missing(self.binary, error)
         return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
 
@@ -40,18 +40,18 @@ class SkopeoRelay:
                 arguments += _access(side, reference, access, files, descriptors)
             arguments += [f"docker://{copy.source}", f"docker://{copy.target}"]
             try:
-                ended = await child.run(
+                ended = await process.run(
                     arguments, environment=_environment(), pass_fds=descriptors, stalled_after=self.stalled_after
                 )
             except OSError as error:
                 raise RelayError(_missing(self.binary, error), temporary=False, missing=True) from None
-            except child.StalledError:
+            except process.StalledError:
                 message = f"skopeo moved no byte for {self.stalled_after:.0f} s and was ended"
                 raise RelayError(message, temporary=True) from None
-        output = logs.scrub(ended.output)
+        text = logs.scrub(ended.output)
         if ended.returncode != 0:
-            raise skopeo_output.error(output, ended.returncode, names=(copy.source, copy.target))
-        return Copied(output, sent=ended.relayed)
+            raise output.error(text, ended.returncode, names=(copy.source, copy.target))
+        return Copied(text, sent=ended.relayed)
 
 
 def _access(

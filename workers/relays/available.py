@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from dregsy_queue.config.models import Config
 from dregsy_queue.settings import Settings
-from workers.relays.docker import DockerRelay
+from workers.relays.docker.relay import DockerRelay
 from workers.relays.relay import Relay
-from workers.relays.skopeo import SkopeoRelay
+from workers.relays.skopeo.relay import SkopeoRelay
 
 
 def make_relays(config: Config, settings: Settings) -> dict[str, Relay]:

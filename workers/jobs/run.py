@@ -21,9 +21,9 @@ from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.planning.planner import Planned, Planner
 from dregsy_queue.registry.errors import RegistryError
-from workers.loop import CancelledError
+from workers.event_loop import CancelledError
+from workers.jobs.transfer import transfer
 from workers.relays.relay import RelayError
-from workers.transfer import transfer
 from workers.worker import Worker
 
 log = logging.getLogger(__name__)

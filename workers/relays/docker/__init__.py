@@ -1,0 +1,1 @@
+"""Copying by a Docker daemon."""

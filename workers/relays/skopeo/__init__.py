@@ -1,0 +1,1 @@
+"""Copying by the skopeo program."""
