@@ -14,13 +14,13 @@ import psutil
 
 from dregsy_queue.config.load import load
 from dregsy_queue.config.selection import task_fingerprint
-from dregsy_queue.coordination.admission import Admission
-from dregsy_queue.coordination.claims import Claims
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.jobs import TransferJob
-from dregsy_queue.coordination.limits import RegistryLimiter
-from dregsy_queue.coordination.presence import Presence
-from dregsy_queue.coordination.runs import Runs
+from dregsy_queue.ledger.admission import Admission
+from dregsy_queue.ledger.claims import Claims
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.presence import Presence
+from dregsy_queue.ledger.registry_limits import RegistryLimiter
+from dregsy_queue.ledger.runs import Runs
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many

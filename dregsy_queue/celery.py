@@ -13,7 +13,7 @@ from celery.signals import setup_logging
 from kombu import Queue
 
 from dregsy_queue import logs, settings
-from dregsy_queue.coordination.address import celery_settings
+from dregsy_queue.ledger.redis_url import celery_settings
 
 #: Kinds of jobs; each has its own queue, so that a job reaches only workers that can do it.
 KINDS = ("plan", "skopeo", "docker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Celery
 
 from dregsy_queue.celery import queue_name
-from dregsy_queue.coordination.admission import Admission
+from dregsy_queue.ledger.admission import Admission
 
 #: Version of the message arguments: [version, job id, epoch].
 MESSAGE_VERSION = 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dregsy_queue.coordination import address
+from dregsy_queue.ledger import redis_url as redis_address
 
 
 class SettingsError(ValueError):
@@ -57,8 +57,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
 
     redis_url = environment.get("DREGSY_REDIS_URL") or "redis://127.0.0.1:6379/0"
     try:
-        address.check(redis_url)
-    except address.AddressError as error:
+        redis_address.check(redis_url)
+    except redis_address.AddressError as error:
         raise SettingsError(f"DREGSY_REDIS_URL {error}") from None
     return Settings(
         config=Path(environment.get("DREGSY_CONFIG") or "config.yaml"),

@@ -15,9 +15,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dregsy_queue.coordination.admission import Admission
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.report import RunCounts
+from dregsy_queue.ledger.admission import Admission
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.report import RunCounts
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from dregsy_queue.coordination.limits import RegistryLimiter
+from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import retry_after

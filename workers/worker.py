@@ -14,15 +14,15 @@ from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.celery import app
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.registries import limits_for
-from dregsy_queue.coordination.admission import Admission, Reaped
-from dregsy_queue.coordination.claims import Claims
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.limits import Probe, RegistryLimiter
-from dregsy_queue.coordination.lists import RepositoryLists
-from dregsy_queue.coordination.presence import HEARTBEAT, Presence
-from dregsy_queue.coordination.records import Records
-from dregsy_queue.coordination.runs import Runs
 from dregsy_queue.dispatch import dispatch
+from dregsy_queue.ledger.admission import Admission, Reaped
+from dregsy_queue.ledger.claims import Claims
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.presence import HEARTBEAT, Presence
+from dregsy_queue.ledger.records import Records
+from dregsy_queue.ledger.registry_limits import Probe, RegistryLimiter
+from dregsy_queue.ledger.repository_lists import RepositoryLists
+from dregsy_queue.ledger.runs import Runs
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError

@@ -9,7 +9,7 @@ from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.access.identity import ecr_api
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, Location, SyncTask
-from dregsy_queue.coordination.lists import RepositoryLists
+from dregsy_queue.ledger.repository_lists import RepositoryLists
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import is_repository

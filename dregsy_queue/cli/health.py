@@ -25,8 +25,8 @@ Examples:
 @click.option("--liveness", is_flag=True, help="Good also while Redis is away: starting the role anew would not help.")
 def health(role: str | None, host: str, liveness: bool) -> None:
     """One line, and exit code 0 (good) or 1."""
-    from dregsy_queue.coordination.connection import connect
-    from dregsy_queue.coordination.overview import Overview
+    from dregsy_queue.ledger.connection import connect
+    from dregsy_queue.ledger.overview import Overview
 
     if role == "container":
         role = _role_of_container()

@@ -18,8 +18,8 @@ Examples:
 @click.option("--address", default="0.0.0.0", show_default=True, help="Interface it listens on.")  # noqa: S104
 def metrics(port: int, address: str) -> None:
     """Serve metrics of the whole cluster at /metrics, read from Redis at each scrape. One is enough."""
-    from dregsy_queue.coordination.connection import connect
-    from dregsy_queue.coordination.overview import Overview
+    from dregsy_queue.ledger.connection import connect
+    from dregsy_queue.ledger.overview import Overview
     from dregsy_queue.serve.metrics import serve
 
     logs.configure()

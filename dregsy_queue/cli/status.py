@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dregsy_queue import settings
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.overview import Overview
-from dregsy_queue.coordination.report import RunReader, report
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.overview import Overview
+from dregsy_queue.ledger.report import RunReader, report
 
 
 @click.command(

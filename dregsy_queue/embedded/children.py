@@ -14,7 +14,7 @@ from typing import IO
 
 from redis import RedisError
 
-from dregsy_queue.coordination.connection import connect
+from dregsy_queue.ledger.connection import connect
 
 
 class ChildError(Exception):

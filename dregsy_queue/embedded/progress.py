@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from dregsy_queue.coordination.report import RunCounts, RunningJob
+from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.logs import fields
 
 log = logging.getLogger(__name__)

@@ -19,12 +19,12 @@ from rich.console import Console
 
 from dregsy_queue.config.load import LoadedConfig
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.report import RunCounts, RunReader, report
 from dregsy_queue.embedded.children import Child, ChildError, celery_command, start_redis
 from dregsy_queue.embedded.private_folder import private_folder
 from dregsy_queue.embedded.progress import Display, LineDisplay, LiveDisplay
 from dregsy_queue.embedded.summary import print_summary
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.report import RunCounts, RunReader, report
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dregsy_queue.coordination.report import RunCounts, RunReader
+from dregsy_queue.ledger.report import RunCounts, RunReader
 
 #: Failures shown one by one; the report has them all.
 SHOWN = 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dregsy_queue.coordination.jobs import Reason
-from dregsy_queue.coordination.records import SyncRecord
+from dregsy_queue.ledger.jobs import Reason
+from dregsy_queue.ledger.records import SyncRecord
 
 
 @dataclass(frozen=True)

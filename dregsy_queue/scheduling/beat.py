@@ -30,12 +30,12 @@ from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.config.selection import select_tasks, task_fingerprint
-from dregsy_queue.coordination.admission import Admission
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.keys import key
-from dregsy_queue.coordination.limits import Limits, RegistryLimiter
-from dregsy_queue.coordination.runs import Runs, StartedRun
 from dregsy_queue.dispatch import dispatch
+from dregsy_queue.ledger.admission import Admission
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
+from dregsy_queue.ledger.runs import Runs, StartedRun
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.settings import Settings

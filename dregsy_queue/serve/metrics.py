@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-from dregsy_queue.coordination.overview import Overview
+from dregsy_queue.ledger.overview import Overview
 
 
 class ClusterCollector(Collector):

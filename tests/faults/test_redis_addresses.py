@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from dregsy_queue.coordination.address import SentinelAddress, parse_sentinel
+from dregsy_queue.ledger.redis_url import SentinelAddress, parse_sentinel
 from tests.lab.certificates import Authority
 from tests.lab.cluster import Cluster, slow_skopeo
 from tests.lab.dregsy import BIN, location, mapping, task, write_config

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.report import RunCounts, RunReader
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.report import RunCounts, RunReader
 from tests.lab.dregsy import Role, beat, worker
 from tests.lab.processes import wait_until
 from tests.lab.redis import RedisServer

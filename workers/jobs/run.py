@@ -12,10 +12,10 @@ from dregsy_queue import backoff
 from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of, task_fingerprint
-from dregsy_queue.coordination.claims import Claim
-from dregsy_queue.coordination.jobs import PlannedOutcome, TransferJob
-from dregsy_queue.coordination.records import SyncRecord
-from dregsy_queue.coordination.runs import PlanLostError
+from dregsy_queue.ledger.claims import Claim
+from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
+from dregsy_queue.ledger.records import SyncRecord
+from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import fields, scrub
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference

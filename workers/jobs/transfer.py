@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.coordination.jobs import TransferJob
+from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.overview import Overview
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.overview import Overview
 from tests.lab.cluster import Cluster, slow_skopeo
 from tests.lab.dregsy import BIN, location, mapping, task, write_config
 from tests.lab.images import push_image, push_many

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dregsy_queue.coordination.connection import connect
-from dregsy_queue.coordination.overview import Overview
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.overview import Overview
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.cluster import Cluster
 from tests.lab.daemon import Daemon, daemon_for_relays

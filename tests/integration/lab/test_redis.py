@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from dregsy_queue.coordination.connection import connect
+from dregsy_queue.ledger.connection import connect
 from tests.lab.redis import RedisServer
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dregsy_queue import logs
 from workers.relays.relay import Access, Copied, Copy, RelayError
-from workers.relays.skopeo import process
+from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
 
 

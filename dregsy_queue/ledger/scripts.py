@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from .connection import Connection, Script
+from dregsy_queue.ledger.connection import Connection, Script
 
 
 @cache

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from .connection import Connection
-from .keys import key
-from .presence import Presence, WorkerState
-from .report import RunCounts, RunReader
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.presence import Presence, WorkerState
+from dregsy_queue.ledger.report import RunCounts, RunReader
 
 KINDS = ("plan", "skopeo", "docker")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .connection import Connection
-from .keys import key
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from dregsy_queue.coordination.admission import Admission, Admitted
-from dregsy_queue.coordination.claims import Claim, Claims
-from dregsy_queue.coordination.connection import Connection, connect
-from dregsy_queue.coordination.jobs import TransferJob
-from dregsy_queue.coordination.keys import key
-from dregsy_queue.coordination.presence import Presence
-from dregsy_queue.coordination.records import Records
-from dregsy_queue.coordination.report import RunReader
-from dregsy_queue.coordination.runs import Runs
+from dregsy_queue.ledger.admission import Admission, Admitted
+from dregsy_queue.ledger.claims import Claim, Claims
+from dregsy_queue.ledger.connection import Connection, connect
+from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.presence import Presence
+from dregsy_queue.ledger.records import Records
+from dregsy_queue.ledger.report import RunReader
+from dregsy_queue.ledger.runs import Runs
 
 
 def image(number: int, target: str = "", task: str = "t") -> TransferJob:

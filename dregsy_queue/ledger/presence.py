@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .connection import Connection
-from .keys import key
-from .scripts import Scripts
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.scripts import Scripts
 
 #: Seconds between two heartbeats, and how long a worker counts as alive after one. Bounds how long a killed
 #: worker's jobs wait: LEASE, and a second until somebody looks.

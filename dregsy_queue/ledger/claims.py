@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .connection import Connection
-from .jobs import Status, TransferJob
-from .patience import outlast
-from .scripts import Scripts
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.jobs import Status, TransferJob
+from dregsy_queue.ledger.outages import outlast
+from dregsy_queue.ledger.scripts import Scripts
 
 
 @dataclass(frozen=True)

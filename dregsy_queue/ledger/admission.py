@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .connection import Connection
-from .jobs import TransferJob
-from .scripts import Scripts
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.scripts import Scripts
 
 #: A message that no worker takes within this many seconds is given up, and its job admitted anew.
 CLAIM_WITHIN = 30

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dregsy_queue.coordination.jobs import PlannedOutcome
-from dregsy_queue.coordination.report import report
-from dregsy_queue.coordination.runs import PlanLostError
+from dregsy_queue.ledger.jobs import PlannedOutcome
+from dregsy_queue.ledger.report import report
+from dregsy_queue.ledger.runs import PlanLostError
 
 from .conftest import Ledger, image
 

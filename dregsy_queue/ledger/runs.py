@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .claims import Claim
-from .connection import Connection
-from .jobs import PlannedOutcome, TransferJob, job_id
-from .patience import outlast
-from .scripts import Scripts
+from dregsy_queue.ledger.claims import Claim
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob, job_id
+from dregsy_queue.ledger.outages import outlast
+from dregsy_queue.ledger.scripts import Scripts
 
 #: Images handed to Redis in one call: bounds how long one script holds Redis (about a millisecond per 100).
 BATCH = 200

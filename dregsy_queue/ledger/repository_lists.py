@@ -6,8 +6,8 @@ import json
 import math
 import zlib
 
-from .connection import Connection
-from .keys import key
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
 
 
 class RepositoryLists:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from dregsy_queue.coordination import admission as admission_module
+from dregsy_queue.ledger import admission as admission_module
 
 from .conftest import Ledger, image
 

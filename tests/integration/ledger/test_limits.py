@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from dregsy_queue.coordination import limits as limits_module
-from dregsy_queue.coordination.jobs import TransferJob
-from dregsy_queue.coordination.limits import Limits, RegistryLimiter
+from dregsy_queue.ledger import registry_limits as limits_module
+from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 
 from .conftest import Ledger, image
 
@@ -81,7 +81,7 @@ def test_the_window_of_transfers_slides(ledger: Ledger, limiter: RegistryLimiter
 def test_a_job_that_never_ran_gives_its_place_back(
     ledger: Ledger, limiter: RegistryLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dregsy_queue.coordination import admission
+    from dregsy_queue.ledger import admission
 
     monkeypatch.setattr(admission, "CLAIM_WITHIN", 0.02)
     limiter.configure("src.example", Limits(transfers=(2, 3600)))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .connection import Connection
-from .jobs import JobResult, TransferJob
-from .keys import key
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.jobs import JobResult, TransferJob
+from dregsy_queue.ledger.keys import key
 
 
 @dataclass(frozen=True)

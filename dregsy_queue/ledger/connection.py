@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, cast
 
-from .address import make_client
+from dregsy_queue.ledger.redis_url import make_client
 
 
 class Script(Protocol):

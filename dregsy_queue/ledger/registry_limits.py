@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from .connection import Connection
-from .keys import key
-from .scripts import Scripts
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.scripts import Scripts
 
 #: Pauses after a refusal that names no wait: the first, doubling up to the longest; in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
