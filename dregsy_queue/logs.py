@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from dregsy_queue.redact import scrub
+
 TRACE = 5
 LEVELS = {
     "panic": logging.CRITICAL,
@@ -41,25 +43,10 @@ _LIBRARIES = (
     "google",
 )
 
-_hidden: set[str] = set()
-
 
 def fields(**values: object) -> dict[str, Any]:
     """Fields for a log line: ``log.info("copied", extra=fields(task="mirror"))``; empty ones are left out."""
     return {"fields": {name: str(value) for name, value in values.items() if value not in (None, "")}}
-
-
-def hide(secret: str) -> None:
-    """Never let `secret` stand in a log line, whoever writes it. Secrets under 4 characters are not hidden."""
-    if len(secret) >= 4:
-        _hidden.add(secret)
-
-
-def scrub(text: str) -> str:
-    """`text` with every hidden secret replaced."""
-    for secret in sorted(_hidden, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from dregsy_queue import logs
+from dregsy_queue import logs, redact
 from dregsy_queue.config.load import ConfigError, LoadedConfig, load
 from dregsy_queue.config.models import SyncTask
 
@@ -77,7 +77,7 @@ def _load(path: Path) -> LoadedConfig:
     for task in loaded.config.tasks:
         for location in (task.source, task.target):
             if location.credentials:
-                logs.hide(location.credentials.password)
+                redact.hide(location.credentials.password)
     for warning in loaded.warnings:
         log.warning("%s", warning)
     return loaded

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dregsy_queue import logs
+from dregsy_queue import logs, redact
 
 
 class Terminal(io.StringIO):
@@ -92,7 +92,7 @@ def test_methods() -> None:
 
 
 def test_hidden_secrets_are_shown_by_nobody() -> None:
-    logs.hide("very-secret")
+    redact.hide("very-secret")
     stream = io.StringIO()
     logs.configure({}, stream)
     try:

@@ -16,10 +16,11 @@ from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.ledger.records import SyncRecord
 from dregsy_queue.ledger.runs import PlanLostError
-from dregsy_queue.logs import fields, scrub
+from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.planning.planner import Planned, Planner
+from dregsy_queue.redact import scrub
 from dregsy_queue.registry.errors import RegistryError
 from workers.event_loop import CancelledError
 from workers.jobs.transfer import transfer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dregsy_queue.logs import scrub
+from dregsy_queue.redact import scrub
 from workers.relays.relay import RelayError, Side
 
 _TOO_MANY = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)

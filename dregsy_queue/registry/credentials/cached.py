@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from dregsy_queue import logs
+from dregsy_queue import redact
 from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.oci.login import Credentials
 
@@ -38,7 +38,7 @@ class KeptSource(ABC):
 
     async def _renew(self) -> Credentials:
         fetched = await asyncio.to_thread(self.fetch)
-        logs.hide(fetched.credentials.password)
+        redact.hide(fetched.credentials.password)
         _kept[self] = (fetched.credentials, time.monotonic() + fetched.seconds * (1 - MARGIN))
         return fetched.credentials
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from dregsy_queue import logs
+from dregsy_queue import redact
 from workers.relays.relay import Access, Copied, Copy, RelayError
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
@@ -48,7 +48,7 @@ class SkopeoRelay:
             except process.StalledError:
                 message = f"skopeo moved no byte for {self.stalled_after:.0f} s and was ended"
                 raise RelayError(message, temporary=True) from None
-        text = logs.scrub(ended.output)
+        text = redact.scrub(ended.output)
         if ended.returncode != 0:
             raise output.error(text, ended.returncode, names=(copy.source, copy.target))
         return Copied(text, sent=ended.relayed)
