@@ -148,7 +148,7 @@ class _Session:
         os.environ["DREGSY_REDIS_URL"] = self._redis_url
         from dregsy_queue import settings
         from dregsy_queue.celery import app
-        from dregsy_queue.scheduling.beat import RunStarter
+        from dregsy_queue.scheduling.starter import RunStarter
 
         starter = RunStarter(app, settings.from_environment())
         for task in self._request.tasks:
