@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import MakeRegistry
 from tests.lab.certificates import Authority
 from tests.lab.dregsy import auth, mapping, sync, task, write_config
-from tests.lab.forward import ForwardProxy
+from tests.lab.forward_proxy import ForwardProxy
 from tests.lab.images import push_many
 
 #: Known to the proxy alone.

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from tests.lab.distance import DelayedRelay
 from tests.lab.images import push_image
 from tests.lab.registry import Registry
-from tests.lab.relay import DelayedRelay
 
 DELAY = 0.1
 
