@@ -59,8 +59,8 @@ def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Cel
         sys.exit(str(error))
     except ConfigError as error:
         sys.exit(str(error))
-    instance.app.amqp.queues.select([queue_name(kind) for kind in _worker.kinds])
-    _worker.take_messages_of = partial(_take_messages_of, instance)
+    instance.app.amqp.queues.select([queue_name(kind) for kind in _worker.coordinator.kinds])
+    _worker.coordinator.take_messages_of = partial(_take_messages_of, instance)
 
 
 def _take_messages_of(controller: Any, kinds: Sequence[str]) -> None:  # noqa: ANN401 - Celery's worker

@@ -38,7 +38,7 @@ DAEMON_PAUSE = 10.0
 def run(worker: Worker, job: str, epoch: int) -> None:
     """Do one job. Every way it can end is written to the ledger; without a ledger the job is done again."""
     try:
-        claim = worker.claims.take(job, epoch, worker.name)
+        claim = worker.services.claims.take(job, epoch, worker.name)
     except (RedisError, OSError) as error:
         # Not claimed in time it is admitted anew.
         log.warning("cannot claim a job: %s", error, extra=fields(job=job))
@@ -55,7 +55,7 @@ def run(worker: Worker, job: str, epoch: int) -> None:
         # The lease ends, and the job runs again elsewhere.
         log.warning("the outcome of a job could not be written: %s", error, extra=fields(task=claim.task, job=job))
     finally:
-        worker.dispatch()
+        worker.services.dispatch()
 
 
 def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
@@ -74,8 +74,8 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
 
     def refused(registry: str, text: str, asked: float | None) -> None:
         """Too many requests: nothing is wrong with the job, it waits with all others of this registry."""
-        wait, new = worker.limiter.pause(registry_key(registry), asked, claim.job)
-        worker.claims.put_back(claim, error=scrub(text), seconds=seconds(), counted=False)
+        wait, new = worker.services.limiter.pause(registry_key(registry), asked, claim.job)
+        worker.services.claims.put_back(claim, error=scrub(text), seconds=seconds(), counted=False)
         if new:
             log.warning("too many requests: registry is paused for %.0f s", wait, extra=fields(registry=registry))
 
@@ -85,30 +85,33 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
             most_attempts or worker.settings.max_attempts, worker.settings.max_attempts
         ):
             wait = backoff.delay(worker.settings.backoff, claim.attempt, asked)
-            worker.claims.put_back(claim, delay=wait, error=text, seconds=seconds())
+            worker.services.claims.put_back(claim, delay=wait, error=text, seconds=seconds())
             log.warning("attempt %d failed, next in %.0f s: %s", claim.attempt, wait, text, extra=tags)
-        elif worker.claims.settle(claim, "failed", error=text, seconds=seconds()):
+        elif worker.services.claims.settle(claim, "failed", error=text, seconds=seconds()):
             log.error("failed: %s", text, extra=tags)
 
     task = _current_task(worker, claim)
     if task is None or not _same_registries(task, job):
         why = "its task is not in the config any more" if task is None else "its task has other registries by now"
-        worker.claims.settle(claim, "failed", error=f"dropped: {why}", seconds=0)
+        worker.services.claims.settle(claim, "failed", error=f"dropped: {why}", seconds=0)
         log.info("dropped: %s", why, extra=tags)
         return
     try:
-        relay = worker.relay(job.relay)
-        done = worker.loop.run(transfer(job, task, relay, worker.access(), attempt=claim.attempt), name=claim.job)
+        relay = worker.relays.relay(job.relay)
+        done = worker.services.loop.run(
+            transfer(job, task, relay, worker.services.access(), attempt=claim.attempt), name=claim.job
+        )
     except CancelledError:
-        worker.claims.put_back(claim, seconds=seconds())
+        worker.services.claims.put_back(claim, seconds=seconds())
         log.info("put back", extra=tags)
     except RelayError as error:
         if error.missing and not worker.settings.alone:
-            worker.relay_missing(job.relay)
-            worker.claims.put_back(claim, error=str(error), counted=False)
+            worker.relays.withdraw(job.relay)
+            worker.services.claims.put_back(claim, error=str(error), counted=False)
             log.error("this worker takes no %s jobs any more: %s", job.relay, error, extra=tags)
-        elif error.missing and error.temporary and worker.waits_for(job.relay, str(error)):
-            worker.claims.put_back(claim, delay=DAEMON_PAUSE, error=str(error), counted=False)
+        elif error.missing and error.temporary and worker.relays.may_still_come():
+            worker.relays.log_wait_once(job.relay, str(error))
+            worker.services.claims.put_back(claim, delay=DAEMON_PAUSE, error=str(error), counted=False)
         elif error.refused_by:
             refused(Reference.parse(getattr(job, error.refused_by)).registry, str(error), None)
         else:
@@ -123,7 +126,7 @@ def _transfer(worker: Worker, claim: Claim, job: TransferJob) -> None:
         fail(f"unexpected error: {type(error).__name__}: {error}", temporary=True)
     else:
         record = str(SyncRecord(job.source_digest, done.digest))
-        if worker.claims.settle(
+        if worker.services.claims.settle(
             claim, "copied", digest=done.digest, seconds=seconds(), record=record, sent=done.sent or 0
         ):
             log.info("copied in %.1f s (%s)", seconds(), job.reason, extra=tags)
@@ -142,18 +145,18 @@ def _plan(worker: Worker, claim: Claim) -> None:
     task = _current_task(worker, claim)
     if task is None:
         log.info("dropped: the task is not in the config any more", extra=tags)
-        worker.runs.end_plan(claim)
+        worker.services.runs.end_plan(claim)
         return
     if task_fingerprint(task) != claim.fingerprint:
         if claim.attempt < worker.settings.max_attempts:
-            worker.claims.put_back(claim, delay=backoff.delay(worker.settings.backoff, claim.attempt))
+            worker.services.claims.put_back(claim, delay=backoff.delay(worker.settings.backoff, claim.attempt))
             log.warning("the task is another one in this worker's config: left to others for now", extra=tags)
             return
         log.warning("planned as this worker's config has it, which is not what the scheduler has", extra=tags)
     try:
-        jobs = worker.loop.run(_plan_into_run(worker, claim, task), name=claim.job)
+        jobs = worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.job)
     except CancelledError:
-        worker.claims.put_back(claim)
+        worker.services.claims.put_back(claim)
         log.info("planning put back", extra=tags)
         return
     except PlanLostError as error:
@@ -162,7 +165,7 @@ def _plan(worker: Worker, claim: Claim) -> None:
     except RegistryError as error:
         if error.kind == "rate-limited":
             # What was planned so far stays; the rest is planned when the registry answers again.
-            worker.claims.put_back(claim, delay=error.retry_after or 1, error=str(error), counted=False)
+            worker.services.claims.put_back(claim, delay=error.retry_after or 1, error=str(error), counted=False)
             log.info("planning waits: %s", error, extra=tags)
             return
         log.error("planning failed: %s", error, extra=tags)
@@ -173,26 +176,26 @@ def _plan(worker: Worker, claim: Claim) -> None:
         problem = PlannedOutcome(claim.task, "", "", "failed", "planning", error=text)
     else:
         log.info("planned in %.1f s, %d to copy", time.monotonic() - started, jobs, extra=tags)
-    worker.runs.end_plan(claim, problem)
+    worker.services.runs.end_plan(claim, problem)
 
 
 async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
-    config, access = worker.config.get().config, worker.access()
+    config, access = worker.services.config.get().config, worker.services.access()
     planner = Planner(
         task,
         relay_of(config, task),
         access.client(task.source),
         access.client(task.target),
-        lambda targets: worker.records.look_up(task.name, targets),
-        lambda: list_repositories(config, task, access, worker.lists),
+        lambda targets: worker.services.records.look_up(task.name, targets),
+        lambda: list_repositories(config, task, access, worker.services.lists),
         attempts=worker.settings.max_attempts,
         backoff=worker.settings.backoff,
     )
     jobs, batch, since = 0, list[Planned](), time.monotonic()
 
     async def hand_on() -> int:
-        added = await asyncio.to_thread(worker.runs.add, claim, batch)
-        await asyncio.to_thread(worker.dispatch)
+        added = await asyncio.to_thread(worker.services.runs.add, claim, batch)
+        await asyncio.to_thread(worker.services.dispatch)
         return added
 
     async for planned in planner.plan():
@@ -216,9 +219,9 @@ def _current_task(worker: Worker, claim: Claim) -> SyncTask | None:
 
     A config other than that by which the run was started may be an old one, so the file is looked at again.
     """
-    task = worker.config.task(claim.task)
-    if (task is None or task_fingerprint(task) != claim.fingerprint) and worker.config.refresh():
-        task = worker.config.task(claim.task)
+    task = worker.services.config.task(claim.task)
+    if (task is None or task_fingerprint(task) != claim.fingerprint) and worker.services.config.refresh():
+        task = worker.services.config.task(claim.task)
     return task
 
 

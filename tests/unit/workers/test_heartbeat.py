@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers.worker import Worker
+from workers.coordinator import Coordinator
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,10 @@ from workers.worker import Worker
 def test_only_what_still_runs_can_be_lost(before: set[str], held: set[str], after: set[str], lost: list[str]) -> None:
     cancelled: list[str] = []
     names = iter([before, after])
-    worker: Any = Worker.__new__(Worker)
-    worker.loop = SimpleNamespace(names=lambda: next(names), cancel=cancelled.append)
-    worker._presence = SimpleNamespace(heartbeat=lambda *_, **__: held)
-    worker.name, worker.slots, worker._draining = "w", 1, False
-    worker.settings, worker._relays, worker._working = SimpleNamespace(alone=False), {}, set()
-    worker._heartbeat()
+    services: Any = SimpleNamespace(
+        loop=SimpleNamespace(names=lambda: next(names), cancel=cancelled.append),
+        presence=SimpleNamespace(heartbeat=lambda *_, **__: held),
+    )
+    relays: Any = SimpleNamespace(offered=[])
+    Coordinator(services, relays, "w", slots=1).heartbeat()
     assert cancelled == lost

@@ -1,0 +1,122 @@
+"""What happens every second? Heartbeats, putting back what nobody works on, and sending what may run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from redis import RedisError
+
+from dregsy_queue.celery import app
+from dregsy_queue.dispatch import dispatch
+from dregsy_queue.ledger.admission import Reaped
+from dregsy_queue.ledger.presence import HEARTBEAT
+from dregsy_queue.ledger.registry_limits import Probe
+from dregsy_queue.logs import fields
+from dregsy_queue.oci.reference import Reference
+from dregsy_queue.registry.errors import RegistryError
+from workers.relay_health import RelayHealth
+from workers.services import Services
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at what may run; jobs that end look at once.
+TICK = 1.0
+
+
+class Coordinator:
+    """A thread that keeps one worker and the ledger in agreement."""
+
+    def __init__(self, services: Services, relays: RelayHealth, name: str, slots: int) -> None:
+        """`name` is this worker's in the ledger, `slots` how many jobs it runs at once."""
+        self._services = services
+        self._relays = relays
+        self._name, self._slots = name, slots
+        #: makes Celery take messages of these kinds and no others; set by whoever set up Celery
+        self.take_messages_of: Callable[[Sequence[str]], None] = lambda _: None
+        self._draining = False
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of jobs that this worker takes."""
+        return ["plan", *self._relays.offered]
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def drain(self) -> None:
+        """From now on the ledger gives this worker no more jobs."""
+        self._draining = True
+        self._services.wake.set()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended, at most 10 s later."""
+        self._stopped.set()
+        self._services.wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        reachable, next_heartbeat, was_draining, taken = True, 0.0, False, self.kinds
+        while not self._stopped.is_set():
+            try:
+                now = time.monotonic()
+                if now >= next_heartbeat or self._draining != was_draining:
+                    self.heartbeat()
+                    next_heartbeat, was_draining = now + HEARTBEAT, self._draining
+                self._relays.probe_if_due()
+                if taken != self.kinds:
+                    taken = self.kinds
+                    self.take_messages_of(taken)
+                    self.heartbeat()
+                self._log_reaped(self._services.admission.reap())
+                self._services.pacer.remember_pauses(self._services.limiter.pauses())
+                for probe in self._services.limiter.probes():
+                    self._probe_quota(probe)
+                dispatch(app, self._services.admission)
+                if not reachable:
+                    log.info("Redis answers again")
+                reachable = True
+            except Exception as error:
+                # Redis away is an ordinary day; whatever else it is, the next tick must come.
+                if reachable or not isinstance(error, RedisError | OSError):
+                    log.warning("coordination waits: %s", error, exc_info=not isinstance(error, RedisError | OSError))
+                reachable, next_heartbeat = False, 0.0
+            self._services.wake.wait(TICK)
+            self._services.wake.clear()
+
+    def heartbeat(self) -> None:
+        """Renew this worker's lease, and end what the ledger gave to another worker."""
+        loop = self._services.loop
+        running = loop.names()
+        held = self._services.presence.heartbeat(
+            self._name, slots=self._slots, kinds=self.kinds, draining=self._draining
+        )
+        # A job that ended in between is not held any more either, and all is well with it.
+        for job in (running - held) & loop.names():
+            log.warning("this worker was taken for dead, its job runs elsewhere", extra=fields(job=job))
+            loop.cancel(job)
+
+    def _probe_quota(self, probe: Probe) -> None:
+        """Send a HEAD, which costs no quota; its headers tell what is left."""
+        task = self._services.config.task(probe.task)
+        if task is None:
+            return
+        reference = Reference.parse(probe.source)
+        client = self._services.access().client(task.source)
+        try:
+            self._services.loop.run(client.head(reference.repository, reference.tag or reference.digest or ""))
+        except RegistryError as error:
+            log.debug("could not ask what is left of the quota: %s", error)
+
+    def _log_reaped(self, reaped: Reaped) -> None:
+        for worker in reaped.workers:
+            log.warning("worker is gone, its jobs go back to the queue", extra=fields(worker=worker))
+        for job in reaped.given_up:
+            log.error("job given up: it outlived several workers", extra=fields(job=job))
+        if reaped.unclaimed:
+            log.warning("%d messages reached no worker in time and are sent again", len(reaped.unclaimed))

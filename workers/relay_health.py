@@ -1,0 +1,76 @@
+"""Which relays work here now?"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from dregsy_queue.config.models import Config
+from dregsy_queue.logs import fields
+from dregsy_queue.settings import Settings
+from workers.event_loop import EventLoopThread
+from workers.relays.available import make_relays
+from workers.relays.relay import Relay
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which a missing relay is looked for again.
+PROBE = 30.0
+
+
+class RelayHealth:
+    """The relays that the config uses, and which of them work on this machine; thread-safe."""
+
+    def __init__(self, config: Config, settings: Settings, loop: EventLoopThread) -> None:
+        """Find out which relays work."""
+        self._alone, self._daemon_wait = settings.alone, settings.daemon_wait
+        self._loop = loop
+        self._relays = make_relays(config, settings)
+        self._working: set[str] = set()
+        self._waited_for: set[str] = set()
+        self._started = time.monotonic()
+        self._next_probe = 0.0
+        self.probe()
+
+    def relay(self, name: str) -> Relay:
+        return self._relays[name]
+
+    @property
+    def offered(self) -> list[str]:
+        """Relays whose jobs this worker takes: those that work; on a worker that is alone all of them, so that their
+        jobs fail instead of waiting."""
+        return sorted(self._relays if self._alone else self._working)
+
+    def probe_if_due(self) -> None:
+        if time.monotonic() >= self._next_probe:
+            self.probe()
+
+    def probe(self) -> None:
+        """See which relays work now; blocks while their programs and daemons answer."""
+        for name, relay in self._relays.items():
+            problem = self._loop.run(relay.problem())
+            if problem is None and name not in self._working:
+                self._working.add(name)
+                log.info("relay works", extra=fields(relay=name))
+            elif problem is not None:
+                self._working.discard(name)
+                if not self._alone:
+                    log.error("this worker takes no %s jobs: %s", name, problem, extra=fields(relay=name))
+        missing = len(self._working) < len(self._relays)
+        self._next_probe = time.monotonic() + PROBE if missing else float("inf")
+
+    def withdraw(self, name: str) -> None:
+        """A relay turned out not to work: offer it no more until a probe finds it again."""
+        self._working.discard(name)
+        self._next_probe = time.monotonic() + PROBE
+
+    def may_still_come(self) -> bool:
+        """Whether a worker that is alone goes on waiting for a relay that may start working by itself, as a Docker
+        daemon does."""
+        return self._started + self._daemon_wait > time.monotonic()
+
+    def log_wait_once(self, name: str, why: str) -> None:
+        if name not in self._waited_for:
+            self._waited_for.add(name)
+            left = self._started + self._daemon_wait - time.monotonic()
+            log.warning("waiting up to %.0f s: %s", left, why, extra=fields(relay=name))

@@ -1,0 +1,69 @@
+"""What do all slots of a worker share?"""
+
+from __future__ import annotations
+
+import threading
+
+from redis import RedisError
+
+from dregsy_queue.access.clients import RegistryAccess
+from dregsy_queue.celery import app
+from dregsy_queue.config.current import CurrentConfig
+from dregsy_queue.config.registries import limits_for
+from dregsy_queue.dispatch import dispatch
+from dregsy_queue.ledger.admission import Admission
+from dregsy_queue.ledger.claims import Claims
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.presence import Presence
+from dregsy_queue.ledger.records import Records
+from dregsy_queue.ledger.registry_limits import RegistryLimiter
+from dregsy_queue.ledger.repository_lists import RepositoryLists
+from dregsy_queue.ledger.runs import Runs
+from dregsy_queue.settings import Settings
+from workers.event_loop import EventLoopThread
+from workers.throttle import ClusterPacer
+
+
+class Services:
+    """The config, the event loop, the ledger and the registries of one worker process; thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the config; Redis need not be there yet. Raises: ConfigError."""
+        self.settings = settings
+        self.config = CurrentConfig(settings.config)
+        self.loop = EventLoopThread()
+        redis = connect(settings.redis_url)
+        self.claims, self.runs, self.records = Claims(redis), Runs(redis), Records(redis)
+        self.lists = RepositoryLists(redis)
+        self.admission = Admission(redis)
+        self.limiter = RegistryLimiter(redis)
+        self.presence = Presence(redis)
+        self.pacer = ClusterPacer(self.limiter, self._request_rate)
+        #: set when somebody should look at once for what may run now
+        self.wake = threading.Event()
+        self._access: tuple[str, RegistryAccess] | None = None
+        self._access_lock = threading.Lock()
+
+    def access(self) -> RegistryAccess:
+        """Registries under the config of now; sessions and tokens live as long as the config does."""
+        loaded = self.config.get()
+        with self._access_lock:
+            if self._access is None or self._access[0] != loaded.fingerprint:
+                self._access = (loaded.fingerprint, RegistryAccess(loaded.config, self.pacer))
+            return self._access[1]
+
+    def dispatch(self) -> None:
+        """Send what may run now; where Redis does not answer, the coordinator tries again."""
+        try:
+            dispatch(app, self.admission)
+        except (RedisError, OSError):
+            self.wake.set()
+
+    def close(self) -> None:
+        """Close sessions and stop the event loop; nothing may be running any more."""
+        if self._access is not None:
+            self.loop.run(self._access[1].aclose())
+        self.loop.close()
+
+    def _request_rate(self, registry: str) -> tuple[int, float] | None:
+        return limits_for(self.config.get().config.registries, registry).requests
