@@ -20,6 +20,8 @@ wrappers. Keys (all under the prefix ``dregsy:``):
 ``targets``                    hash: target reference → the one job that may write it
 ``workers``                    sorted set: worker → end of its lease
 ``worker:<worker>``            hash: slots, kinds, draining; ``…:running``: set of its jobs
+``role:<kind>:<name>``          hash: leads, config, … of a scheduler or worker; ``roles:<kind>``: ends of their leases
+``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
 ``records:<task>``             hash: target reference → source digest and target digest last synced
 ``list:<fingerprint>``         list of repositories, compressed, for as long as ``lister.cacheDuration``
 ``pending:<task>``             hash: target reference → since when it waits to be synced, and the run that saw it last

@@ -1,0 +1,26 @@
+-- A scheduler or a worker says that it lives, and by which config.
+-- ARGV: kind (scheduler, worker), name, lease in seconds, seconds for which a role that is gone is remembered,
+--       leads (1 or 0), hash of the config's bytes, error of the newest config ('' when it is used), version,
+--       tasks of a leader (JSON: task → {interval in seconds, next run as Unix time}; '' when it does not lead)
+local kind, name, lease, remembered, leads, hash, err, version, tasks = unpack(ARGV)
+local now = clock()
+local scheduled = leads == '1' and cjson.decode(tasks) or nil
+local role = key('role', kind, name)
+redis.call('ZADD', key('roles', kind), now + lease, name)
+redis.call('HSETNX', role, 'since', now)
+redis.call('HSET', role, 'leads', leads, 'config', hash, 'error', err, 'version', version)
+redis.call('EXPIRE', role, remembered)
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', key('roles', kind), '-inf', now - remembered, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', key('roles', kind), old)
+end
+if scheduled then
+  -- What the leader does not name has left the config: it is stale no longer, and forgotten in the end.
+  redis.call('SET', key('scheduled'), tasks)
+  for _, task in ipairs(redis.call('SMEMBERS', key('tasks'))) do
+    if scheduled[task] then
+      redis.call('HDEL', key('task', task), 'left')
+    else
+      redis.call('HSETNX', key('task', task), 'left', now)
+    end
+  end
+end

@@ -1,0 +1,119 @@
+"""Roles: which schedulers and workers live, which scheduler leads, and by which config each works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import dregsy_queue
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.scripts import Scripts
+
+Kind = Literal["scheduler", "worker"]
+
+#: Seconds between two marks of life, how long one counts, and how long a role that is gone is remembered.
+RENEW, LEASE, REMEMBERED = 5.0, 20.0, 3600
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """What the leading scheduler has in store for a task."""
+
+    #: seconds between two runs; 0: a one-off task
+    interval: int
+    #: Unix time in seconds of the next run; 0: there is none
+    next_run: float
+
+
+@dataclass(frozen=True)
+class Role:
+    kind: Kind
+    #: ``host#pid`` of a scheduler, a worker's own name
+    name: str
+    leads: bool
+    #: hash of the bytes of the config in use, cut to a few digits; "" when not known
+    config: str
+    #: why the newest config file is not used; "" when it is
+    error: str
+    version: str
+    #: Unix time in seconds of the first mark of life
+    since: float
+    #: seconds since the last mark of life
+    age: float
+
+    @property
+    def lives(self) -> bool:
+        return self.age < LEASE
+
+
+class Roles:
+    def __init__(self, connection: Connection) -> None:
+        self._redis = connection
+        self._scripts = Scripts(connection)
+
+    def renew(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        leads: bool = False,
+        config_hash: str = "",
+        config_error: str = "",
+        scheduled: Mapping[str, Scheduled] | None = None,
+    ) -> None:
+        """Say every `RENEW` seconds that this role lives.
+
+        `scheduled`: all tasks of a leader's config; ones that Redis knows and it does not name have left the config.
+        """
+        tasks = {task: [found.interval, found.next_run] for task, found in (scheduled or {}).items()}
+        self._scripts.run(
+            "renew_role",
+            kind,
+            name,
+            LEASE,
+            REMEMBERED,
+            int(leads and scheduled is not None),
+            config_hash,
+            config_error,
+            dregsy_queue.__version__,
+            json.dumps(tasks),
+        )
+
+    def leave(self, kind: Kind, name: str) -> None:
+        """The role ends as it was told to; it is not missed."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.zrem(key("roles", kind), name)
+        pipeline.delete(key("role", kind, name))
+        pipeline.execute()
+
+    def list(self, kind: Kind) -> list[Role]:
+        """Roles that live, and those that were lost within the last hour, by name."""
+        seconds, microseconds = self._redis.time()
+        now, found = seconds + microseconds / 1e6, []
+        for name in sorted(self._redis.zrange(key("roles", kind), 0, -1)):
+            fields = self._redis.hgetall(key("role", kind, name))
+            ends = self._redis.zscore(key("roles", kind), name)
+            if not fields or ends is None:
+                continue
+            found.append(
+                Role(
+                    kind=kind,
+                    name=name,
+                    leads=fields.get("leads") == "1",
+                    config=fields.get("config", ""),
+                    error=fields.get("error", ""),
+                    version=fields.get("version", ""),
+                    since=float(fields.get("since", 0)),
+                    age=max(0.0, now - (ends - LEASE)),
+                )
+            )
+        return found
+
+    def scheduled(self) -> dict[str, Scheduled]:
+        """What the scheduler that led last has in store, by task."""
+        text = self._redis.get(key("scheduled"))
+        found = json.loads(text) if text else {}
+        return {task: Scheduled(int(interval), float(next_run)) for task, (interval, next_run) in found.items()}
