@@ -125,10 +125,11 @@ class TextFormatter(_Formatter):
         shown = level.upper()[:5].ljust(5)
         if self._colors:
             shown = f"\x1b[{_COLORS.get(level, 37)}m{shown}\x1b[0m"
-        tail = "".join(f" {name}={_printable(value)}" for name, value in values.items())
-        line = f"{time} {shown} {_printable(message)}{tail}"
+        tail = "".join(f" {name}={printable(value)}" for name, value in values.items())
+        line = f"{time} {shown} {printable(message)}{tail}"
         return f"{line}\n{trace}" if trace else line
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """`text` on one terminal, with control characters from outside shown escaped."""
     return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)

@@ -8,30 +8,48 @@ from collections.abc import Sequence
 import click
 
 import dregsy_queue
-from dregsy_queue.cli.go_flags import is_own_call, translate
-from dregsy_queue.cli.health import health
-from dregsy_queue.cli.metrics import metrics
-from dregsy_queue.cli.status import status
-from dregsy_queue.cli.sync import sync
-from dregsy_queue.cli.validate import validate
-from dregsy_queue.settings import SettingsError
+from dregsy_queue.cli.go_flags import is_own_call, translate, unknown_flag
+from dregsy_queue.cli.lazy import LazyGroup
 
 _EPILOG = """\b
 Examples:
   dregsy -config=dregsy.yaml                 as dregsy itself is called
   dregsy -config=dregsy.yaml -run='mirror-.*'
-  dregsy sync -c dregsy.yaml --once --report outcome.json
-  dregsy validate -c dregsy.yaml
+  dregsy sync dregsy.yaml --once --report outcome.json
+  dregsy validate dregsy.yaml
   dregsy status --watch                      a cluster at a glance
+
+\b
+dregsy's own flags: -config=FILE, -run=REGEX, with one dash or two.
+Commands for a cluster find its Redis by DREGSY_REDIS_URL or --redis; by
+default it is redis://127.0.0.1:6379/0.
 """
+
+_HERE = "dregsy_queue.cli"
+_SECTIONS = {
+    "One command, without a cluster": {
+        "sync": (f"{_HERE}.sync", "Sync what a config file names; needs no server."),
+        "validate": (f"{_HERE}.validate", "Check a config file: every error, with its line and key."),
+    },
+    "Look at a cluster": {
+        "status": (f"{_HERE}.status", "Is the mirror fresh, and if not, why? Tasks, workers, registries."),
+        "health": (f"{_HERE}.health", "For probes: does a worker or scheduler live? Exit code 0 or 1."),
+        "metrics": (f"{_HERE}.metrics", "Serve metrics of the whole cluster to Prometheus."),
+    },
+    "This command": {
+        "completion": (f"{_HERE}.completion", "Completion for bash, zsh or fish."),
+    },
+}
 
 
 @click.group(
+    cls=LazyGroup,
+    sections=_SECTIONS,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
 )
-@click.version_option(dregsy_queue.__version__, prog_name="dregsy_queue")
+@click.version_option(dregsy_queue.__version__, prog_name="dregsy", message="%(prog)s %(version)s")
 @click.pass_context
 def group(context: click.Context) -> None:
     """Sync container images between registries, by dregsy's config file.
@@ -44,19 +62,24 @@ def group(context: click.Context) -> None:
         context.exit(1)
 
 
-for command in (sync, validate, status, health, metrics):
-    group.add_command(command)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit codes: 0 good, 1 something failed, 2 wrong usage of a sub-command, 130 and 143 after a signal.
 
     Called as dregsy is, it ends with 1 for wrong usage too.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    problem = unknown_flag(given)
+    if problem:
+        click.echo(f"Error: {problem}", err=True)
+        sys.exit(1)
     try:
         group(translate(given), prog_name="dregsy")
-    except SettingsError as error:
+    except ValueError as error:
+        # Late: neither `--version` nor `--help` needs what settings need.
+        from dregsy_queue.settings import SettingsError
+
+        if not isinstance(error, SettingsError):
+            raise
         click.echo(str(error), err=True)
         sys.exit(2)
     except SystemExit as ended:

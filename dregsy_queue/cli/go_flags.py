@@ -6,11 +6,13 @@ argument that is no flag; dregsy ignores that one and all behind it.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 _FLAGS = {"config": "--config", "run": "--run", "help": "--help"}
 #: Options of `sync` that may stand beside dregsy's own and take the next argument as their value.
-_WITH_VALUE = frozenset({"--config", "--run", "-c", "--workers", "--report"})
+_WITH_VALUE = frozenset({"--config", "--run", "-c", "--workers", "--report", "--log-format"})
+_KNOWN = ("config", "run", "help", "version", "h", "c", "once", "workers", "report", "log-format", "v", "vv", "q", "qq")
 
 
 def is_own_call(arguments: Sequence[str]) -> bool:
@@ -38,6 +40,25 @@ def translate(arguments: Sequence[str]) -> list[str]:
         config = config or (name in ("--config", "-c") and not (equals and not value))
         translated += [name, value] if name == "-c" and equals else [f"{name}{equals}{value}"]
     return translated if config or _asks_for_help(translated) else []
+
+
+def unknown_flag(arguments: Sequence[str]) -> str:
+    """What is wrong with the first unknown flag of dregsy's own call, and which one was meant; empty: nothing is."""
+    if not is_own_call(arguments):
+        return ""
+    place = 0
+    while place < len(arguments) and arguments[place].startswith("-"):
+        written, equals, _ = arguments[place].partition("=")
+        name = written.removeprefix("-").removeprefix("-")
+        if name not in _KNOWN:
+            near = difflib.get_close_matches(name, _KNOWN, 1)
+            return f"No such option: {written}" + (f"; did you mean {_written(near[0])}?" if near else "")
+        place += 1 if equals or (_flag(written) or written) not in _WITH_VALUE else 2
+    return ""
+
+
+def _written(name: str) -> str:
+    return f"-{name}" if name in _FLAGS else f"--{name}"
 
 
 def _asks_for_help(arguments: Sequence[str]) -> bool:

@@ -7,19 +7,23 @@ from pathlib import Path
 import click
 
 from dregsy_queue import logs
+from dregsy_queue.cli import options
+from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.cli.validate import load_or_exit
 from dregsy_queue.config.selection import select_tasks
+from dregsy_queue.logs import printable
 
 
 @click.command(
     epilog="""\b
 Examples:
-  dregsy sync -c dregsy.yaml
-  dregsy sync -c dregsy.yaml --run 'mirror-.*' --once
-  dregsy sync -c dregsy.yaml --once --report outcome.json
+  dregsy sync dregsy.yaml
+  dregsy sync dregsy.yaml --run 'mirror-.*' --once
+  dregsy sync dregsy.yaml --once --report outcome.json
 """
 )
-@click.option("-c", "--config", required=True, type=click.Path(path_type=Path), help="The config file.")
+@options.config_file
+@options.logging
 @click.option("--run", default="", metavar="REGEX", help="Only tasks whose whole name matches; '!' in front inverts.")
 @click.option("--once", is_flag=True, help="Run every selected task once, periodic ones too, then return.")
 @click.option(
@@ -40,12 +44,20 @@ def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) 
         tasks = select_tasks(loaded.config, run)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--run") from None
-    if not tasks:
-        click.echo("no task to run: none is configured, or none matches --run", err=True)
+    if not loaded.config.tasks:
+        click.echo(f"{config} has no tasks: there is nothing to do", err=True)
         return
+    if not tasks:
+        raise click.ClickException(_no_match(run, [task.name for task in loaded.config.tasks]))
     logs.configure()
     # Late: reading and checking a config needs neither Celery nor rich.
     from dregsy_queue.embedded import session
 
     request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report)
     raise SystemExit(session.run(request))
+
+
+def _no_match(run: str, names: list[str]) -> str:
+    """What a filter that selects no task should have been."""
+    shown = ", ".join(printable(name) for name in names[:10]) + (", …" if len(names) > 10 else "")
+    return f"no task to run: none matches --run '{printable(run)}'.{did_you_mean(run, names)} There are: {shown}"

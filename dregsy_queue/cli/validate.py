@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dregsy_queue.cli import options
 from dregsy_queue.config.load import ConfigError, LoadedConfig, load
 
 
@@ -28,12 +29,12 @@ def load_or_exit(path: Path) -> LoadedConfig:
 @click.command(
     epilog="""\b
 Examples:
-  dregsy validate -c dregsy.yaml
+  dregsy validate dregsy.yaml
 """
 )
-@click.option("-c", "--config", required=True, type=click.Path(path_type=Path), help="The config file to check.")
+@options.config_file
 def validate(config: Path) -> None:
     """Check a config file: every error with its line and key. Exit code 0 or 1."""
     loaded = load_or_exit(config)
     tasks = len(loaded.config.tasks)
-    click.echo(f"{config}: good, {tasks} task{'s' if tasks != 1 else ''}")
+    click.echo(f"{config}: good, " + (f"{tasks} task{'s' if tasks != 1 else ''}" if tasks else "but it has no tasks"))

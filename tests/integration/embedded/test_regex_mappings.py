@@ -242,7 +242,7 @@ def test_nothing_that_matches_is_no_failure(tmp_path: Path, source: Registry, ta
     assert outcome.code == 0
     assert [outcome.counts(name) for name in ("no-repository", "no-tag", "no-mapping")] == [(0, 0, 0)] * 3
     outcome = sync(config, "--run", "none-of-them")
-    assert outcome.code == 0 and "no task to run" in outcome.stderr
+    assert outcome.code == 1 and "no task to run" in outcome.stderr and "There are: " in outcome.stderr
 
 
 EVIL = ["../../etc/passwd", "-oProxyCommand=x", "$(touch evil)", "a;touch evil", "a b", "a\nb", "\x1b[2Jx", "a?n=1#x"]
