@@ -27,6 +27,23 @@ LEVELS = {
     "debug": logging.DEBUG,
     "trace": TRACE,
 }
+#: Fields that hold names, which no secret cuts; all others may hold what somebody else wrote.
+_NAME_FIELDS = frozenset(
+    (
+        "task",
+        "run",
+        "job",
+        "source",
+        "target",
+        "tag",
+        "platform",
+        "relay",
+        "registry",
+        "worker",
+        "config",
+        "fingerprint",
+    )
+)
 _NAMES = {logging.CRITICAL: "fatal", logging.WARNING: "warning", TRACE: "trace"}
 _COLORS = {"fatal": 31, "error": 31, "warning": 33, "info": 36, "debug": 37, "trace": 37}
 #: Chatty libraries speak only from warnings on, unless everything is wanted.
@@ -92,12 +109,24 @@ class _Formatter(logging.Formatter):
     def parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, str], str]:
         """Level, message, fields and traceback of a record, without secrets."""
         level = _NAMES.get(record.levelno, record.levelname.lower())
-        values = {name: scrub(value) for name, value in getattr(record, "fields", {}).items()}
+        given: dict[str, str] = getattr(record, "fields", {})
+        values = {name: value if name in _NAME_FIELDS else scrub(value) for name, value in given.items()}
         if self._methods:
             values["func"] = f"{record.name}.{record.funcName}"
             values["file"] = f"{record.filename}:{record.lineno}"
         trace = scrub(self.formatException(record.exc_info)) if record.exc_info else ""
-        return level, scrub(record.getMessage()), values, trace
+        return level, _message(record), values, trace
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The message without secrets: of those with arguments these alone are looked at, the rest is the program's."""
+    if not isinstance(record.args, tuple) or not record.args:
+        return scrub(record.getMessage())
+    values = (value if isinstance(value, int | float) else scrub(str(value)) for value in record.args)
+    try:
+        return str(record.msg) % tuple(values)
+    except (TypeError, ValueError):
+        return scrub(record.getMessage())
 
 
 class JsonFormatter(_Formatter):

@@ -8,7 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from dregsy_queue import logs, redact
+from dregsy_queue import logs
+from dregsy_queue.config import secrets
 from dregsy_queue.config.load import ConfigError, LoadedConfig, load
 from dregsy_queue.config.models import SyncTask
 
@@ -74,10 +75,7 @@ class CurrentConfig:
 
 def _load(path: Path) -> LoadedConfig:
     loaded = load(path)
-    for task in loaded.config.tasks:
-        for location in (task.source, task.target):
-            if location.credentials:
-                redact.hide(location.credentials.password)
+    secrets.keep_out_of_texts(loaded.config)
     for warning in loaded.warnings:
         log.warning("%s", warning)
     return loaded

@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from dregsy_queue.redact import scrub
+
 #: How an image ended in a run, as in the report.
 Status = Literal["copied", "up-to-date", "failed"]
 #: Why an image is copied, or is not.
@@ -58,7 +60,8 @@ class PlannedOutcome:
     error: str = ""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        """Without secrets: `error` may quote a server."""
+        return json.dumps({**asdict(self), "error": scrub(self.error)}, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

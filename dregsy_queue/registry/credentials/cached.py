@@ -38,7 +38,7 @@ class KeptSource(ABC):
 
     async def _renew(self) -> Credentials:
         fetched = await asyncio.to_thread(self.fetch)
-        redact.hide(fetched.credentials.password)
+        redact.hide(fetched.credentials.password, fetched.credentials.username)
         _kept[self] = (fetched.credentials, time.monotonic() + fetched.seconds * (1 - MARGIN))
         return fetched.credentials
 
