@@ -13,14 +13,8 @@ from celery.signals import setup_logging
 from kombu import Queue
 
 from dregsy_queue import logs, settings
+from dregsy_queue.kinds import KINDS, queue_name
 from dregsy_queue.ledger.redis_url import celery_settings
-
-#: Kinds of jobs; each has its own queue, so that a job reaches only workers that can do it.
-KINDS = ("plan", "skopeo", "docker")
-
-
-def queue_name(kind: str) -> str:
-    return f"dregsy.{kind}"
 
 
 def _make() -> Celery:

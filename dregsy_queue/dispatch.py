@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from dregsy_queue.celery import queue_name
+from dregsy_queue.kinds import queue_name
 from dregsy_queue.ledger.admission import Admission
 
 #: Version of the message arguments: [version, job id, epoch].

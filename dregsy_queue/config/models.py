@@ -10,21 +10,21 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from dregsy_queue.config.scalars import Auth, Bool, Duration, File, Int, RateLimit, Text
+from dregsy_queue.kinds import RELAYS, RelayName
 from dregsy_queue.matching.paths import PathMapping
 from dregsy_queue.matching.tags import TagSet
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.platform import Platform
-
-RelayName = Literal["skopeo", "docker"]
 
 #: In seconds, about 292 years: what Go's durations hold.
 LONGEST_INTERVAL = 2**63 // 10**9
 
 
 def _relay(value: Any) -> Any:  # noqa: ANN401 - raw YAML
-    if value in (None, "", "skopeo", "docker"):
+    if value in (None, "", *RELAYS):
         return str(value) if value else None
-    raise ValueError(f"invalid relay type: '{value}'; it must be 'skopeo' or 'docker'")
+    *names, last = [f"'{name}'" for name in RELAYS]
+    raise ValueError(f"invalid relay type: '{value}'; it must be {', '.join(names)} or {last}")
 
 
 def _no_limits(value: Any) -> Any:  # noqa: ANN401 - raw YAML

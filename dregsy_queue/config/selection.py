@@ -6,6 +6,7 @@ from typing import Any
 
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, SyncTask
+from dregsy_queue.kinds import RelayName
 from dregsy_queue.matching.go_regex import Matcher
 
 
@@ -27,6 +28,6 @@ def task_fingerprint(task: SyncTask) -> str:
     return fingerprint(task.model_dump(mode="json", exclude=ignored))
 
 
-def relay_of(config: Config, task: SyncTask) -> str:
+def relay_of(config: Config, task: SyncTask) -> RelayName:
     """The relay that copies this task's images."""
     return task.relay or config.relay

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunReader
-
-KINDS = ("plan", "skopeo", "docker")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dregsy_queue.kinds import RELAYS
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import JobResult, TransferJob
 from dregsy_queue.ledger.keys import key
@@ -76,7 +77,7 @@ class RunReader:
     def running_transfers(self) -> list[RunningJob]:
         """Transfers that run now, longest first."""
         jobs = []
-        for kind in ("skopeo", "docker", "direct"):
+        for kind in RELAYS:
             for job in self._redis.smembers(key("running", kind)):
                 spec = self._redis.hget(key("run", job.partition(":")[0], "jobs"), job)
                 started = self._redis.hget(key("job", job), "started")

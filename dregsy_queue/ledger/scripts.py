@@ -6,13 +6,15 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, Script
 
 
 @cache
 def _source(name: str) -> str:
     folder = files(__package__) / "lua"
-    return (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+    kinds = f"local KINDS = {{{', '.join(repr(kind) for kind in KINDS)}}}\n"
+    return kinds + (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
 
 
 class Scripts:

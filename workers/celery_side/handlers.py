@@ -11,9 +11,10 @@ from typing import Any
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
 
 from dregsy_queue import settings
-from dregsy_queue.celery import app, queue_name
+from dregsy_queue.celery import app
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.dispatch import MESSAGE_VERSION
+from dregsy_queue.kinds import queue_name
 from workers.jobs.run import run
 from workers.worker import Worker
 

@@ -1,6 +1,5 @@
 -- Shared by all scripts (put before each one when it is loaded): key names, clock, and moves of a job.
-
-local KINDS = {'plan', 'skopeo', 'docker', 'direct'}
+-- `KINDS`, a list of all kinds of jobs, is put before it.
 
 local function key(...)
   return 'dregsy:' .. table.concat({...}, ':')

@@ -13,7 +13,8 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from dregsy_queue.config.models import DockerSettings
+from dregsy_queue.config.models import Config, DockerSettings
+from dregsy_queue.settings import Settings
 from workers.relays.failures import error_of
 from workers.relays.relay import Access, Copied, Copy, RelayError, Side
 
@@ -21,6 +22,10 @@ from workers.relays.relay import Access, Copied, Copy, RelayError, Side
 _SILENCE = 600
 #: Lines of progress kept for the log.
 _KEPT_LINES = 40
+
+
+def make(config: Config, _: Settings) -> DockerRelay:
+    return DockerRelay(config.docker_settings)
 
 
 class DockerRelay:

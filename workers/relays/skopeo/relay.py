@@ -7,9 +7,15 @@ import os
 from dataclasses import dataclass
 
 from dregsy_queue import redact
+from dregsy_queue.config.models import Config
+from dregsy_queue.settings import Settings
 from workers.relays.relay import Access, Copied, Copy, RelayError
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
+
+
+def make(config: Config, settings: Settings) -> SkopeoRelay:
+    return SkopeoRelay(config.skopeo.binary, settings.stalled)
 
 
 @dataclass(frozen=True)

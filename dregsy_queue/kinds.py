@@ -1,0 +1,21 @@
+"""Which kinds of jobs and relays are there, and which queue has each?
+
+A new relay is a folder in ``workers/relays/`` and its name here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+#: As a config names them.
+RelayName = Literal["skopeo", "docker"]
+
+RELAYS: tuple[RelayName, ...] = get_args(RelayName)
+
+#: Kinds of jobs: planning a run, and copying one image by each relay.
+KINDS: tuple[str, ...] = ("plan", *RELAYS)
+
+
+def queue_name(kind: str) -> str:
+    """The queue of this kind: each has its own, so that a job reaches only workers that can do it."""
+    return f"dregsy.{kind}"
