@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Protocol
 
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.access.identity import ecr_api
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, Location, SyncTask
-from dregsy_queue.ledger.repository_lists import RepositoryLists
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import is_repository
@@ -25,9 +25,27 @@ log = logging.getLogger(__name__)
 _HUB_INDEX = "https://index.docker.io"
 
 
-async def list_repositories(
-    config: Config, task: SyncTask, access: RegistryAccess, lists: RepositoryLists
-) -> list[str]:
+class Lists(Protocol):
+    """Keeps lists by name; may block."""
+
+    def get(self, name: str) -> list[str] | None: ...
+    def put(self, name: str, names: list[str], seconds: float) -> None: ...
+
+
+class ListsInMemory:
+    """For one call, which ends before a list does."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, list[str]] = {}
+
+    def get(self, name: str) -> list[str] | None:
+        return self._lists.get(name)
+
+    def put(self, name: str, names: list[str], _: float) -> None:
+        self._lists[name] = names
+
+
+async def list_repositories(config: Config, task: SyncTask, access: RegistryAccess, lists: Lists) -> list[str]:
     """All names, without leading ``/``. Raises: RegistryError."""
     settings, location = config.lister, task.source
     limit = None if settings.max_items < 0 else settings.max_items or 100

@@ -17,6 +17,7 @@ Examples:
   dregsy -config=dregsy.yaml -run='mirror-.*'
   dregsy sync dregsy.yaml --once --report outcome.json
   dregsy validate dregsy.yaml
+  dregsy check dregsy.yaml                   does every login work?
   dregsy status --watch                      a cluster at a glance
 
 \b
@@ -30,6 +31,7 @@ _SECTIONS = {
     "One command, without a cluster": {
         "sync": (f"{_HERE}.sync", "Sync what a config file names; needs no server."),
         "validate": (f"{_HERE}.validate", "Check a config file: every error, with its line and key."),
+        "check": (f"{_HERE}.check", "Try registries, logins, rights and relays; transfers nothing."),
     },
     "Look at a cluster": {
         "status": (f"{_HERE}.status", "Is the mirror fresh, and if not, why? Tasks, workers, registries."),

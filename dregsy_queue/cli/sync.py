@@ -8,10 +8,8 @@ import click
 
 from dregsy_queue import logs
 from dregsy_queue.cli import options
-from dregsy_queue.cli.lazy import did_you_mean
+from dregsy_queue.cli.select import tasks_or_exit
 from dregsy_queue.cli.validate import load_or_exit
-from dregsy_queue.config.selection import select_tasks
-from dregsy_queue.logs import printable
 
 
 @click.command(
@@ -40,24 +38,12 @@ def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) 
     One-off tasks run once; with periodic tasks it stays, until Ctrl-C or SIGTERM.
     """
     loaded = load_or_exit(config)
-    try:
-        tasks = select_tasks(loaded.config, run)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--run") from None
-    if not loaded.config.tasks:
-        click.echo(f"{config} has no tasks: there is nothing to do", err=True)
-        return
+    tasks = tasks_or_exit(loaded, run)
     if not tasks:
-        raise click.ClickException(_no_match(run, [task.name for task in loaded.config.tasks]))
+        return
     logs.configure()
     # Late: reading and checking a config needs neither Celery nor rich.
     from dregsy_queue.embedded import session
 
     request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report)
     raise SystemExit(session.run(request))
-
-
-def _no_match(run: str, names: list[str]) -> str:
-    """What a filter that selects no task should have been."""
-    shown = ", ".join(printable(name) for name in names[:10]) + (", …" if len(names) > 10 else "")
-    return f"no task to run: none matches --run '{printable(run)}'.{did_you_mean(run, names)} There are: {shown}"

@@ -6,6 +6,8 @@ import hashlib
 import json
 import logging
 
+from yarl import URL
+
 from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import is_tag
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
@@ -124,6 +126,32 @@ class RegistryClient:
             return json.loads(answer.body)
         except (ValueError, RecursionError):
             return None
+
+    async def may_list(self, repository: str) -> None:
+        """Ask for one tag of a repository. Raises: RegistryError: it cannot be listed."""
+        name = api_repository(self.registry, repository)
+        await self._ask("GET", f"/v2/{name}/tags/list?n=1", _pull(name), 200, what=f"tags of {repository}")
+
+    async def may_push(self, repository: str) -> None:
+        """Open an upload and cancel it: nothing is left. Raises: RegistryError: nothing can be pushed.
+
+        Source: OCI distribution-spec, "Pushing a blob in chunks"; a registry that knows no cancelling lets it expire.
+        """
+        name, what = api_repository(self.registry, repository), f"upload to {repository}"
+        scope = f"repository:{name}:pull,push"
+        opened = await self._ask("POST", f"/v2/{name}/blobs/uploads/", scope, 202, what=what)
+        location = opened.headers.get("Location", "")
+        if location:
+            # By its path alone: what a registry behind a proxy calls itself may not be reachable from here.
+            upload = URL(opened.url).join(URL(location, encoded=True))
+            url = f"{URL(opened.url).origin()}{upload.raw_path_qs}"
+            await self._transport.request("DELETE", url, what=what, scope=scope)
+
+    async def _ask(self, method: str, path: str, scope: str, good: int, *, what: str) -> Answer:
+        answer = await self._transport.request(method, path, what=what, scope=scope)
+        if answer.status != good:
+            raise responses.error(answer, self.registry, what)
+        return answer
 
     async def _manifest(self, method: str, repository: str, reference: str) -> Answer | None:
         name = api_repository(self.registry, repository)
