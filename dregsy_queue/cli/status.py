@@ -1,120 +1,88 @@
-"""`dregsy status`: the cluster at a glance."""
+"""`dregsy status`: is the mirror fresh, and if not, why?"""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import click
 from redis import RedisError
-from rich.console import Console
-from rich.table import Table
 
-from dregsy_queue import settings
-from dregsy_queue.ledger.connection import connect
-from dregsy_queue.ledger.overview import Overview
-from dregsy_queue.ledger.report import RunReader, report
+from dregsy_queue.cli import options, status_json, status_text
+from dregsy_queue.cli.connected import connected
+from dregsy_queue.cli.lazy import did_you_mean
+from dregsy_queue.cli.terminal import clean, console, write
+from dregsy_queue.ledger import situation
+from dregsy_queue.ledger.connection import Connection
+
+#: Seconds between two looks of `--watch`.
+PAUSE = 2.0
 
 
 @click.command(
     epilog="""\b
 Examples:
   dregsy status
+  dregsy status mirror             one task: its images, why they fail
   dregsy status --watch
+  dregsy status --check            exit code 1 when something is wrong
   dregsy status --json | jq '.tasks.mirror.failed'
 """
 )
+@click.argument("task", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As JSON; tasks as in the report of `dregsy sync`.")
-@click.option("--watch", is_flag=True, help="Again every two seconds, until Ctrl-C.")
-def status(as_json: bool, watch: bool) -> None:
-    """Tasks and their last runs, the queue, workers, and each registry's limits."""
-    try:
-        connection = connect(settings.from_environment().redis_url)
-        overview = Overview(connection)
+@click.option("--watch", is_flag=True, help="Redraw every two seconds until Ctrl-C.")
+@click.option("--check", is_flag=True, help="Exit code 1 when something is wrong: with the task, or anywhere.")
+@options.cluster
+def status(task: str | None, as_json: bool, watch: bool, check: bool) -> None:
+    """A verdict; tasks and why they fail; what runs, what waits and for what; workers, schedulers, registries."""
+
+    def look(connection: Connection) -> tuple[Sequence[object], bool]:
+        found = situation.read(connection)
+        names = [known.name for known in found.tasks]
+        if task is not None and task not in names:
+            raise click.ClickException(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
+        good = found.verdict.good if task is None else task not in found.failures
         if as_json:
-            names = [task.name for task in overview.tasks()]
-            document = {**report(RunReader(connection), names), **_as_dict(overview)}
-            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+            document = status_json.document(connection, found, task)
+            return [json.dumps(document, indent=None if watch else 2, ensure_ascii=False)], good
+        shown = status_text.task(connection, found, task) if task is not None else status_text.cluster(found)
+        return list(shown), good
+
+    with connected() as connection:
+        if watch:
+            _watch(lambda: look(connection)[0], as_json=as_json)
             return
-        console = Console()
-        while True:
-            if watch:
-                console.clear()
-            _show(console, overview)
-            if not watch:
-                return
-            time.sleep(2)
+        shown, good = look(connection)
+    if as_json:
+        click.echo(shown[0])
+    else:
+        write(shown)
+    raise SystemExit(1 if check and not good else 0)
+
+
+def _watch(look: Callable[[], Sequence[object]], *, as_json: bool) -> None:
+    """Show it again and again: in place on a terminal, one JSON document a line with `as_json`."""
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    target = console()
+    try:
+        if as_json or not target.is_terminal:
+            while True:
+                for part in look():
+                    click.echo(part) if as_json else write([part])
+                time.sleep(PAUSE)
+        with Live(console=target, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+            while True:
+                try:
+                    shown = look()
+                except (RedisError, OSError) as error:
+                    shown = [Text(f"Redis does not answer: {error}", style="red")]
+                stamp = Text(f"{time.strftime('%H:%M:%S')}  every {PAUSE:.0f} s, Ctrl-C ends", style="dim")
+                live.update(Group(stamp, *shown), refresh=True)  # type: ignore[arg-type]
+                time.sleep(PAUSE)
     except KeyboardInterrupt:
         return
-    except (RedisError, OSError) as error:
-        click.echo(f"Redis does not answer: {error}", err=True)
-        raise SystemExit(1) from None
-
-
-def _as_dict(overview: Overview) -> dict[str, Any]:
-    return {
-        "jobs": overview.states(),
-        "workers": [
-            {"name": w.name, "slots": w.slots, "running": w.running, "kinds": list(w.kinds), "draining": w.draining}
-            for w in overview.workers()
-        ],
-        "registries": {
-            r.name: {
-                "using": r.using,
-                "max_concurrent": r.max_concurrent,
-                "paused": r.paused,
-                "quota_left": r.quota_left,
-            }
-            for r in overview.registries()
-        },
-    }
-
-
-def _show(console: Console, overview: Overview) -> None:
-    now = overview.now()
-    tasks = _table("task", "state", "copied", "up to date", "failed", "open", "lag", "last good run")
-    for task in overview.tasks():
-        run = task.newest
-        tasks.add_row(
-            task.name,
-            run.state if run else "never ran",
-            *(
-                str(number)
-                for number in ((run.copied, run.up_to_date, run.failed, run.open) if run else ("", "", "", ""))
-            ),
-            _span(task.lag) if task.lag else "none",
-            f"{_span(now - task.last_good)} ago" if task.last_good else "never",
-        )
-    console.print(tasks)
-    console.print("\njobs: " + ", ".join(f"{number} {state}" for state, number in overview.states().items()) + "\n")
-    workers = _table("worker", "running", "slots", "takes")
-    for worker in overview.workers():
-        takes = "nothing more (ends)" if worker.draining else ", ".join(worker.kinds)
-        workers.add_row(worker.name, str(worker.running), str(worker.slots), takes)
-    console.print(workers)
-    registries = _table("registry", "transfers now", "in window", "paused for", "pulls left")
-    for registry in overview.registries():
-        registries.add_row(
-            registry.name,
-            f"{registry.using}" + (f" of {registry.max_concurrent}" if registry.max_concurrent else ""),
-            f"{registry.started} of {registry.transfers}" if registry.transfers else "",
-            _span(registry.paused) if registry.paused else "",
-            "" if registry.quota_left is None else str(registry.quota_left),
-        )
-    console.print()
-    console.print(registries)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right")
-    return table
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

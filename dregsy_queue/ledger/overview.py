@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.holds import Hold, Holds
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunReader
+from dregsy_queue.ledger.roles import Role, Roles, Scheduled
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,32 @@ class TaskOverview:
     last_good: float
     #: seconds that the oldest change has been waiting to be synced; 0: nothing waits
     lag: float
+    #: the newest run that is over
+    last: RunCounts | None = None
+    #: seconds between two runs; 0: it has none in store
+    interval: int = 0
+    #: Unix time in seconds; 0: no scheduler has one in store
+    next_run: float = 0.0
+    #: Unix time in seconds since when the leader's config does not have it; 0: it has
+    left: float = 0.0
+    hold: Hold | None = None
+
+    @property
+    def lag_known(self) -> bool:
+        """Whether `lag` is the whole truth: false where nothing was ever synced, or the last look did not succeed."""
+        if self.lag:
+            return True
+        return bool(self.last_good) and not (self.last and self.last.unplanned)
+
+    @property
+    def failing(self) -> RunCounts | None:
+        """The run whose failures stand: the newest, or the one before while the newest has not come to an end."""
+        for run in (self.newest, self.last):
+            if run and run.failed:
+                return run
+            if run and run.done:
+                return None
+        return None
 
 
 @dataclass(frozen=True)
@@ -36,6 +64,16 @@ class RegistryOverview:
     paused: float
     #: pulls left by the registry's own word; None: it did not say
     quota_left: int | None
+    #: seconds of the window of `transfers`, and until the next transfer may start when it is full
+    window: float = 0.0
+    window_frees: float = 0.0
+    #: pulls held back for others
+    reserve: int = 0
+    #: seconds until it is asked again what is left of its quota
+    probe: float = 0.0
+    #: its pause is over, and one transfer tries whether it works again
+    trying: bool = False
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +93,8 @@ class Overview:
         self._redis = connection
         self._runs = RunReader(connection)
         self._presence = Presence(connection)
+        self._roles = Roles(connection)
+        self._holds = Holds(connection)
 
     def now(self) -> float:
         """Redis' clock, in seconds."""
@@ -62,32 +102,60 @@ class Overview:
         return seconds + microseconds / 1e6
 
     def tasks(self) -> list[TaskOverview]:
-        now = self.now()
-        found = []
-        for name in sorted(self._redis.smembers(key("tasks"))):
-            since = [float(value.split()[0]) for value in self._redis.hgetall(key("pending", name)).values()]
-            found.append(
-                TaskOverview(
-                    name=name,
-                    newest=self._runs.newest(name),
-                    waiting=self._redis.llen(key("backlog", name)),
-                    last_good=float(self._redis.hget(key("task", name), "last good") or 0),
-                    lag=max(0.0, now - min(since)) if since else 0.0,
-                )
-            )
-        return found
+        now, scheduled, holds = self.now(), self._roles.scheduled(), self._holds.all()
+        return [
+            self._task(name, now, scheduled.get(name), holds.get(("task", name)))
+            for name in sorted(self._redis.smembers(key("tasks")))
+        ]
+
+    def _task(self, name: str, now: float, scheduled: Scheduled | None, hold: Hold | None) -> TaskOverview:
+        fields = self._redis.hgetall(key("task", name))
+        since = [float(value.split()[0]) for value in self._redis.hgetall(key("pending", name)).values()]
+        return TaskOverview(
+            name=name,
+            newest=self._runs.newest(name),
+            waiting=self._redis.llen(key("backlog", name)) + self._redis.llen(key("plans", name)),
+            last_good=float(fields.get("last good", 0)),
+            lag=max(0.0, now - min(since)) if since else 0.0,
+            last=self._runs.counts(fields["last"]) if "last" in fields else None,
+            interval=scheduled.interval if scheduled else 0,
+            next_run=scheduled.next_run if scheduled else 0.0,
+            left=float(fields.get("left", 0)),
+            hold=hold,
+        )
+
+    def schedulers(self) -> list[Role]:
+        """Schedulers that live, and those lost of late."""
+        return self._roles.list("scheduler")
+
+    def worker_roles(self) -> list[Role]:
+        """The same of workers: what each says of its config."""
+        return self._roles.list("worker")
 
     def states(self) -> dict[str, int]:
         """Jobs by state, plans included."""
         return {
-            "waiting": sum(self._redis.llen(key("backlog", name)) for name in self._redis.smembers(key("tasks"))),
+            "waiting": sum(
+                self._redis.llen(key("backlog", name)) + self._redis.llen(key("plans", name))
+                for name in self._redis.smembers(key("tasks"))
+            ),
             "delayed": self._redis.zcard(key("delayed")),
             "admitted": sum(self._redis.zcard(key("admitted", kind)) for kind in KINDS),
             "running": sum(self._redis.scard(key("running", kind)) for kind in KINDS),
         }
 
     def workers(self) -> list[WorkerState]:
-        return self._presence.workers()
+        """Workers whose lease stands."""
+        now = self.now()
+        return [w for w in self._presence.workers() if (self._redis.zscore(key("workers"), w.name) or 0) > now]
+
+    def lost_workers(self) -> list[str]:
+        """Workers that ended without a word within the last hour."""
+        living = {worker.name for worker in self.workers()}
+        return sorted(
+            {worker.name for worker in self._presence.workers()} - living
+            | {role.name for role in self.worker_roles() if not role.lives and role.name not in living}
+        )
 
     def registries(self) -> list[RegistryOverview]:
         names = {
@@ -95,25 +163,37 @@ class Overview:
             for task in self._redis.smembers(key("tasks"))
             for side in ("source", "target")
         }
-        now = self.now()
-        found = []
-        for name in sorted(names - {""}):
-            limits = self._redis.hgetall(key("limits", name))
-            ends = self._redis.hget(key("pause", name), "until")
-            left = self._redis.hget(key("quota", name), "left")
-            window = float(limits.get("window", 0))
-            found.append(
-                RegistryOverview(
-                    name=name,
-                    using=self._redis.scard(key("using", name)),
-                    max_concurrent=int(limits["max-concurrent"]) if "max-concurrent" in limits else None,
-                    started=self._redis.zcount(key("window", name), now - window, "+inf") if window else 0,
-                    transfers=int(limits["transfers"]) if "transfers" in limits else None,
-                    paused=max(0.0, float(ends) - now) if ends else 0.0,
-                    quota_left=int(left) if left is not None else None,
-                )
-            )
-        return found
+        now, holds = self.now(), self._holds.all()
+        names |= {name for kind, name in holds if kind == "registry"}
+        return [self._registry(name, now, holds.get(("registry", name))) for name in sorted(names - {""})]
+
+    def _registry(self, name: str, now: float, hold: Hold | None) -> RegistryOverview:
+        limits = self._redis.hgetall(key("limits", name))
+        pause = self._redis.hgetall(key("pause", name))
+        quota = self._redis.hgetall(key("quota", name))
+        window = float(limits.get("window", 0))
+        started = self._redis.zcount(key("window", name), now - window, "+inf") if window else 0
+        transfers = int(limits["transfers"]) if "transfers" in limits else None
+        frees = 0.0
+        if transfers is not None and started >= transfers:
+            first = min((at for _, at in self._redis.zscan_iter(key("window", name), count=1000)), default=now)
+            frees = max(0.0, first + window - now)
+        paused = max(0.0, float(pause.get("until", 0)) - now)
+        return RegistryOverview(
+            name=name,
+            using=self._redis.scard(key("using", name)),
+            max_concurrent=int(limits["max-concurrent"]) if "max-concurrent" in limits else None,
+            started=started,
+            transfers=transfers,
+            paused=paused,
+            quota_left=int(float(quota["left"])) if "left" in quota else None,
+            window=window,
+            window_frees=frees,
+            reserve=int(limits.get("reserve", 0)),
+            probe=max(0.0, float(quota.get("probe", 0)) - now),
+            trying=not paused and "transfers" in pause,
+            hold=hold,
+        )
 
     def tallies(self) -> list[Tally]:
         found = []

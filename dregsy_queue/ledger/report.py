@@ -24,14 +24,31 @@ class RunCounts:
     copied: int
     up_to_date: int
     failed: int
+    cancelled: int
     open: int
+    #: how many of the failed could not even be planned
+    unplanned: int
     #: Unix times in seconds by Redis' clock; `ended` 0 while it lasts
     started: float
     ended: float
+    #: why the run was cancelled; "" when it was not
+    cancelled_why: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """``planning``, ``running``; of one that is over ``failed``, ``cancelled`` or ``done``."""
+        if self.state != "done":
+            return self.state
+        return "failed" if self.failed else "cancelled" if self.cancelled_why else "done"
+
+    @property
+    def seconds(self) -> float:
+        """How long it took; 0 while it lasts."""
+        return max(0.0, self.ended - self.started) if self.ended else 0.0
 
     @property
     def total(self) -> int:
-        return self.copied + self.up_to_date + self.failed + self.open
+        return self.copied + self.up_to_date + self.failed + self.cancelled + self.open
 
     @property
     def done(self) -> bool:
@@ -43,6 +60,9 @@ class RunningJob:
     source: str
     target: str
     started: float
+    task: str = ""
+    #: the worker that runs it
+    worker: str = ""
 
 
 class RunReader:
@@ -64,10 +84,18 @@ class RunReader:
             copied=number("jobs.copied"),
             up_to_date=number("jobs.up-to-date") + number("planned.up-to-date"),
             failed=number("jobs.failed") + number("planned.failed"),
+            cancelled=number("jobs.cancelled"),
             open=number("open"),
+            unplanned=number("planned.failed"),
             started=float(fields["started"]),
             ended=float(fields.get("ended", 0)),
+            cancelled_why=fields.get("cancelled", ""),
         )
+
+    def runs(self, task: str) -> list[RunCounts]:
+        """All runs of the task that are remembered, newest first."""
+        names = self._redis.lrange(key("task", task, "runs"), 0, -1)
+        return [counts for name in names if (counts := self.counts(name)) is not None]
 
     def newest(self, task: str) -> RunCounts | None:
         """The task's newest run, active or done."""
@@ -80,10 +108,13 @@ class RunReader:
         for kind in RELAYS:
             for job in self._redis.smembers(key("running", kind)):
                 spec = self._redis.hget(key("run", job.partition(":")[0], "jobs"), job)
-                started = self._redis.hget(key("job", job), "started")
+                started, task, owner = self._redis.hmget(key("job", job), ["started", "task", "owner"])
                 if spec and started:
                     transfer = TransferJob.from_json(spec)
-                    jobs.append(RunningJob(transfer.source, transfer.target, float(started)))
+                    worker = (owner or "").partition("#")[0]
+                    jobs.append(
+                        RunningJob(transfer.source, transfer.target, float(started), task=task or "", worker=worker)
+                    )
         return sorted(jobs, key=lambda running: running.started)
 
     def results(self, run: str) -> Iterator[JobResult]:
@@ -138,6 +169,7 @@ def report(reader: RunReader, tasks: list[str]) -> dict[str, Any]:
             "copied": counts.copied,
             "up_to_date": counts.up_to_date,
             "failed": counts.failed,
+            **({"cancelled": counts.cancelled} if counts.cancelled else {}),
             "jobs": [job.as_dict() for job in jobs],
         }
     return {"tasks": result}

@@ -1,0 +1,33 @@
+"""A connection to the cluster's Redis, for commands that ask or tell it something."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import click
+from redis import RedisError
+
+from dregsy_queue import settings
+from dregsy_queue.ledger.connection import Connection, connect
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[Connection]:
+    """The ledger; a Redis that does not answer is one line and exit code 1. Ctrl-C ends with 130."""
+    connection = connect(settings.from_environment().redis_url, patient=False)
+    try:
+        yield connection
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (RedisError, OSError) as error:
+        click.echo(f"Redis does not answer: {error}{hint()}", err=True)
+        raise SystemExit(1) from None
+    finally:
+        connection.close()
+
+
+def hint() -> str:
+    """Where to say which Redis it is, if nobody did."""
+    return "" if os.environ.get("DREGSY_REDIS_URL") else " (DREGSY_REDIS_URL is not set; --redis names one, too)"

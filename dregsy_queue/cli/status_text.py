@@ -1,0 +1,230 @@
+"""The situation as text: 80 columns are enough, and nothing of a name gets lost."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from dregsy_queue.cli.advice import advice
+from dregsy_queue.cli.terminal import WIDTH, clean, moment, plural, span, table
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.holds import Hold
+from dregsy_queue.ledger.jobs import JobResult
+from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
+from dregsy_queue.ledger.report import RunReader
+from dregsy_queue.ledger.situation import Failure, Situation
+
+#: Running transfers, causes per task and images that are shown; there may be thousands.
+TRANSFERS, CAUSES, IMAGES = 10, 3, 20
+
+Part = Text | Table
+
+
+def cluster(situation: Situation) -> Iterator[Part]:
+    """The whole cluster."""
+    yield from _verdict(situation)
+    if situation.tasks:
+        yield Text()
+        yield _tasks(situation)
+    for failures in (situation.failures.get(task.name, []) for task in situation.tasks):
+        for failure in failures[:CAUSES]:
+            yield from _cause(failure, situation, name=_task_of(situation, failure))
+    yield from _running(situation, None)
+    yield from _waiting(situation, None)
+    yield from _roles(situation)
+    if situation.registries:
+        yield Text()
+        yield _registries(situation)
+
+
+def task(connection: Connection, situation: Situation, name: str) -> Iterator[Part]:
+    """One task: how it stands, why images fail, and the images of its newest run."""
+    overview = next(found for found in situation.tasks if found.name == name)
+    run = overview.newest
+    yield from _lines(f"{clean(name)}: {_state(overview)}", style="bold")
+    if run:
+        counts = [f"{run.copied} copied", f"{run.up_to_date} up to date", f"{run.failed} failed"]
+        counts += [f"{run.cancelled} cancelled"] if run.cancelled else []
+        counts += [f"{run.open} open"] if run.open else []
+        ended = f"ended {moment(run.ended, situation.now)} after {span(run.seconds)}" if run.done else "has not ended"
+        yield from _lines(f"run {clean(run.run)} of {moment(run.started, situation.now)} {ended}: {', '.join(counts)}")
+    good = f"{span(situation.now - overview.last_good)} ago" if overview.last_good else "never"
+    yield from _lines(
+        f"lag {_lag(overview)}; last run without failures: {good}; next run: {_next(overview, situation)}"
+    )
+    for failure in situation.failures.get(name, []):
+        yield from _cause(failure, situation, name="")
+    if situation.failures.get(name):
+        yield Text()
+        yield from _lines(f"When it is mended: dregsy retry {_quoted(name)}", style="bold")
+    yield from _running(situation, name)
+    yield from _waiting(situation, name)
+    if run:
+        yield from _images(list(RunReader(connection).results(run.run)), run.run)
+
+
+def _verdict(situation: Situation) -> Iterator[Part]:
+    verdict = situation.verdict
+    if verdict.good:
+        yield from _lines("good: " + "; ".join([*map(clean, verdict.facts), "Redis answers"]), style="green")
+        return
+    yield from _lines("WRONG: " + "; ".join(map(clean, verdict.problems)), style="bold red")
+    yield from _lines("       " + "; ".join([*map(clean, verdict.facts), "Redis answers"]))
+
+
+def _tasks(situation: Situation) -> Table:
+    rows: list[Sequence[str | Text]] = []
+    for found in situation.tasks:
+        run = found.newest
+        state = _state(found)
+        style = "red" if found.failing and not found.left else "yellow" if found.hold else ""
+        counts = (str(n) for n in ((run.copied, run.up_to_date, run.failed, run.open) if run else ("", "", "", "")))
+        next_run = _next(found, situation)
+        rows.append((clean(found.name), Text(state, style=style), *counts, _lag(found), next_run))
+    headers = ("task", "state", "copied", "same", "failed", "open", "lag", "next run")
+    return table(headers, rows)
+
+
+def _state(task: TaskOverview) -> str:
+    if task.left:
+        return "left config"
+    state = task.newest.outcome if task.newest else "never ran"
+    return f"{state}, paused" if task.hold else state
+
+
+def _lag(task: TaskOverview) -> str:
+    return "unknown" if not task.lag_known else span(task.lag) if task.lag else "none"
+
+
+def _next(task: TaskOverview, situation: Situation) -> str:
+    if not task.next_run or task.left:
+        return "none" if task.left or task.interval else ""
+    left = task.next_run - situation.now
+    return f"in {span(left)}" if 0 < left < 120 else "now" if left <= 0 else moment(task.next_run, situation.now)
+
+
+def _task_of(situation: Situation, failure: Failure) -> str:
+    return next(name for name, failures in situation.failures.items() if failure in failures)
+
+
+def _cause(failure: Failure, situation: Situation, *, name: str) -> Iterator[Part]:
+    cause = failure.cause
+    head = f"{clean(name)}: " if name else ""
+    what = f"{cause.number} images fail" if cause.number > 1 else f"{clean(cause.target or cause.source)} fails"
+    since = f" since {moment(failure.since, situation.now)}" if failure.since else ""
+    tries = f", {plural(cause.attempts, 'attempt')}" if cause.attempts else ""
+    yield Text()
+    yield from _lines(f"{head}{what}{since}{tries}:", style="red")
+    yield from _lines(clean(cause.text), indent="  ")
+    if cause.number > 1:
+        yield from _lines(f"one of them: {clean(cause.source)}", indent="  ")
+    if advised := advice(cause.text):
+        yield from _lines(f"→ {advised}", indent="  ")
+
+
+def _running(situation: Situation, only: str | None) -> Iterator[Part]:
+    running = [job for job in situation.running if only is None or job.task == only]
+    if not running:
+        return
+    yield Text()
+    yield from _lines(f"{plural(len(running), 'transfer')} running", style="bold")
+    for job in running[:TRANSFERS]:
+        took = span(situation.now - job.started)
+        yield from _lines(f"{took:>6}  {clean(job.worker)}  {clean(job.source)} → {clean(job.target)}", hang=8)
+    if len(running) > TRANSFERS:
+        yield from _lines(f"… and {len(running) - TRANSFERS} more", indent="  ")
+
+
+def _waiting(situation: Situation, only: str | None) -> Iterator[Part]:
+    waiting = [found for found in situation.waiting if only is None or found.task == only]
+    if not waiting:
+        return
+    yield Text()
+    yield from _lines("waiting", style="bold")
+    for found in waiting:
+        left = f", in {span(found.seconds)}" if found.seconds is not None else ""
+        yield from _lines(f"{found.number:>6}  {clean(found.task)}: {clean(found.why)}{left}", hang=8)
+
+
+def _roles(situation: Situation) -> Iterator[Part]:
+    rows = [
+        (
+            role.name,
+            ("leads" if role.leads else "stands by") if role.lives else Text("lost", style="red"),
+            "",
+            Text(clean(role.error), style="red") if role.error else role.config[:8],
+        )
+        for role in situation.schedulers
+    ]
+    if rows:
+        yield Text()
+        yield table(("scheduler", "state", "", "config"), rows, left=(0, 3))
+    configs = {role.name: role for role in situation.worker_roles}
+    workers = []
+    for worker in situation.workers:
+        role = configs.get(worker.name)
+        takes = "nothing more (ends)" if worker.draining else ", ".join(worker.kinds)
+        config = Text("broken", style="red") if role and role.error else role.config[:8] if role else ""
+        workers.append((worker.name.partition("#")[0], f"{worker.running} of {worker.slots}", takes, config))
+    lost = [(name.partition("#")[0], Text("lost", style="red"), "", "") for name in situation.lost_workers]
+    if workers or lost:
+        yield Text()
+        yield table(("worker", "running", "takes", "config"), [*workers, *lost])
+
+
+def _registries(situation: Situation) -> Table:
+    rows = []
+    for found in situation.registries:
+        limit = f" of {found.max_concurrent}" if found.max_concurrent is not None else ""
+        window = f"{found.started} of {found.transfers}" if found.transfers is not None else ""
+        quota = "" if found.quota_left is None else str(found.quota_left)
+        rows.append((found.name, f"{found.using}{limit}", window, _paused(found, situation), quota))
+    return table(("registry", "transfers", "in window", "paused", "pulls left"), rows)
+
+
+def _paused(registry: RegistryOverview, situation: Situation) -> Text:
+    if registry.hold:
+        return Text(_held(registry.hold, situation), style="yellow")
+    return Text(f"for {span(registry.paused)}", style="yellow") if registry.paused else Text()
+
+
+def _held(hold: Hold, situation: Situation) -> str:
+    return f"by hand for {span(hold.until - situation.now)}" if hold.until else "by hand"
+
+
+def _images(results: Sequence[JobResult], run: str) -> Iterator[Part]:
+    """What is not well first; then the others."""
+    order = ("failed", "running", "admitted", "waiting", "cancelled", "copied", "up-to-date")
+    ranks = {status: rank for rank, status in enumerate(order)}
+    shown = sorted(results, key=lambda result: (ranks.get(result.status, 9), result.source, result.target))
+    if not shown:
+        return
+    yield Text()
+    rows = []
+    for result in shown[:IMAGES]:
+        status = Text(result.status, style="red" if result.status == "failed" else "")
+        rows.append((result.target or result.source, status, str(result.attempts or ""), _took(result)))
+    yield table(("image", "state", "attempts", "took"), rows)
+    if len(shown) > IMAGES:
+        yield from _lines(f"… and {len(shown) - IMAGES} more: dregsy jobs {clean(run)}")
+
+
+def _took(result: JobResult) -> str:
+    return f"{result.seconds:.1f} s" if result.seconds else ""
+
+
+def _quoted(name: str) -> str:
+    plain = all(char.isalnum() or char in "._-" for char in name)
+    return name if plain else "'" + clean(name).replace("'", "'\\''") + "'"
+
+
+def _lines(text: str, *, style: str = "", indent: str = "", hang: int = 0) -> Iterator[Text]:
+    """`text` in lines that fit, whole words and names kept."""
+    following = indent + " " * hang
+    for line in textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
+    ) or [""]:
+        yield Text(line, style=style, no_wrap=False, overflow="fold")

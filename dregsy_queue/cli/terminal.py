@@ -1,0 +1,77 @@
+"""Texts for terminals and pipes: nothing that comes from outside is taken for markup or control characters."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Columns that texts are made for where there is no terminal.
+WIDTH = 80
+
+
+def clean(text: object) -> str:
+    """`text` on one line, with control characters shown escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(text))
+
+
+def span(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h``, ``9 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def moment(unix: float, now: float) -> str:
+    """Local time of day, with the date where it is not today's."""
+    there, here = time.localtime(unix), time.localtime(now)
+    return time.strftime("%H:%M:%S" if there[:3] == here[:3] else "%Y-%m-%d %H:%M", there)
+
+
+def size(number: float) -> str:
+    """``17 B``, ``3.4 MB``: as SI has it."""
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return f"{number:.0f} B"
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]], left: Sequence[int] = (0,)) -> Table:
+    """Columns of texts as they are; those in `left` stand left, and fold rather than lose letters."""
+    found = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
+    for place, header in enumerate(headers):
+        if place in left:
+            found.add_column(header, overflow="fold")
+        else:
+            found.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        found.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+    return found
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console that interprets nothing. In a pipe lines are as long as names need, unless COLUMNS says."""
+    stream = stream or sys.stdout
+    wide = None if stream.isatty() or os.environ.get("COLUMNS") else 4000
+    return Console(file=stream, width=wide, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def write(shown: Iterable[object], stream: TextIO | None = None) -> None:
+    """Print renderables without blanks at the ends of lines."""
+    target = console(stream)
+    with target.capture() as captured:
+        for part in shown:
+            target.print(part)
+    for line in captured.get().splitlines():
+        (stream or sys.stdout).write(line.rstrip() + "\n")

@@ -1,0 +1,68 @@
+"""Why images fail: the same reason for many images is told once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dregsy_queue.ledger.jobs import JobResult
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}|sha512:[0-9a-f]{8,128}")
+_SUBJECT = re.compile(r"(?:image|manifest) …(?:[ :@/]…)*: ")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason, and how many images it stops."""
+
+    #: for people, without what differs between the images
+    text: str
+    number: int
+    #: one of the images, as source and target
+    source: str
+    target: str
+    #: most attempts that one of them took; 0: it was not even planned
+    attempts: int
+    #: all targets, for looking up since when they wait
+    targets: tuple[str, ...]
+
+
+def causes(results: Iterable[JobResult]) -> list[Cause]:
+    """The reasons of the failed images among `results`, the most frequent first."""
+    groups: dict[str, list[JobResult]] = {}
+    for result in results:
+        if result.status == "failed":
+            groups.setdefault(generalised(result), []).append(result)
+    found = []
+    for text, members in groups.items():
+        members.sort(key=lambda result: (result.source, result.target))
+        first = members[0]
+        shown = text if len(members) > 1 else first.error or "no reason given"
+        found.append(
+            Cause(
+                shown,
+                len(members),
+                first.source,
+                first.target,
+                max(member.attempts for member in members),
+                tuple(member.target for member in members),
+            )
+        )
+    return sorted(found, key=lambda cause: (-cause.number, cause.text))
+
+
+def generalised(result: JobResult) -> str:
+    """The error without what is particular to this image: its references, repositories, tags and digests."""
+    text = result.error or "no reason given"
+    for reference in sorted({result.source, result.target} - {""}, key=len, reverse=True):
+        text = text.replace(reference, "…")
+        host, _, path = reference.partition("/")
+        name, at, digest = path.partition("@")
+        repository, _, tag = name.partition(":")
+        for part in (repository, tag, digest if at else ""):
+            if part and part != host:
+                text = re.sub(rf"(?<![\w./-]){re.escape(part)}(?![\w/-]|\.\w)", "…", text)
+    text = _DIGEST.sub("…", text)
+    text = _SUBJECT.sub("", text, count=1)
+    return f"the image {text[2:]}" if text.startswith("… ") else text

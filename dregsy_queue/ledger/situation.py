@@ -1,0 +1,153 @@
+"""The situation: everything that `dregsy status` tells, read at once, and the verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dregsy_queue.ledger.causes import Cause, causes
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.overview import Overview, RegistryOverview, TaskOverview
+from dregsy_queue.ledger.presence import WorkerState
+from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
+from dregsy_queue.ledger.roles import Role
+from dregsy_queue.ledger.waiting import Waiting, WaitingReader
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why images of a task fail, and since when the first of them waits to be synced (Unix time; 0: not known)."""
+
+    run: str
+    cause: Cause
+    since: float
+
+
+@dataclass(frozen=True)
+class Situation:
+    now: float
+    tasks: Sequence[TaskOverview]
+    failures: dict[str, list[Failure]]
+    running: Sequence[RunningJob]
+    waiting: Sequence[Waiting]
+    states: dict[str, int]
+    schedulers: Sequence[Role]
+    #: what workers say of their configs
+    worker_roles: Sequence[Role]
+    workers: Sequence[WorkerState]
+    lost_workers: Sequence[str]
+    registries: Sequence[RegistryOverview]
+    #: a scheduler lives by its mark of life alone, which says no more than that
+    scheduler_marks: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        return judge(self)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    #: what is wrong; none: all is well
+    problems: list[str] = field(default_factory=list)
+    #: what is good to know
+    facts: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not self.problems
+
+
+def read(connection: Connection) -> Situation:
+    """The situation as of now. Raises: RedisError."""
+    overview, reader = Overview(connection), RunReader(connection)
+    tasks, registries, workers = overview.tasks(), overview.registries(), overview.workers()
+    now, schedulers = overview.now(), overview.schedulers()
+    by_name = {registry.name: registry for registry in registries}
+    return Situation(
+        now=now,
+        tasks=tasks,
+        failures={
+            task.name: _failures(connection, reader, task.name, task.failing)
+            for task in tasks
+            if task.failing and not task.left
+        },
+        running=reader.running_transfers(),
+        waiting=WaitingReader(connection).read(tasks, by_name, workers, now),
+        states=overview.states(),
+        schedulers=schedulers,
+        worker_roles=overview.worker_roles(),
+        workers=workers,
+        lost_workers=overview.lost_workers(),
+        registries=registries,
+        scheduler_marks=not schedulers and any(True for _ in connection.scan_iter(key("scheduler", "*"), count=1000)),
+    )
+
+
+def _failures(connection: Connection, reader: RunReader, task: str, run: RunCounts) -> list[Failure]:
+    found = []
+    for cause in causes(reader.results(run.run)):
+        waits = connection.hmget(key("pending", task), list(cause.targets))
+        since = [float(value.split()[0]) for value in waits if value]
+        found.append(Failure(run.run, cause, min(since) if since else 0.0))
+    return found
+
+
+def judge(situation: Situation) -> Verdict:
+    """What is wrong, the worst first, and what is good to know."""
+    problems, facts = [], []
+    for found in (_schedulers(situation), _workers(situation), _config(situation), _tasks(situation)):
+        problems += found.problems
+        facts += found.facts
+    problems += [
+        f"jobs of {waiting.task} wait: {waiting.why}" for waiting in situation.waiting if waiting.why.startswith("no ")
+        and waiting.why != "no worker lives"
+    ]  # fmt: skip
+    return Verdict(problems, facts)
+
+
+def _schedulers(situation: Situation) -> Verdict:
+    living = [role for role in situation.schedulers if role.lives]
+    lost = [role for role in situation.schedulers if not role.lives]
+    if not living:
+        if situation.scheduler_marks:
+            return Verdict([], ["a scheduler lives"])
+        return Verdict(["no scheduler lives: nothing is started"])
+    leaders = [role.name for role in living if role.leads]
+    if not leaders:
+        return Verdict([f"none of {len(living)} schedulers leads: nothing is started"])
+    standbys = len(living) - len(leaders)
+    facts = [f"{leaders[0]} leads, {standbys or 'none'} stand{'s' if standbys == 1 else ''} by"]
+    return Verdict([f"scheduler {role.name} was lost" for role in lost], facts)
+
+
+def _workers(situation: Situation) -> Verdict:
+    if not situation.workers:
+        return Verdict(["no worker lives: nothing is copied"])
+    lost = [f"worker {name.partition('#')[0]} was lost" for name in situation.lost_workers]
+    slots = sum(worker.slots for worker in situation.workers)
+    number = len(situation.workers)
+    facts = [f"{number} worker{'' if number == 1 else 's'} with {slots} slots"]
+    return Verdict(lost, facts)
+
+
+def _config(situation: Situation) -> Verdict:
+    roles = [role for role in (*situation.schedulers, *situation.worker_roles) if role.lives]
+    broken = [role for role in roles if role.error]
+    problems = [f"the config of {role.kind} {role.name.partition('#')[0]} is not used: {role.error}" for role in broken]
+    hashes = {role.config for role in roles if role.config}
+    if len(hashes) > 1:
+        leader = next((role.config for role in roles if role.leads), "")
+        behind = [role.name.partition("#")[0] for role in roles if role.config and role.config != leader]
+        problems.append(f"another config than the leading scheduler's: {', '.join(sorted(set(behind)))}")
+    return Verdict(problems, ["one config everywhere"] if len(hashes) == 1 and not broken else [])
+
+
+def _tasks(situation: Situation) -> Verdict:
+    tasks = [task for task in situation.tasks if not task.left]
+    failing = [task.name for task in tasks if task.failing]
+    held = [task for task in tasks if task.hold]
+    facts = [f"{len(held)} paused"] if held else []
+    if failing:
+        return Verdict([f"{len(failing)} of {len(tasks)} tasks fail: {', '.join(failing)}"], facts)
+    return Verdict([], [f"{len(tasks)} task{'' if len(tasks) == 1 else 's'}, none fails", *facts])

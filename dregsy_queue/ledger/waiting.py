@@ -1,0 +1,124 @@
+"""Why does this wait? The first reason for which admission leaves the jobs of a task where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dregsy_queue.ledger.causes import generalised
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.holds import Hold
+from dregsy_queue.ledger.jobs import JobResult, TransferJob
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
+from dregsy_queue.ledger.presence import WorkerState
+
+#: Delayed jobs looked at; more are counted with the others.
+MOST = 200
+
+
+@dataclass(frozen=True)
+class Waiting:
+    task: str
+    number: int
+    why: str
+    #: seconds until it goes on by itself, as far as that is known
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    why: str
+    seconds: float | None = None
+
+
+def reason(
+    kind: str,
+    task: TaskOverview,
+    registries: Sequence[RegistryOverview],
+    workers: Sequence[WorkerState],
+) -> Reason:
+    """Why the next job of `task`, which is of `kind`, waits; `registries` are its source and target."""
+    if task.hold:
+        return _held("the task", task.hold)
+    takers = [worker for worker in workers if kind in worker.kinds and not worker.draining]
+    if not takers:
+        return Reason("no worker lives" if kind == "plan" or not workers else f"no worker has {kind}")
+    for place, registry in enumerate(registries):
+        found = _closed(registry) or (None if kind == "plan" else _full(registry, is_source=place == 0))
+        if found:
+            return found
+    slots = sum(worker.slots for worker in takers)
+    if sum(worker.running for worker in takers) >= slots:
+        return Reason(f"all {slots} slots of workers are taken")
+    return Reason("it is about to start" if kind != "plan" else "planning is about to start")
+
+
+def _held(what: str, hold: Hold) -> Reason:
+    return Reason(f"{what} is paused by an operator" + (f": {hold.reason}" if hold.reason else ""))
+
+
+def _closed(registry: RegistryOverview) -> Reason | None:
+    if registry.hold:
+        return _held(registry.name, registry.hold)
+    if registry.paused:
+        return Reason(f"{registry.name} refuses requests and is paused", registry.paused)
+    return None
+
+
+def _full(registry: RegistryOverview, *, is_source: bool) -> Reason | None:
+    name = registry.name
+    if registry.trying and registry.using:
+        return Reason(f"{name} was paused, and one transfer tries whether it works again")
+    if registry.max_concurrent is not None and registry.using >= registry.max_concurrent:
+        return Reason(f"{name} has its {registry.max_concurrent} of max-concurrent")
+    if registry.transfers is not None and registry.started >= registry.transfers:
+        return Reason(f"{name} has its {registry.transfers} transfers of this window", registry.window_frees)
+    if is_source and registry.quota_left is not None and registry.quota_left <= registry.reserve:
+        left = "no pulls left" if registry.quota_left <= 0 else f"{registry.quota_left} pulls left, in reserve"
+        return Reason(f"{name} has {left}; it is asked again", registry.probe)
+    return None
+
+
+class WaitingReader:
+    def __init__(self, connection: Connection) -> None:
+        self._redis = connection
+
+    def read(
+        self,
+        tasks: Sequence[TaskOverview],
+        registries: Mapping[str, RegistryOverview],
+        workers: Sequence[WorkerState],
+        now: float,
+    ) -> list[Waiting]:
+        """What waits, task by task; then what failed for a passing reason and is tried again."""
+        found = []
+        for task in tasks:
+            for name, of_plans in (("plans", True), ("backlog", False)):
+                number = self._redis.llen(key(name, task.name))
+                if not number:
+                    continue
+                job = self._redis.lindex(key(name, task.name), 0) or ""
+                kind = "plan" if of_plans else self._redis.hget(key("job", job), "kind") or "skopeo"
+                hosts = self._redis.hmget(key("task", task.name), ["source", "target"])
+                named = [registries[host] for host in dict.fromkeys(hosts) if host and host in registries]
+                because = reason(kind, task, named, workers)
+                found.append(Waiting(task.name, number, because.why, because.seconds))
+        return found + self._delayed(now)
+
+    def _delayed(self, now: float) -> list[Waiting]:
+        groups: dict[tuple[str, str], list[float]] = {}
+        for job in self._redis.zrange(key("delayed"), 0, MOST - 1):
+            at = self._redis.zscore(key("delayed"), job)
+            task, error, attempts = self._redis.hmget(key("job", job), ["task", "error", "attempts"])
+            if at is None or task is None:
+                continue
+            spec = self._redis.hget(key("run", job.partition(":")[0], "jobs"), job)
+            why = "another job writes its target" if spec else "planning is tried again"
+            if error:
+                image = TransferJob.from_json(spec) if spec else None
+                source, target = (image.source, image.target) if image else ("", "")
+                text = generalised(JobResult(source, target, "failed", "", "", 0, 0.0, error))
+                why = f"attempt {int(attempts or 0) + 1} follows: {text}"
+            groups.setdefault((task, why), []).append(at - now)
+        return [Waiting(task, len(waits), why, max(0.0, min(waits))) for (task, why), waits in groups.items()]
