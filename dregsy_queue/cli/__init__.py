@@ -32,6 +32,7 @@ _SECTIONS = {
         "sync": (f"{_HERE}.sync", "Sync what a config file names; needs no server."),
         "validate": (f"{_HERE}.validate", "Check a config file: every error, with its line and key."),
         "check": (f"{_HERE}.check", "Try registries, logins, rights and relays; transfers nothing."),
+        "tags": (f"{_HERE}.tags", "Which tags of a repository do filters select? Counts after each."),
     },
     "Look at a cluster": {
         "status": (f"{_HERE}.status", "Is the mirror fresh, and if not, why? Tasks, workers, registries."),
