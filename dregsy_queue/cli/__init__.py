@@ -36,6 +36,8 @@ _SECTIONS = {
     },
     "Look at a cluster": {
         "status": (f"{_HERE}.status", "Is the mirror fresh, and if not, why? Tasks, workers, registries."),
+        "runs": (f"{_HERE}.history", "What ran: when, how long, how many images, and why some failed."),
+        "jobs": (f"{_HERE}.history", "Every image of a run, and how it ended."),
         "health": (f"{_HERE}.health", "For probes: does a worker or scheduler live? Exit code 0 or 1."),
         "metrics": (f"{_HERE}.metrics", "Serve metrics of the whole cluster to Prometheus."),
     },

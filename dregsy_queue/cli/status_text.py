@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from dregsy_queue.cli.advice import advice
-from dregsy_queue.cli.terminal import WIDTH, clean, moment, plural, span, table
+from dregsy_queue.cli.terminal import clean, lines, moment, plural, span, table
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult
@@ -44,22 +43,20 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
     """One task: how it stands, why images fail, and the images of its newest run."""
     overview = next(found for found in situation.tasks if found.name == name)
     run = overview.newest
-    yield from _lines(f"{clean(name)}: {_state(overview)}", style="bold")
+    yield from lines(f"{clean(name)}: {_state(overview)}", style="bold")
     if run:
         counts = [f"{run.copied} copied", f"{run.up_to_date} up to date", f"{run.failed} failed"]
         counts += [f"{run.cancelled} cancelled"] if run.cancelled else []
         counts += [f"{run.open} open"] if run.open else []
         ended = f"ended {moment(run.ended, situation.now)} after {span(run.seconds)}" if run.done else "has not ended"
-        yield from _lines(f"run {clean(run.run)} of {moment(run.started, situation.now)} {ended}: {', '.join(counts)}")
+        yield from lines(f"run {clean(run.run)} of {moment(run.started, situation.now)} {ended}: {', '.join(counts)}")
     good = f"{span(situation.now - overview.last_good)} ago" if overview.last_good else "never"
-    yield from _lines(
-        f"lag {_lag(overview)}; last run without failures: {good}; next run: {_next(overview, situation)}"
-    )
+    yield from lines(f"lag {_lag(overview)}; last run without failures: {good}; next run: {_next(overview, situation)}")
     for failure in situation.failures.get(name, []):
         yield from _cause(failure, situation, name="")
     if situation.failures.get(name):
         yield Text()
-        yield from _lines(f"When it is mended: dregsy retry {_quoted(name)}", style="bold")
+        yield from lines(f"When it is mended: dregsy retry {_quoted(name)}", style="bold")
     yield from _running(situation, name)
     yield from _waiting(situation, name)
     if run:
@@ -69,10 +66,10 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
 def _verdict(situation: Situation) -> Iterator[Part]:
     verdict = situation.verdict
     if verdict.good:
-        yield from _lines("good: " + "; ".join([*map(clean, verdict.facts), "Redis answers"]), style="green")
+        yield from lines("good: " + "; ".join([*map(clean, verdict.facts), "Redis answers"]), style="green")
         return
-    yield from _lines("WRONG: " + "; ".join(map(clean, verdict.problems)), style="bold red")
-    yield from _lines("       " + "; ".join([*map(clean, verdict.facts), "Redis answers"]))
+    yield from lines("WRONG: " + "; ".join(map(clean, verdict.problems)), style="bold red")
+    yield from lines("       " + "; ".join([*map(clean, verdict.facts), "Redis answers"]))
 
 
 def _tasks(situation: Situation) -> Table:
@@ -117,12 +114,12 @@ def _cause(failure: Failure, situation: Situation, *, name: str) -> Iterator[Par
     since = f" since {moment(failure.since, situation.now)}" if failure.since else ""
     tries = f", {plural(cause.attempts, 'attempt')}" if cause.attempts else ""
     yield Text()
-    yield from _lines(f"{head}{what}{since}{tries}:", style="red")
-    yield from _lines(clean(cause.text), indent="  ")
+    yield from lines(f"{head}{what}{since}{tries}:", style="red")
+    yield from lines(clean(cause.text), indent="  ")
     if cause.number > 1:
-        yield from _lines(f"one of them: {clean(cause.source)}", indent="  ")
+        yield from lines(f"one of them: {clean(cause.source)}", indent="  ")
     if advised := advice(cause.text):
-        yield from _lines(f"→ {advised}", indent="  ")
+        yield from lines(f"→ {advised}", indent="  ")
 
 
 def _running(situation: Situation, only: str | None) -> Iterator[Part]:
@@ -130,12 +127,12 @@ def _running(situation: Situation, only: str | None) -> Iterator[Part]:
     if not running:
         return
     yield Text()
-    yield from _lines(f"{plural(len(running), 'transfer')} running", style="bold")
+    yield from lines(f"{plural(len(running), 'transfer')} running", style="bold")
     for job in running[:TRANSFERS]:
         took = span(situation.now - job.started)
-        yield from _lines(f"{took:>6}  {clean(job.worker)}  {clean(job.source)} → {clean(job.target)}", hang=8)
+        yield from lines(f"{took:>6}  {clean(job.worker)}  {clean(job.source)} → {clean(job.target)}", hang=8)
     if len(running) > TRANSFERS:
-        yield from _lines(f"… and {len(running) - TRANSFERS} more", indent="  ")
+        yield from lines(f"… and {len(running) - TRANSFERS} more", indent="  ")
 
 
 def _waiting(situation: Situation, only: str | None) -> Iterator[Part]:
@@ -143,10 +140,10 @@ def _waiting(situation: Situation, only: str | None) -> Iterator[Part]:
     if not waiting:
         return
     yield Text()
-    yield from _lines("waiting", style="bold")
+    yield from lines("waiting", style="bold")
     for found in waiting:
         left = f", in {span(found.seconds)}" if found.seconds is not None else ""
-        yield from _lines(f"{found.number:>6}  {clean(found.task)}: {clean(found.why)}{left}", hang=8)
+        yield from lines(f"{found.number:>6}  {clean(found.task)}: {clean(found.why)}{left}", hang=8)
 
 
 def _roles(situation: Situation) -> Iterator[Part]:
@@ -209,7 +206,7 @@ def _images(results: Sequence[JobResult], run: str) -> Iterator[Part]:
         rows.append((result.target or result.source, status, str(result.attempts or ""), _took(result)))
     yield table(("image", "state", "attempts", "took"), rows)
     if len(shown) > IMAGES:
-        yield from _lines(f"… and {len(shown) - IMAGES} more: dregsy jobs {clean(run)}")
+        yield from lines(f"… and {len(shown) - IMAGES} more: dregsy jobs {clean(run)}")
 
 
 def _took(result: JobResult) -> str:
@@ -219,12 +216,3 @@ def _took(result: JobResult) -> str:
 def _quoted(name: str) -> str:
     plain = all(char.isalnum() or char in "._-" for char in name)
     return name if plain else "'" + clean(name).replace("'", "'\\''") + "'"
-
-
-def _lines(text: str, *, style: str = "", indent: str = "", hang: int = 0) -> Iterator[Text]:
-    """`text` in lines that fit, whole words and names kept."""
-    following = indent + " " * hang
-    for line in textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
-    ) or [""]:
-        yield Text(line, style=style, no_wrap=False, overflow="fold")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -45,6 +46,15 @@ def size(number: float) -> str:
 
 def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def lines(text: str, *, style: str = "", indent: str = "", hang: int = 0) -> Iterator[Text]:
+    """`text` in lines that fit, whole words and names kept."""
+    following = indent + " " * hang
+    for line in textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
+    ) or [""]:
+        yield Text(line, style=style, no_wrap=False, overflow="fold")
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]], left: Sequence[int] = (0,)) -> Table:

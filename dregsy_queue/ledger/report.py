@@ -33,6 +33,8 @@ class RunCounts:
     ended: float
     #: why the run was cancelled; "" when it was not
     cancelled_why: str = ""
+    #: bytes sent to the target, as far as relays can tell
+    sent: int = 0
 
     @property
     def outcome(self) -> str:
@@ -90,12 +92,17 @@ class RunReader:
             started=float(fields["started"]),
             ended=float(fields.get("ended", 0)),
             cancelled_why=fields.get("cancelled", ""),
+            sent=number("bytes"),
         )
 
     def runs(self, task: str) -> list[RunCounts]:
         """All runs of the task that are remembered, newest first."""
         names = self._redis.lrange(key("task", task, "runs"), 0, -1)
         return [counts for name in names if (counts := self.counts(name)) is not None]
+
+    def find(self, name: str) -> RunCounts | None:
+        """The run of this id, or the newest one of the task of this name."""
+        return self.counts(name) or self.newest(name)
 
     def newest(self, task: str) -> RunCounts | None:
         """The task's newest run, active or done."""
