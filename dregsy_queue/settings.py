@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger import redis_url as redis_address
 
 
-class SettingsError(ValueError):
+class SettingsError(DregsyError, ValueError):
     """An environment variable holds something unusable; the text names it."""
 
 

@@ -10,7 +10,7 @@ from dregsy_queue.logs import fields
 from dregsy_queue.settings import Settings
 from workers.event_loop import EventLoopThread
 from workers.relays.available import make_relays
-from workers.relays.relay import Relay
+from workers.relays.relay import Relay, RelayError
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +59,24 @@ class RelayHealth:
         missing = len(self._working) < len(self._relays)
         self._next_probe = time.monotonic() + PROBE if missing else float("inf")
 
-    def withdraw(self, name: str) -> None:
-        """A relay turned out not to work: offer it no more until a probe finds it again."""
-        self._working.discard(name)
-        self._next_probe = time.monotonic() + PROBE
+    def heard(self, name: str, error: RelayError) -> None:
+        """A copy failed. A relay that turned out not to work is offered no more until a probe finds it again; a worker
+        that is alone goes on to offer it, so that jobs wait for it or fail."""
+        if error.kind not in ("missing", "away"):
+            return
+        if not self._alone:
+            log.error("this worker takes no %s jobs any more: %s", name, error, extra=fields(relay=name))
+            self._working.discard(name)
+            self._next_probe = time.monotonic() + PROBE
+        elif error.kind == "away" and self.may_still_come():
+            self._log_wait_once(name, str(error))
 
     def may_still_come(self) -> bool:
         """Whether a worker that is alone goes on waiting for a relay that may start working by itself, as a Docker
         daemon does."""
         return self._started + self._daemon_wait > time.monotonic()
 
-    def log_wait_once(self, name: str, why: str) -> None:
+    def _log_wait_once(self, name: str, why: str) -> None:
         if name not in self._waited_for:
             self._waited_for.add(name)
             left = self._started + self._daemon_wait - time.monotonic()

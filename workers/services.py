@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from dregsy_queue.access.clients import RegistryAccess
@@ -56,7 +57,7 @@ class Services:
         """Send what may run now; where Redis does not answer, the coordinator tries again."""
         try:
             dispatch(app, self.admission)
-        except (RedisError, OSError):
+        except (RedisError, OSError, OperationalError):
             self.wake.set()
 
     def close(self) -> None:

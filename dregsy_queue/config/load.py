@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from dregsy_queue.config import checks, models, yaml_lines
 from dregsy_queue.config.collisions import collisions
 from dregsy_queue.config.models import Config
+from dregsy_queue.errors import DregsyError
 
 #: Biggest config file read, in bytes.
 BIGGEST = 16 * 1024 * 1024
@@ -35,7 +36,7 @@ class Problem:
         return f"{self.file}:{self.line}: " + (f"{self.key_path}: " if self.key_path else "") + self.message
 
 
-class ConfigError(Exception):
+class ConfigError(DregsyError):
     """The file cannot be used; `problems` has every reason, in the order of lines."""
 
     def __init__(self, problems: list[Problem]) -> None:

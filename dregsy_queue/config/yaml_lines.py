@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from dregsy_queue.errors import DregsyError
+
 #: Most values in a config: aliases of aliases grow without bound.
 MOST_VALUES = 200_000
 #: Deepest nesting; a config needs six levels.
@@ -43,7 +45,7 @@ class Tree:
         return self.lines.get(path, 1)
 
 
-class SyntaxProblem(ValueError):
+class SyntaxProblem(DregsyError, ValueError):
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
         self.line = line

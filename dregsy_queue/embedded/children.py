@@ -14,10 +14,11 @@ from typing import IO
 
 from redis import RedisError
 
+from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger.connection import connect
 
 
-class ChildError(Exception):
+class ChildError(DregsyError):
     """A process that this mode needs cannot be started; the text says what to do."""
 
 

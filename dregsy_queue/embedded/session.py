@@ -51,12 +51,6 @@ class Request:
     report: Path | None
 
 
-class Interrupted(Exception):
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def run(request: Request) -> int:
     """Sync; returns the exit code: 0, 1 when something failed, 128 + signal number after SIGINT or SIGTERM."""
     with private_folder() as folder, _signals() as received:

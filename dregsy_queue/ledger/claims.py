@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dregsy_queue.ledger.connection import Connection
-from dregsy_queue.ledger.jobs import Status, TransferJob
+from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.outages import outlast
+from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
+from dregsy_queue.ledger.records import SyncRecord
 from dregsy_queue.ledger.scripts import Scripts
+from dregsy_queue.redact import scrub
 
 
 @dataclass(frozen=True)
@@ -43,42 +46,30 @@ class Claims:
         transfer = TransferJob.from_json(spec) if spec else None
         return Claim(job, epoch, task, kind, int(attempt), fingerprint, transfer)
 
-    def settle(
-        self,
-        claim: Claim,
-        status: Status,
-        *,
-        seconds: float,
-        digest: str = "",
-        error: str = "",
-        record: str = "",
-        sent: int = 0,
-    ) -> bool:
-        """The job ended; `record` is the sync record to keep, as text, `sent` the bytes sent to the target, as far as
-        known. False: the claim was lost."""
-        return self._settle(claim, status, 0, digest, error, seconds, record, sent=sent)
+    def settle(self, claim: Claim, outcome: Outcome, seconds: float) -> bool:
+        """The attempt took `seconds` and ended so. False: the claim was lost, and nothing is written."""
+        arguments = (*_moved(outcome), f"{seconds:.3f}", *_kept(claim, outcome))
+        return bool(outlast(lambda: self._scripts.run("settle", claim.job, claim.epoch, *arguments)))
 
-    def put_back(
-        self, claim: Claim, *, delay: float = 0, error: str = "", seconds: float = 0, counted: bool = True
-    ) -> bool:
-        """The job runs again after `delay` seconds (0: as soon as there is room). False: claim was lost.
 
-        `counted` false: this attempt was none, for nothing was wrong with the job.
-        """
-        return self._settle(claim, "waiting", delay, "", error, seconds, "", uncounted=not counted)
+def _moved(outcome: Outcome) -> tuple[str, float, str, str]:
+    """The job's next state, seconds until it may run again, the digest at the target, and the error."""
+    match outcome:
+        case Copied(digest):
+            return "copied", 0, digest, ""
+        case Failed(error):
+            return "failed", 0, "", scrub(error)
+        case RetryAfter(seconds, error):
+            return "waiting", seconds, "", scrub(error)
+        case WaitForRegistry(error=error):
+            return "waiting", 0, "", scrub(error)
+        case PutBack(error, delay):
+            return "waiting", delay, "", scrub(error)
 
-    def _settle(
-        self,
-        claim: Claim,
-        status: str,
-        delay: float,
-        digest: str,
-        error: str,
-        seconds: float,
-        record: str,
-        *,
-        uncounted: bool = False,
-        sent: int = 0,
-    ) -> bool:
-        values = (status, delay, digest, error, f"{seconds:.3f}", record, int(uncounted), sent)
-        return bool(outlast(lambda: self._scripts.run("settle", claim.job, claim.epoch, *values)))
+
+def _kept(claim: Claim, outcome: Outcome) -> tuple[str, int, int]:
+    """The sync record, whether the attempt does not count, and the bytes sent."""
+    if isinstance(outcome, Copied):
+        record = str(SyncRecord(claim.transfer.source_digest, outcome.digest)) if claim.transfer else ""
+        return record, 0, outcome.sent
+    return "", int(isinstance(outcome, WaitForRegistry | PutBack)), 0

@@ -18,6 +18,8 @@ from redis.connection import parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from dregsy_queue.errors import DregsyError
+
 _SOCKET = "redis+socket://"
 #: The name that Redis' own example configuration gives a master.
 _MASTER = "mymaster"
@@ -27,7 +29,7 @@ _MASTER = "mymaster"
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
-class AddressError(ValueError):
+class AddressError(DregsyError, ValueError):
     """The URL is none that Redis can be reached by; the text does not quote it, as it may hold a password."""
 
 

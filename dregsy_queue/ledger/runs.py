@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob, job_id
 from dregsy_queue.ledger.outages import outlast
+from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.scripts import Scripts
 
 #: Images handed to Redis in one call: bounds how long one script holds Redis (about a millisecond per 100).
 BATCH = 200
 
 
-class PlanLostError(Exception):
+class PlanLostError(DregsyError):
     """This planner no longer holds its plan: it was taken for dead and another one plans the run."""
 
 
@@ -64,7 +66,9 @@ class Runs:
             raise PlanLostError(f"run {plan.run} of task '{plan.task}' is planned by another worker by now")
         return added
 
-    def end_plan(self, plan: Claim, problem: PlannedOutcome | None = None) -> bool:
+    def end_plan(self, plan: Claim, problem: RunFailure | None = None) -> bool:
         """Planning is over; `problem` says why it failed as a whole. False when the plan was lost."""
-        text = problem.to_json() if problem else ""
+        text = ""
+        if problem is not None:
+            text = PlannedOutcome(problem.task, "", "", "failed", "planning", error=problem.error).to_json()
         return bool(outlast(lambda: self._scripts.run("end_plan", plan.job, plan.epoch, text)))

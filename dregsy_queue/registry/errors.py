@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from dregsy_queue.errors import DregsyError
+
 Kind = Literal["auth", "denied", "not-found", "rate-limited", "unavailable", "invalid", "tls"]
 
 
-class RegistryError(Exception):
+class RegistryError(DregsyError):
     """A request to a registry failed; the text is one line for people, without secrets.
 
     `temporary`: trying again later may help. `retry_after`: seconds the registry asked to wait, if it did.

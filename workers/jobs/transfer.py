@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.models import SyncTask
@@ -11,18 +10,11 @@ from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient
+from workers.jobs.outcome import Transferred
 from workers.relays.access import relay_access, relay_reference
 from workers.relays.relay import Copy, Relay, RelayError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Transferred:
-    #: what the target has now
-    digest: str
-    #: bytes that were sent to it; None: the relay can not tell
-    sent: int | None
 
 
 async def transfer(
@@ -57,8 +49,7 @@ async def transfer(
     wanted = copied.digest or job.digest
     if found != wanted:
         raise RelayError(
-            f"the target has {found or 'nothing'} after {wanted} was copied to it; does somebody else write there?",
-            temporary=True,
+            f"the target has {found or 'nothing'} after {wanted} was copied to it; does somebody else write there?"
         )
     return Transferred(wanted, copied.sent)
 

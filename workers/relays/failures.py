@@ -38,11 +38,10 @@ def error_of(program: str, reason: str, *, names: Iterable[str], side: Side) -> 
         bare = bare.replace(part, "")
     text = f"{program}: {reason}"
     if _TOO_MANY.search(bare):
-        return RelayError(text, temporary=True, refused_by=side)
+        return RelayError(text, "rate-limited", side)
     if _UNAUTHORIZED.search(bare):
-        # The planner was let in a moment ago, so a token may have ended in the middle: again, not often.
-        return RelayError(text, temporary=True, most_attempts=3)
-    return RelayError(text, temporary=_PERMANENT.search(bare) is None)
+        return RelayError(text, "unauthorized", side)
+    return RelayError(text, "refused" if _PERMANENT.search(bare) else "failed", side)
 
 
 def one_line(text: str) -> str:

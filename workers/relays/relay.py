@@ -6,33 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from dregsy_queue.errors import DregsyError
 from dregsy_queue.oci.login import Credentials
 
 Side = Literal["source", "target"]
 
 
-class RelayError(Exception):
-    """A copy failed; the text is one line for people, without secrets.
+RelayProblem = Literal[
+    #: something that may pass
+    "failed",
+    #: will be the same next time
+    "refused",
+    #: a login was not accepted
+    "unauthorized",
+    #: the registry of `side` answered "too many requests"
+    "rate-limited",
+    #: this worker cannot run the relay at all (any more)
+    "missing",
+    #: the same, but it may start working by itself
+    "away",
+]
 
-    `temporary`: trying again may help. `missing`: this worker cannot run the relay at all (any more);
-    with `temporary`, it may come by itself.
-    `refused_by`: the side that answered "too many requests". `most_attempts`: trying more often is of no use.
-    """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        temporary: bool,
-        missing: bool = False,
-        refused_by: Side | None = None,
-        most_attempts: int | None = None,
-    ) -> None:
+class RelayError(DregsyError):
+    """A copy failed; `side`: which registry it is about, where that is known."""
+
+    def __init__(self, message: str, kind: RelayProblem = "failed", side: Side | None = None) -> None:
         super().__init__(message)
-        self.temporary = temporary
-        self.missing = missing
-        self.refused_by = refused_by
-        self.most_attempts = most_attempts
+        self.kind = kind
+        self.side = side
+        self.temporary = kind not in ("refused", "missing")
 
 
 @dataclass(frozen=True)

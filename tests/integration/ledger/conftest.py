@@ -11,6 +11,7 @@ from dregsy_queue.ledger.claims import Claim, Claims
 from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.outcome import Copied
 from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.report import RunReader
@@ -82,7 +83,7 @@ class Ledger:
                 claim = self.claim(admitted, worker)
                 assert claim.transfer
                 order.append(claim.transfer.source)
-                self.claims.settle(claim, "copied", seconds=0.1, digest=claim.transfer.digest)
+                self.claims.settle(claim, Copied(claim.transfer.digest), 0.1)
         return order
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from dregsy_queue.ledger import admission as admission_module
+from dregsy_queue.ledger.outcome import Copied, Failed, RetryAfter
 
 from .conftest import Ledger, image
 
@@ -20,7 +21,7 @@ def test_no_more_is_admitted_than_slots_are_free(ledger: Ledger) -> None:
     assert len(first) == 3 and ledger.admission.admit() == []
     claims = [ledger.claim(job) for job in first]
     assert ledger.admission.admit() == []
-    ledger.claims.settle(claims[0], "copied", seconds=0)
+    ledger.claims.settle(claims[0], Copied(""), 0)
     assert len(ledger.admission.admit()) == 1
     ledger.worker("w2", slots=2)
     assert len(ledger.admission.admit()) == 2
@@ -54,7 +55,7 @@ def test_one_target_has_one_writer(ledger: Ledger, monkeypatch: pytest.MonkeyPat
         assert ledger.admission.admit() == []
         claim = ledger.claim(admitted)
         writers.append(claim.job)
-        ledger.claims.settle(claim, "copied", seconds=0)
+        ledger.claims.settle(claim, Copied(""), 0)
         time.sleep(0.2)
         ledger.admission.reap()
     assert len(set(writers)) == 3
@@ -76,7 +77,7 @@ def test_tasks_take_turns(ledger: Ledger) -> None:
             order.append("plan")
         else:
             order.append(claim.task)
-            ledger.claims.settle(claim, "copied", seconds=0)
+            ledger.claims.settle(claim, Copied(""), 0)
     assert order.count("small") == 5 and order.count("big") <= 7
 
 
@@ -102,8 +103,8 @@ def test_a_message_that_no_worker_takes_is_sent_anew_and_the_old_one_is_void(
     assert ledger.claims.take(first.job, first.epoch, "w1") is None
     claim = ledger.claim(second)
     assert ledger.claims.take(second.job, second.epoch, "w1") is None, "a doubled message takes nothing"
-    assert ledger.claims.settle(claim, "copied", seconds=0)
-    assert not ledger.claims.settle(claim, "copied", seconds=0), "a job ends once"
+    assert ledger.claims.settle(claim, Copied(""), 0)
+    assert not ledger.claims.settle(claim, Copied(""), 0), "a job ends once"
     counts = ledger.reader.counts(run)
     assert counts and counts.done and counts.copied == 1
 
@@ -121,8 +122,8 @@ def test_jobs_of_a_dead_worker_run_again_and_its_late_result_counts_nothing(ledg
     assert reaped.workers == ["dead"] and reaped.taken == [late.job]
     again = ledger.claim(ledger.admission.admit()[0], "alive")
     assert again.attempt == 2
-    assert not ledger.claims.settle(late, "failed", seconds=0, error="late")
-    assert ledger.claims.settle(again, "copied", seconds=0)
+    assert not ledger.claims.settle(late, Failed("late"), 0)
+    assert ledger.claims.settle(again, Copied(""), 0)
     counts = ledger.reader.counts(run)
     assert counts and counts.done and (counts.copied, counts.failed) == (1, 0)
 
@@ -146,7 +147,7 @@ def test_a_delayed_job_waits_its_time(ledger: Ledger) -> None:
     ledger.worker()
     ledger.planned([image(1)])
     claim = ledger.claim(ledger.admission.admit()[0])
-    assert ledger.claims.put_back(claim, delay=0.2, error="busy")
+    assert ledger.claims.settle(claim, RetryAfter(0.2, "busy"), 0)
     ledger.admission.reap()
     assert ledger.admission.admit() == []
     time.sleep(0.25)
@@ -169,7 +170,7 @@ def test_many_threads_run_every_job_once(ledger: Ledger) -> None:
                 claim = ledger.claims.take(admitted.job, admitted.epoch, "w1")
                 if claim:
                     done.append(claim.job)
-                    ledger.claims.settle(claim, "copied", seconds=0)
+                    ledger.claims.settle(claim, Copied(""), 0)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

@@ -9,6 +9,7 @@ import pytest
 
 from dregsy_queue.ledger import registry_limits as limits_module
 from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.outcome import Copied, PutBack, RetryAfter
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 
 from .conftest import Ledger, image
@@ -41,8 +42,8 @@ def test_max_concurrent_counts_at_source_and_target(ledger: Ledger, limiter: Reg
     first = ledger.admission.admit()
     assert len(first) == 3 and ledger.admission.admit() == []
     claims = [ledger.claim(job) for job in first]
-    ledger.claims.settle(claims[0], "copied", seconds=0)
-    ledger.claims.put_back(claims[1], delay=100)
+    ledger.claims.settle(claims[0], Copied(""), 0)
+    ledger.claims.settle(claims[1], RetryAfter(100, ""), 0)
     assert len(ledger.admission.admit()) == 2
     # the other registry has no place taken by jobs that were not admitted
     assert ledger.redis.scard("dregsy:using:src.example") == ledger.redis.scard("dregsy:using:dst.example") == 3
@@ -70,7 +71,7 @@ def test_the_window_of_transfers_slides(ledger: Ledger, limiter: RegistryLimiter
         for job in ledger.admission.admit():
             starts.append(time.monotonic())
             claim = ledger.claim(job)
-            ledger.claims.settle(claim, "copied", seconds=0)
+            ledger.claims.settle(claim, Copied(""), 0)
             ends.append(time.monotonic())
         time.sleep(0.01)
     assert len(ends) == 20
@@ -115,7 +116,7 @@ def test_many_refusals_are_one_pause(ledger: Ledger, limiter: RegistryLimiter) -
     assert len(results) == 30 and sum(new for _, new in results) == 1
     assert all(0 < seconds <= 5 * 1.25 for seconds, _ in results)
     for claim in claims:
-        ledger.claims.put_back(claim, counted=False)
+        ledger.claims.settle(claim, PutBack(), 0)
     assert ledger.admission.admit() == []
 
 
@@ -135,7 +136,7 @@ def test_after_a_pause_one_transfer_tries_first(
     plan(ledger, 20)
     (refused, *_) = [ledger.claim(job) for job in ledger.admission.admit(1)]
     limiter.pause("src.example", None, refused.job)
-    ledger.claims.put_back(refused, counted=False)
+    ledger.claims.settle(refused, PutBack(), 0)
     assert ledger.admission.admit() == []
     time.sleep(0.2)
     (one,) = ledger.admission.admit()
@@ -145,10 +146,10 @@ def test_after_a_pause_one_transfer_tries_first(
     # refused again: a longer pause
     seconds, new = limiter.pause("src.example", None, claim.job)
     assert new and seconds >= 0.15
-    ledger.claims.put_back(claim, counted=False)
+    ledger.claims.settle(claim, PutBack(), 0)
     time.sleep(0.3)
     (again,) = ledger.admission.admit()
-    ledger.claims.settle(ledger.claim(again), "copied", seconds=0)
+    ledger.claims.settle(ledger.claim(again), Copied(""), 0)
     assert len(ledger.admission.admit()) == 19
     limiter.paced("src.example", "any", good=True)
     assert limiter.pauses() == {}
@@ -164,7 +165,7 @@ def test_a_known_quota_is_not_overdrawn_and_is_asked_for_by_one(ledger: Ledger, 
     assert probe.task == "t" and probe.source.startswith("src.example/t:")
     assert limiter.probes() == [], "one worker asks"
     for job in admitted:
-        ledger.claims.settle(ledger.claim(job), "copied", seconds=0)
+        ledger.claims.settle(ledger.claim(job), Copied(""), 0)
     assert ledger.admission.admit() == []
     limiter.observe_quota("src.example", 10, 3600, 5)
     assert len(ledger.admission.admit()) == 3

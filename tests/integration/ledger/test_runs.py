@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dregsy_queue.ledger.jobs import PlannedOutcome
+from dregsy_queue.ledger.outcome import Copied, Failed
 from dregsy_queue.ledger.report import report
 from dregsy_queue.ledger.runs import PlanLostError
 
@@ -18,7 +19,7 @@ def test_a_run_ends_exactly_with_its_last_job(ledger: Ledger) -> None:
         counts = ledger.reader.counts(run)
         assert counts and counts.state == "running"
         claim = ledger.claim(ledger.admission.admit(1)[0])
-        assert ledger.claims.settle(claim, "copied", seconds=1, digest="d")
+        assert ledger.claims.settle(claim, Copied("d"), 1)
         counts = ledger.reader.counts(run)
         assert counts and counts.open == expected_open
         # jobs admitted ahead of time would make this loop wrong
@@ -107,8 +108,8 @@ def test_the_report_has_every_image(ledger: Ledger) -> None:
     ledger.runs.add(plan, [image(1), image(2), current])
     ledger.runs.end_plan(plan)
     one, two = (ledger.claim(job) for job in sorted(ledger.admission.admit(), key=lambda job: str(job.transfer)))
-    ledger.claims.settle(one, "copied", seconds=1.25, digest="d1")
-    ledger.claims.settle(two, "failed", seconds=0.5, error="denied")
+    ledger.claims.settle(one, Copied("d1"), 1.25)
+    ledger.claims.settle(two, Failed("denied"), 0.5)
     assert ledger.reader.counts(run)
     task = report(ledger.reader, ["t", "unknown"])["tasks"]["t"]
     assert (task["copied"], task["up_to_date"], task["failed"]) == (1, 1, 1)
@@ -129,9 +130,9 @@ def test_sync_records_are_kept_with_the_outcome(ledger: Ledger) -> None:
         claim = ledger.claim(admitted)
         assert claim.transfer
         if claim.transfer.source.endswith("1"):
-            ledger.claims.settle(claim, "copied", seconds=0, digest="d", record="sha256:a sha256:b")
+            ledger.claims.settle(claim, Copied("sha256:b"), 0)
         else:
-            ledger.claims.settle(claim, "failed", seconds=0, error="no")
+            ledger.claims.settle(claim, Failed("no"), 0)
     found, missing = ledger.records.look_up("t", ["dst.example/t:1", "dst.example/t:2"])
-    assert found and (found.source_digest, found.target_digest) == ("sha256:a", "sha256:b")
+    assert found and (found.source_digest, found.target_digest) == (image(1).source_digest, "sha256:b")
     assert missing is None

@@ -34,7 +34,7 @@ def fatal(message: str) -> str:
 )  # fmt: skip
 def test_temporary_or_not(message: str, temporary: bool) -> None:
     found = error(fatal(message), 1, names=("h/a@sha256:1", "h/a:1"))
-    assert found.temporary is temporary and found.refused_by is None
+    assert found.kind == ("failed" if temporary else "refused") and found.temporary is temporary
     assert message[:40] in str(found) and "\n" not in str(found)
 
 
@@ -48,18 +48,19 @@ def test_temporary_or_not(message: str, temporary: bool) -> None:
     ],
 )
 def test_which_side_refuses(message: str, side: str) -> None:
-    assert error(fatal(message), 1).refused_by == side
+    found = error(fatal(message), 1)
+    assert (found.kind, found.side) == ("rate-limited", side)
 
 
 def test_a_login_refused_in_the_middle_is_tried_once_more() -> None:
     found = error(fatal("reading manifest 1 in h/a: unauthorized: authentication required"), 1)
-    assert found.temporary and found.most_attempts == 3
+    assert found.temporary and found.kind == "unauthorized"
 
 
 @pytest.mark.parametrize("name", ["h/unauthorized:1", "h/goauthentik/denied:1", "h/manifest-unknown:429", "h/x509/a:1"])
 def test_names_of_images_decide_nothing(name: str) -> None:
     found = error(fatal(f"reading blob sha256:1 of {name}: unexpected EOF"), 1, names=(name,))
-    assert found.temporary and found.refused_by is None and found.most_attempts is None
+    assert found.temporary and found.kind == "failed"
 
 
 def test_without_a_reason() -> None:

@@ -78,7 +78,7 @@ class DockerRelay:
         try:
             client = self._client()
         except (DockerException, requests.RequestException, OSError) as error:
-            raise RelayError(self._unreachable(error), temporary=True, missing=True) from None
+            raise RelayError(self._unreachable(error), "away") from None
         lines: list[str] = []
         used = (copy.source, copy.target)
         with self._lock:
@@ -92,7 +92,7 @@ class DockerRelay:
                 _follow(pulled, lines, cancelled)
             with _typed("target", copy, self._settings.dockerhost):
                 if not client.tag(copy.source, repository, tag, force=True):
-                    raise RelayError(f"docker: {copy.source} cannot be tagged as {copy.target}", temporary=True)
+                    raise RelayError(f"docker: {copy.source} cannot be tagged as {copy.target}")
                 pushed = client.push(
                     repository, tag=tag, stream=True, decode=True, auth_config=_login(copy.target_access)
                 )
@@ -104,7 +104,7 @@ class DockerRelay:
                     self._forget(client, used)
             client.close()
         if not found:
-            raise RelayError("docker: the daemon did not say what it pushed", temporary=True)
+            raise RelayError("docker: the daemon did not say what it pushed")
         return Copied("\n".join(lines), found, sent)
 
     def _forget(self, client: docker.APIClient, references: Iterable[str]) -> None:
@@ -131,7 +131,7 @@ def _follow(progress: Iterable[dict[str, Any]], lines: list[str], cancelled: thr
     digest, sent = "", Counter[str]()
     for entry in progress:
         if cancelled.is_set():
-            raise RelayError("docker: cancelled", temporary=True)
+            raise RelayError("docker: cancelled")
         if "error" in entry:
             raise APIError(str((entry.get("errorDetail") or {}).get("message") or entry["error"]))
         digest = str((entry.get("aux") or {}).get("Digest") or digest)
@@ -153,4 +153,4 @@ def _typed(side: Side, copy: Copy, daemon: str) -> Iterator[None]:
         raise error_of("docker", text, names=(copy.source, copy.target), side=side) from None
     except (DockerException, requests.RequestException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RelayError(f"docker: the daemon at {daemon} ended the connection ({reason})", temporary=True) from None
+        raise RelayError(f"docker: the daemon at {daemon} ended the connection ({reason})") from None

@@ -18,7 +18,7 @@ def error(output: str, returncode: int, names: Iterable[str] = ()) -> RelayError
     reason = _reason(output)
     if not reason:
         ended = f"by signal {-returncode}" if returncode < 0 else f"with exit code {returncode}"
-        return RelayError(f"skopeo ended {ended} and gave no reason", temporary=True)
+        return RelayError(f"skopeo ended {ended} and gave no reason")
     return error_of("skopeo", reason, names=names, side="target" if _WRITING.search(reason) else "source")
 
 

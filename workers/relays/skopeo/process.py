@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dregsy_queue.errors import DregsyError
 from workers.relays.skopeo.io_counters import Counters, counters
 
 #: Bytes of output that are kept, from the end.
@@ -19,7 +20,7 @@ KEPT_OUTPUT = 64 * 1024
 TERMINATION = 2.0
 
 
-class StalledError(Exception):
+class StalledError(DregsyError):
     """The child made no progress for too long and was ended."""
 
 

@@ -50,10 +50,10 @@ class SkopeoRelay:
                     arguments, environment=_environment(), pass_fds=descriptors, stalled_after=self.stalled_after
                 )
             except OSError as error:
-                raise RelayError(_missing(self.binary, error), temporary=False, missing=True) from None
+                raise RelayError(_missing(self.binary, error), "missing") from None
             except process.StalledError:
                 message = f"skopeo moved no byte for {self.stalled_after:.0f} s and was ended"
-                raise RelayError(message, temporary=True) from None
+                raise RelayError(message) from None
         text = redact.scrub(ended.output)
         if ended.returncode != 0:
             raise output.error(text, ended.returncode, names=(copy.source, copy.target))

@@ -1,0 +1,71 @@
+"""How an attempt at a job can end: plain values that the ledger writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The target has the image."""
+
+    #: what the target has now
+    digest: str
+    #: bytes that were sent to it, as far as known
+    sent: int = 0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job has failed for good."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class RetryAfter:
+    """The attempt failed and counts; the next one comes after `seconds`."""
+
+    seconds: float
+    error: str
+
+
+@dataclass(frozen=True)
+class WaitForRegistry:
+    """The registry refused with "too many requests"; nothing is wrong with the job, so the attempt does not count."""
+
+    registry: str
+    #: seconds that the registry asked to wait; None: it did not say
+    asked: float | None
+    error: str
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """The job could not run here or now; the attempt does not count. It may run again after `delay` seconds."""
+
+    error: str = ""
+    delay: float = 0
+
+
+#: How an attempt at a transfer can end.
+Outcome = Copied | Failed | RetryAfter | WaitForRegistry | PutBack
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run is planned: `jobs` images are to be copied."""
+
+    jobs: int
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """A run could not be planned as a whole."""
+
+    task: str
+    error: str
+
+
+#: How an attempt at a plan can end.
+PlanOutcome = Planned | RunFailure | RetryAfter | PutBack

@@ -1,0 +1,29 @@
+"""What the slots of a worker share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis import RedisError
+
+from dregsy_queue.settings import from_environment
+from workers import services
+
+
+@pytest.mark.parametrize("error", [RedisError("gone"), ConnectionError("gone"), OperationalError("gone")])
+def test_a_message_that_cannot_be_sent_ends_nothing(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("relay: skopeo\ntasks: []\n")
+    shared = services.Services(from_environment({"DREGSY_CONFIG": str(config)}))
+
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(services, "dispatch", fail)
+    shared.dispatch()
+    assert shared.wake.is_set(), "the coordinator looks again at once"
+    shared.close()

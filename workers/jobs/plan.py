@@ -1,0 +1,87 @@
+"""How does a worker plan a run? Images go into the run as they are compared."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from dregsy_queue import backoff
+from dregsy_queue.access.repositories import list_repositories
+from dregsy_queue.config.models import SyncTask
+from dregsy_queue.config.selection import relay_of, task_fingerprint
+from dregsy_queue.ledger.claims import Claim
+from dregsy_queue.ledger.jobs import PlannedOutcome
+from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RetryAfter
+from dregsy_queue.ledger.runs import PlanLostError
+from dregsy_queue.logs import fields
+from dregsy_queue.planning import planner
+from workers.jobs.outcome import is_expected, plan_outcome_of
+from workers.jobs.task_of import task_of
+from workers.worker import Worker
+
+log = logging.getLogger(__name__)
+
+#: Planned images are handed on when there are so many, or when the first has waited so long (seconds).
+BATCH, BATCH_WAIT = 200, 0.3
+
+_OTHER_CONFIG = "this worker's config has another task of this name; planning is left to others for now"
+
+
+def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
+    """Plan a run; None when another planner has taken it over."""
+    tags = fields(task=claim.task, run=claim.run)
+    task = task_of(claim, worker.services.config)
+    if task is None:
+        log.info("dropped: the task is not in the config any more", extra=tags)
+        return Planned(0)
+    if task_fingerprint(task) != claim.fingerprint:
+        if claim.attempt < worker.settings.max_attempts:
+            return RetryAfter(backoff.delay(worker.settings.backoff, claim.attempt), _OTHER_CONFIG)
+        log.warning("planned as this worker's config has it, which is not what the scheduler has", extra=tags)
+    try:
+        return Planned(worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.job))
+    except PlanLostError as error:
+        log.warning("%s", error, extra=tags)
+        return None
+    except Exception as error:
+        if not is_expected(error):
+            log.exception("unexpected error in planning", extra=tags)
+        return plan_outcome_of(error, claim, worker.settings)
+
+
+async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
+    """Returns how many images are to be copied."""
+    jobs, batch, since = 0, list[planner.Planned](), time.monotonic()
+
+    async def hand_on() -> int:
+        added = await asyncio.to_thread(worker.services.runs.add, claim, batch)
+        await asyncio.to_thread(worker.services.dispatch)
+        return added
+
+    async for planned in _planner(worker, task).plan():
+        if isinstance(planned, PlannedOutcome) and planned.error:
+            where = fields(task=task.name, source=planned.source, target=planned.target)
+            log.error("cannot plan: %s", planned.error, extra=where)
+        if not batch:
+            since = time.monotonic()
+        batch.append(planned)
+        if len(batch) >= BATCH or time.monotonic() - since > BATCH_WAIT:
+            jobs += await hand_on()
+            batch = []
+    return jobs + (await hand_on() if batch else 0)
+
+
+def _planner(worker: Worker, task: SyncTask) -> planner.Planner:
+    services = worker.services
+    config, access = services.config.get().config, services.access()
+    return planner.Planner(
+        task,
+        relay_of(config, task),
+        access.client(task.source),
+        access.client(task.target),
+        lambda targets: services.records.look_up(task.name, targets),
+        lambda: list_repositories(config, task, access, services.lists),
+        attempts=worker.settings.max_attempts,
+        backoff=worker.settings.backoff,
+    )
