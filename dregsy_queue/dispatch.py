@@ -23,7 +23,7 @@ def dispatch(app: Celery, admission: Admission) -> int:
     with app.producer_pool.acquire(block=True) as producer:
         for job in admitted:
             app.send_task(
-                "dregsy.plan" if job.transfer is None else "dregsy.transfer",
+                "dregsy.plan" if job.kind == "plan" else "dregsy.transfer",
                 args=[MESSAGE_VERSION, job.job, job.epoch],
                 task_id=f"{job.job}.{job.epoch}",
                 queue=queue_name(job.kind),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from dregsy_queue.ledger.keys import PREFIX
+
 #: As a config names them.
 RelayName = Literal["skopeo", "docker"]
 
@@ -18,4 +20,4 @@ KINDS: tuple[str, ...] = ("plan", *RELAYS)
 
 def queue_name(kind: str) -> str:
     """The queue of this kind: each has its own, so that a job reaches only workers that can do it."""
-    return f"dregsy.{kind}"
+    return f"{PREFIX.rstrip(':')}.{kind}"

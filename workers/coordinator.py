@@ -12,6 +12,7 @@ from redis import RedisError
 from dregsy_queue.celery import app
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Reaped
+from dregsy_queue.ledger.claims import claim_name
 from dregsy_queue.ledger.presence import HEARTBEAT
 from dregsy_queue.ledger.registry_limits import Probe
 from dregsy_queue.logs import fields
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at what may run; jobs that end look at once.
 TICK = 1.0
+#: Seconds in each tick for long work in slices: forgetting runs, cancelling many jobs.
+LONG_WORK = 0.25
 
 
 class Coordinator:
@@ -73,7 +76,8 @@ class Coordinator:
                     taken = self.kinds
                     self.take_messages_of(taken)
                     self.heartbeat()
-                self._log_reaped(self._services.admission.reap())
+                self._services.in_hand.write_kept()
+                self._reap()
                 self._services.pacer.remember_pauses(self._services.limiter.pauses())
                 for probe in self._services.limiter.probes():
                     self._probe_quota(probe)
@@ -90,16 +94,25 @@ class Coordinator:
             self._services.wake.clear()
 
     def heartbeat(self) -> None:
-        """Renew this worker's lease, and end what the ledger gave to another worker."""
+        """Renew this worker's lease, say what it has in hand, and end what the ledger does not hold for it."""
         loop = self._services.loop
         running = loop.names()
-        held = self._services.presence.heartbeat(
-            self._name, slots=self._slots, kinds=self.kinds, draining=self._draining
+        heard = self._services.presence.heartbeat(
+            self._name,
+            slots=self._slots,
+            kinds=self.kinds,
+            draining=self._draining,
+            in_hand=self._services.in_hand.jobs(),
         )
-        # A job that ended in between is not held any more either, and all is well with it.
-        for job in (running - held) & loop.names():
-            log.warning("this worker was taken for dead, its job runs elsewhere", extra=fields(job=job))
-            loop.cancel(job)
+        for job, epoch in heard.lost:
+            name = claim_name(job, epoch)
+            # One that ended in between is not held any more either, and all is well with it; one that began in
+            # between was claimed after the ledger looked.
+            if name in running and name in loop.names():
+                log.warning("this worker was taken for dead, its job runs elsewhere", extra=fields(job=job))
+                loop.cancel(name)
+        if heard.put_back:
+            log.warning("%d jobs were held for this worker and nobody ran them: they wait again", len(heard.put_back))
 
     def _probe_quota(self, probe: Probe) -> None:
         """Send a HEAD, which costs no quota; its headers tell what is left."""
@@ -113,6 +126,15 @@ class Coordinator:
         except RegistryError as error:
             log.debug("could not ask what is left of the quota: %s", error)
 
+    def _reap(self) -> None:
+        """Put back what nobody works on; while there is long work, for a moment."""
+        deadline = time.monotonic() + LONG_WORK
+        while True:
+            reaped = self._services.admission.reap()
+            self._log_reaped(reaped)
+            if not reaped.more or time.monotonic() > deadline:
+                return
+
     def _log_reaped(self, reaped: Reaped) -> None:
         for worker in reaped.workers:
             log.warning("worker is gone, its jobs go back to the queue", extra=fields(worker=worker))
@@ -120,3 +142,5 @@ class Coordinator:
             log.error("job given up: it outlived several workers", extra=fields(job=job))
         if reaped.unclaimed:
             log.warning("%d messages reached no worker in time and are sent again", len(reaped.unclaimed))
+        for repair in reaped.repairs:
+            log.error("the ledger was put right: %s; does Redis evict keys, or did it lose data?", repair)

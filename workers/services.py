@@ -15,6 +15,7 @@ from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
@@ -34,7 +35,9 @@ class Services:
         self.config = CurrentConfig(settings.config)
         self.loop = EventLoopThread()
         redis = connect(settings.redis_url)
-        self.claims, self.runs, self.records = Claims(redis), Runs(redis), Records(redis)
+        self.in_hand = InHand()
+        self.claims, self.runs = Claims(redis, self.in_hand), Runs(redis, self.in_hand)
+        self.records = Records(redis)
         self.lists = RepositoryLists(redis)
         self.admission = Admission(redis)
         self.limiter = RegistryLimiter(redis)

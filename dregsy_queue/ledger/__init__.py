@@ -1,9 +1,6 @@
-"""Coordination through Redis: runs and their jobs, who may run what now, and which workers live.
+"""The ledger in Redis: runs and their jobs, who may run what now, and which workers live.
 
 Every change of state is one atomic script in ``lua/``, on Redis' own clock; the modules here are their typed
-wrappers. Keys (all under the prefix ``dregsy:``):
-
-=============================  =====================================================================
 ``runs``                       counter that gives run ids
 ``task:<task>``                hash: priority, active run, last run
 ``task:<task>:runs``           list of the task's run ids, newest first
@@ -35,4 +32,6 @@ wrappers. Keys (all under the prefix ``dregsy:``):
 ``pause:<registry>``, ``paused``   hash: begin, end, step, what has not come through since; set of paused ones
 ``quota:<registry>``, ``quotas``   hash: pulls left by the registry's own word; set of those known
 =============================  =====================================================================
+=======
+wrappers. ``keys.py`` has the table of keys and the states of a job.
 """

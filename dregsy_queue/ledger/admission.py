@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+from redis import RedisError
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import TransferJob
@@ -14,6 +16,12 @@ CLAIM_WITHIN = 30
 BUSY_TARGET_DELAY = 1
 #: A job that so many workers did not survive is failed; from SUSPECT_AFTER on it runs with no other such job.
 GIVE_UP_AFTER, SUSPECT_AFTER = 3, 2
+#: When nobody reaped for so many seconds, nobody could renew a lease either; then lapsed ones last so much longer.
+STOOD_STILL, COME_BACK = 5.0, 10.0
+#: Jobs admitted in one call of the script, and looks at lanes per priority: bound how long it holds Redis.
+ADMITTED_AT_ONCE, LOOKS = 50, 200
+#: Seconds between two looks for what cannot be, of all workers together.
+AUDIT_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Admitted:
     job: str
     epoch: int
     kind: str
-    #: None for a plan
+    #: None for a plan, and where this release cannot read it
     transfer: TransferJob | None
 
 
@@ -35,6 +43,10 @@ class Reaped:
     taken: list[str]
     given_up: list[str]
     unclaimed: list[str]
+    #: what could not be and was put right, as texts; nothing of the ledger's own leaves such a thing
+    repairs: list[str] = field(default_factory=list)
+    #: there is more long work: reap again soon
+    more: bool = False
 
 
 class Admission:
@@ -43,19 +55,44 @@ class Admission:
 
     def admit(self, most: int = 200) -> list[Admitted]:
         """Admit up to `most` jobs; the caller sends their messages."""
-        flat = self._scripts.run("admit", most, CLAIM_WITHIN, BUSY_TARGET_DELAY, SUSPECT_AFTER)
+        admitted: list[Admitted] = []
+        while len(admitted) < most:
+            try:
+                some = self._admit(min(ADMITTED_AT_ONCE, most - len(admitted)))
+            except (RedisError, OSError):
+                if not admitted:
+                    raise
+                break
+            admitted += some
+            if len(some) < ADMITTED_AT_ONCE:
+                break
+        return admitted
+
+    def _admit(self, most: int) -> list[Admitted]:
+        flat = self._scripts.run("admit", most, CLAIM_WITHIN, BUSY_TARGET_DELAY, SUSPECT_AFTER, LOOKS)
         return [
-            Admitted(job, int(epoch), kind, TransferJob.from_json(spec) if spec else None)
+            Admitted(job, int(epoch), kind, _transfer(spec))
             for job, epoch, kind, spec in zip(*[iter(flat)] * 4, strict=True)
         ]
 
     def reap(self) -> Reaped:
-        """Put back jobs of workers whose lease ended, unclaimed ones, and delayed ones that are due."""
-        return self._reap("")
+        """Put back jobs of workers whose lease ended, unclaimed ones, and delayed ones that are due; and do a slice of
+        what takes long."""
+        reaped = self._reap("")
+        repairs, more = self._scripts.run("tidy", AUDIT_PAUSE)
+        return replace(reaped, repairs=repairs, more=bool(more))
 
     def leave(self, worker: str) -> Reaped:
         """`worker` ends now: its jobs go back at once, without counting as lost."""
         return self._reap(worker)
 
     def _reap(self, leaving: str) -> Reaped:
-        return Reaped(*self._scripts.run("reap", GIVE_UP_AFTER, SUSPECT_AFTER, leaving))
+        return Reaped(*self._scripts.run("reap", GIVE_UP_AFTER, SUSPECT_AFTER, leaving, STOOD_STILL, COME_BACK))
+
+
+def _transfer(spec: str) -> TransferJob | None:
+    """None for a plan, and for what only another release can read: whoever claims it hands it back."""
+    try:
+        return TransferJob.from_json(spec) if spec else None
+    except ValueError:
+        return None

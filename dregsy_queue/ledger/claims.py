@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import math
+import secrets
+from dataclasses import dataclass, replace
+
+from redis import RedisError
 
 from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import TransferJob
-from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
 from dregsy_queue.ledger.records import SyncRecord
 from dregsy_queue.ledger.scripts import Scripts
 from dregsy_queue.redact import scrub
+
+log = logging.getLogger(__name__)
+
+#: Longest time for which a job is put off, in seconds, whatever a registry asks for.
+LONGEST_DELAY = 6 * 3600.0
+#: A job that this release cannot read is left to others so many times, so many seconds apart.
+UNREADABLE_TRIES, UNREADABLE_DELAY = 10, 30.0
 
 
 @dataclass(frozen=True)
@@ -27,29 +39,76 @@ class Claim:
     fingerprint: str
     #: None for a plan
     transfer: TransferJob | None
+    #: who holds it
+    worker: str = ""
 
     @property
     def run(self) -> str:
         return self.job.partition(":")[0]
 
+    @property
+    def name(self) -> str:
+        """Of this very claim: another one of the same job has another name."""
+        return claim_name(self.job, self.epoch)
+
+
+def claim_name(job: str, epoch: int) -> str:
+    return f"{job}.{epoch}"
+
 
 class Claims:
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, in_hand: InHand | None = None) -> None:
+        """`in_hand`: of the worker whose claims these are, which names it in its heartbeats."""
         self._scripts = Scripts(connection)
+        self.in_hand = in_hand or InHand()
 
     def take(self, job: str, epoch: int, worker: str) -> Claim | None:
-        """Claim an admitted job; None when there is nothing to take (a late or doubled message)."""
-        answer = self._scripts.run("claim", job, epoch, worker)
+        """Claim an admitted job; None when there is nothing to take (a late or doubled message), or when this release
+        cannot read it: then it is handed back.
+
+        Raises: redis.RedisError or OSError; if the claim came through although nobody heard, the ledger puts the job
+        back after two heartbeats that do not name it.
+        """
+        if not self.in_hand.take(job, epoch):
+            return None
+        try:
+            answer = self._scripts.run("claim", job, epoch, worker, secrets.token_hex(8))
+        except (RedisError, OSError):
+            self.in_hand.drop(job, epoch)
+            raise
         if answer is None:
+            self.in_hand.drop(job, epoch)
             return None
         task, kind, attempt, spec, fingerprint = answer
-        transfer = TransferJob.from_json(spec) if spec else None
-        return Claim(job, epoch, task, kind, int(attempt), fingerprint, transfer)
+        claim = Claim(job, epoch, task, kind, int(attempt), fingerprint, None, worker)
+        if not spec:
+            return claim
+        try:
+            return replace(claim, transfer=TransferJob.from_json(spec))
+        except ValueError as error:
+            self._hand_back(claim, str(error))
+            return None
+
+    def done_with(self, claim: Claim) -> None:
+        """This worker does nothing more for the job; without an outcome the ledger puts it back."""
+        self.in_hand.drop(claim.job, claim.epoch)
+
+    def _hand_back(self, claim: Claim, why: str) -> None:
+        text = f"another release made this job, this one cannot read it: {why}"
+        log.warning("%s", text, extra={"job": claim.job})
+        if claim.attempt < UNREADABLE_TRIES:
+            self.settle(claim, RetryAfter(UNREADABLE_DELAY, text), seconds=0)
+        else:
+            self.settle(claim, Failed(text), seconds=0)
 
     def settle(self, claim: Claim, outcome: Outcome, seconds: float) -> bool:
-        """The attempt took `seconds` and ended so. False: the claim was lost, and nothing is written."""
-        arguments = (*_moved(outcome), f"{seconds:.3f}", *_kept(claim, outcome))
-        return bool(outlast(lambda: self._scripts.run("settle", claim.job, claim.epoch, *arguments)))
+        """The attempt took `seconds` and ended so. False: the claim was lost, and nothing is written.
+
+        While Redis does not take it, it is kept (see `InHand`).
+        """
+        values = (*_moved(outcome), f"{seconds:.3f}", *_kept(claim, outcome), secrets.token_hex(8))
+        arguments = (claim.job, claim.epoch, claim.worker, *values)
+        return self.in_hand.write(claim.job, claim.epoch, lambda: bool(self._scripts.run("settle", *arguments)))
 
 
 def _moved(outcome: Outcome) -> tuple[str, float, str, str]:
@@ -60,11 +119,15 @@ def _moved(outcome: Outcome) -> tuple[str, float, str, str]:
         case Failed(error):
             return "failed", 0, "", scrub(error)
         case RetryAfter(seconds, error):
-            return "waiting", seconds, "", scrub(error)
+            return "waiting", _bounded(seconds), "", scrub(error)
         case WaitForRegistry(error=error):
             return "waiting", 0, "", scrub(error)
         case PutBack(error, delay):
-            return "waiting", delay, "", scrub(error)
+            return "waiting", _bounded(delay), "", scrub(error)
+
+
+def _bounded(delay: float) -> float:
+    return min(max(delay, 0.0), LONGEST_DELAY) if math.isfinite(delay) else LONGEST_DELAY
 
 
 def _kept(claim: Claim, outcome: Outcome) -> tuple[str, int, int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from dregsy_queue.redact import scrub
 
 #: How an image ended in a run, as in the report.
-Status = Literal["copied", "up-to-date", "failed"]
+Status = Literal["copied", "up-to-date", "failed", "cancelled"]
 #: Why an image is copied, or is not.
 Reason = Literal["missing", "changed", "drifted", "up-to-date", "planning"]
 
@@ -41,7 +41,16 @@ class TransferJob:
 
     @classmethod
     def from_json(cls, text: str) -> TransferJob:
-        return cls(**json.loads(text))
+        """Fields that this release does not know are left out: a newer one may have written them.
+
+        Raises: ValueError when it is no job that this release could run.
+        """
+        values = json.loads(text)
+        known = {field.name for field in fields(cls)}
+        try:
+            return cls(**{name: value for name, value in values.items() if name in known})
+        except (TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from None
 
     def __str__(self) -> str:
         return f"{self.source} → {self.target}"
@@ -70,7 +79,7 @@ class JobResult:
 
     source: str
     target: str
-    #: "copied", "up-to-date", "failed"; while the run lasts also "waiting", "admitted", "running"
+    #: "copied", "up-to-date", "failed", "cancelled"; while the run lasts also "waiting", "admitted", "running"
     status: str
     reason: str
     digest: str

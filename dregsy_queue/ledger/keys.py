@@ -1,9 +1,112 @@
-"""Names of the Redis keys that Python reads; the package's docstring says what each holds."""
+"""Names of the Redis keys. All begin with a prefix (``DREGSY_PREFIX``, default ``dregsy:``), so that several clusters
+can share one Redis database; a test compares this table with what Lua and Python name.
+
+=============================  =====================================================================
+``runs``                       counter that gives run ids
+``turns``                      counter that gives turns in lanes and rings
+``tasks``                      set of all tasks
+``task:<task>``                hash: priority, source, target, active run, last run, lane and plan lane, stopped (an
+                               order holds the task: admit leaves it out), next (the run that follows the active one),
+                               left (since when it is in no config)
+``task:<task>:runs``           list of the task's run ids, newest first
+``run:<run>``                  hash: task, fingerprint, state (planning, running, done), times, counts (open,
+                               jobs.<state>, planned.<state>), cancelled (why it ends early), cursors of long work
+``run:<run>:jobs``             hash: job id → what to do (JSON, never changes)
+``run:<run>:planned``          hash: job id → outcome that planning already knew (JSON)
+``run:<run>:targets``          set of target references that planning has seen, until what has left is swept up
+``job:<job>``                  hash: task, kind, state, epoch, owner, claim, settled, attempts, … (what changes)
+``backlog:<task>``             list of waiting transfers, in order
+``plans:<task>``               list of waiting plans
+``lane:<lane>``                sorted set: tasks whose next job is of one kind, between two registries, with one
+                               priority (``<priority> <kind> <source> <target>``), by turn
+``ring:<priority>``            sorted set: lanes, by turn
+``turns left``                 hash: lane → tasks that have their turn before the next lane
+``delayed``                    sorted set: job → time before which it does not run
+``admitted:<kind>``            sorted set: job → time by which a worker must have claimed it
+``running:<kind>``             set of running jobs
+``suspects``                   set: the job now running that several workers did not survive
+``targets``                    hash: target reference → the one job that may write it
+``workers``                    sorted set: worker → end of its lease
+``worker:<worker>``            hash: slots, kinds, draining, beat (number of its last heartbeat)
+``worker:<worker>:running``    set of its jobs
+``worker:<worker>:missed``     hash: job that its last heartbeat did not name → epoch
+``lost:<worker>``              set: jobs that count a loss because this worker's lease ended
+``reaped``                     when somebody reaped last
+``chores``                     list of long work to do in slices: ``forget|cancel|sweep|check <run>``
+``audit``                      hash: cursors of the search for what cannot be, and when it was made
+``repairs``                    counter: what was found there; stays 0
+``records:<task>``             hash: target reference → source digest and target digest last synced
+``list:<fingerprint>``         list of repositories, compressed, for as long as ``lister.cacheDuration``
+``pending:<task>``             hash: target reference → since when it waits to be synced, and the run that saw it last
+``tally``                      hash: number of outcomes by task, status and reason
+``transfers``                  hash: task → number of transfers that ended
+``transfer seconds``           hash: task → their seconds together
+``transferred bytes``          hash: task → bytes sent to targets
+``seen``                       mark of this Redis
+``once:<task>``                fingerprint of a one-off task that was started
+``scheduler:<host>``           mark of a living scheduler
+``role:<kind>:<name>``         hash: leads, config, … of a scheduler or worker
+``roles:<kind>``               sorted set: such a role → end of its lease
+``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
+``cluster``                    name of the cluster that uses this database and prefix
+``limits:<registry>``          hash: what all workers together may do with a registry
+``using:<registry>``           set of jobs that read from or write to it now
+``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest
+``requests:<registry>``        sorted set: API request → when it was answered (or must be)
+``pause:<registry>``           hash: begin, end, step, what has not come through since
+``paused``                     set of registries that a refusal paused
+``trying:<registry>``          mark of the one request that tries a registry whose pause is over
+``stopped``                    hash: registry → an order's reason to leave it alone; admit lets nothing in
+``quota:<registry>``           hash: pulls left by the registry's own word
+``quotas``                     set of registries of which that is known
+=============================  =====================================================================
+
+A job's state moves so: waiting → admitted → running → copied | up-to-date | failed | cancelled, from admitted and
+running back to waiting. A waiting job is in its task's backlog (a plan in ``plans``) or in ``delayed``. A ``:`` in a
+task's name is written as ``%3A`` (and ``%`` as ``%25``), so that tasks ``a`` and ``a:runs`` have keys of their own.
+
+What ``common.lua`` has for orders: `cancel_job(job, why, now, running_too)` and `cancel_run(run, why, now,
+running_too)` end early what waits (and what runs); `enroll(task, list)` after a change of a task's ``stopped``.
+"""
 
 from __future__ import annotations
 
-PREFIX = "dregsy:"
+import os
+import re
+
+#: The prefix of a cluster that says nothing else.
+DEFAULT_PREFIX = "dregsy:"
+#: Kinds of keys whose second part is the name of a task; Lua has the same.
+_NAMED = frozenset({"task", "backlog", "plans", "records", "pending", "once"})
 
 
-def key(*parts: str) -> str:
-    return PREFIX + ":".join(parts)
+def check_prefix(text: str) -> str:
+    """`text` as a prefix of keys; it ends with ``:`` whether it was written so or not. Empty: the default.
+
+    Raises:
+        ValueError: it is longer than 64 characters or has others than letters, digits, ``.``, ``_``, ``-``, ``:``.
+    """
+    if not text:
+        return DEFAULT_PREFIX
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", text):
+        raise ValueError("must be 1 to 64 letters, digits, '.', '_', '-' or ':'")
+    return text if text.endswith(":") else f"{text}:"
+
+
+def _from_environment() -> str:
+    try:
+        return check_prefix(os.environ.get("DREGSY_PREFIX", ""))
+    except ValueError:
+        # Whoever reads the settings says so and ends.
+        return DEFAULT_PREFIX
+
+
+PREFIX = _from_environment()
+
+
+def key(kind: str, name: str | None = None, *more: str) -> str:
+    if name is None:
+        return PREFIX + kind
+    if kind in _NAMED:
+        name = name.replace("%", "%25").replace(":", "%3A")
+    return PREFIX + ":".join((kind, name, *more))

@@ -1,4 +1,4 @@
-"""Calls that outlast a Redis which is away for a while."""
+"""Which errors of Redis pass by themselves, and calls that outlast them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,49 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from redis import ConnectionError as RedisConnectionError
+from redis import RedisError
 from redis import TimeoutError as RedisTimeoutError
-from redis.exceptions import BusyLoadingError
 
 T = TypeVar("T")
 
-#: How long an outcome is kept for a Redis that does not answer, in seconds. Later its job has run elsewhere anyway.
-PATIENCE = 120.0
+#: How long a call is repeated while Redis is away or refuses, in seconds. What planning could not hand on by then is
+#: planned by whoever takes the plan next.
+PATIENCE = 60.0
+#: What Redis answers while it can not (yet, or just now) do what it was asked; the first word of its error.
+_PASSING = (
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MAXCLIENTS",
+    "MISCONF",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "UNBLOCKED",
+)
+
+
+def passes(error: Exception) -> bool:
+    """True for a broken connection, and where Redis says that it refuses for now (full, read-only, loading, …)."""
+    if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
+        return True
+    # redis-py leaves the word out of some errors and gives them a class instead; scripts wrap it in a sentence.
+    text = f"{type(error).__name__} {error}".upper()
+    return isinstance(error, RedisError) and any(word in text for word in _PASSING)
 
 
 def outlast(call: Callable[[], T], patience: float = PATIENCE) -> T:
-    """`call` until Redis answers; for calls that may be repeated, as all scripts fenced by an epoch.
+    """`call` until Redis takes it; for calls that may be repeated, as all scripts fenced by an epoch.
 
-    Raises: redis.ConnectionError or TimeoutError when `patience` seconds are over.
+    Raises: redis.RedisError when `patience` seconds are over, or at once when waiting does not help.
     """
     deadline = time.monotonic() + patience
     while True:
         try:
             return call()
-        except (RedisConnectionError, RedisTimeoutError, BusyLoadingError):
-            if time.monotonic() > deadline:
+        except (RedisError, OSError) as error:
+            if not passes(error) or time.monotonic() > deadline:
                 raise
             time.sleep(1)

@@ -114,7 +114,7 @@ class Overview:
         return TaskOverview(
             name=name,
             newest=self._runs.newest(name),
-            waiting=self._redis.llen(key("backlog", name)) + self._redis.llen(key("plans", name)),
+            waiting=self._waiting(name),
             last_good=float(fields.get("last good", 0)),
             lag=max(0.0, now - min(since)) if since else 0.0,
             last=self._runs.counts(fields["last"]) if "last" in fields else None,
@@ -135,14 +135,19 @@ class Overview:
     def states(self) -> dict[str, int]:
         """Jobs by state, plans included."""
         return {
-            "waiting": sum(
-                self._redis.llen(key("backlog", name)) + self._redis.llen(key("plans", name))
-                for name in self._redis.smembers(key("tasks"))
-            ),
+            "waiting": sum(self._waiting(name) for name in self._redis.smembers(key("tasks"))),
             "delayed": self._redis.zcard(key("delayed")),
             "admitted": sum(self._redis.zcard(key("admitted", kind)) for kind in KINDS),
             "running": sum(self._redis.scard(key("running", kind)) for kind in KINDS),
         }
+
+    def _waiting(self, task: str) -> int:
+        return self._redis.llen(key("backlog", task)) + self._redis.llen(key("plans", task))
+
+    def repairs(self) -> int:
+        """What could not be and was put right since this Redis began; anything but 0 says that Redis lost something
+        (it evicts keys?), or that the ledger has a fault."""
+        return int(self._redis.get(key("repairs")) or 0)
 
     def workers(self) -> list[WorkerState]:
         """Workers whose lease stands."""

@@ -23,14 +23,44 @@ class WorkerState:
     draining: bool
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a heartbeat found: `lost` are jobs (id, epoch) in this worker's hand that the ledger does not hold for it;
+    `put_back` are jobs that the ledger held for it and it did not name twice in a row: they wait again."""
+
+    lost: set[tuple[str, int]]
+    put_back: list[str]
+
+
 class Presence:
     def __init__(self, connection: Connection) -> None:
         self._redis = connection
+        self._beats = 0
         self._scripts = Scripts(connection)
 
-    def heartbeat(self, worker: str, *, slots: int, kinds: Iterable[str], draining: bool = False) -> set[str]:
-        """Renew the lease; returns the ids of the jobs that this worker holds by Redis' account."""
-        return set(self._scripts.run("heartbeat", worker, LEASE, slots, ",".join(kinds), int(draining)))
+    def heartbeat(
+        self,
+        worker: str,
+        *,
+        slots: int,
+        kinds: Iterable[str],
+        draining: bool = False,
+        in_hand: Iterable[tuple[str, int]] | None = None,
+    ) -> Heard:
+        """Renew the lease, and compare what this worker runs with what the ledger holds for it.
+
+        `in_hand`: ids and epochs of its jobs, from before their claim until their outcome is written; None: it does
+        not say.
+        """
+        named: list[str | int] = [""]
+        if in_hand is not None:
+            self._beats += 1
+            named = [self._beats, *(value for job in sorted(in_hand) for value in job)]
+        strangers, put_back = self._scripts.run(
+            "heartbeat", worker, LEASE, slots, ",".join(kinds), int(draining), *named
+        )
+        lost = {(job, int(epoch)) for job, epoch in zip(*[iter(strangers)] * 2, strict=True)}
+        return Heard(lost, list(put_back))
 
     def workers(self) -> list[WorkerState]:
         """Workers that are registered, by name."""

@@ -11,6 +11,8 @@ from dregsy_queue.ledger.scripts import Scripts
 
 #: Pauses after a refusal that names no wait: the first, doubling up to the longest; in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
+#: Longest pause that a registry may ask for, in seconds: longer than any registry's window of pulls.
+LONGEST_ASKED = 6 * 3600.0
 #: An API request refused this soon after another belongs to the same refusal, in seconds.
 UNDER_WAY = 5.0
 #: Longest time that an API request is counted as under way, in seconds.
@@ -75,6 +77,7 @@ class RegistryLimiter:
             LONGEST_PAUSE,
             random.random(),  # noqa: S311 - spreads load
             UNDER_WAY,
+            LONGEST_ASKED,
         )
         return float(seconds), bool(new)
 

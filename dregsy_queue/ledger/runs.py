@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob, job_id
+from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.scripts import Scripts
 
-#: Images handed to Redis in one call: bounds how long one script holds Redis (about a millisecond per 100).
-BATCH = 200
+#: Images handed to Redis in one call: bounds how long one script holds Redis (about two milliseconds).
+BATCH = 100
 
 
 class PlanLostError(DregsyError):
@@ -23,23 +26,34 @@ class PlanLostError(DregsyError):
 
 @dataclass(frozen=True)
 class StartedRun:
-    """`run` is new, or (`new` false) the one that still runs."""
+    """`run` is new, or (`new` false) the one that still runs.
+
+    `follows`: that one is of another config, its waiting jobs are cancelled, and a new run begins by itself when its
+    last running job ends.
+    """
 
     run: str
     new: bool
+    follows: bool = False
 
 
 class Runs:
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, in_hand: InHand | None = None) -> None:
+        """`in_hand`: of the worker that plans."""
+        self._redis = connection
         self._scripts = Scripts(connection)
+        self._in_hand = in_hand or InHand()
 
     def start(self, task: str, fingerprint: str, *, priority: int, kept: int, source: str, target: str) -> StartedRun:
         """Start a run of `task` unless one is active; keeps the newest `kept` (≥ 1) runs of the task.
 
+        One that is active under another fingerprint is superseded (see `StartedRun.follows`).
         `source` and `target` are its registries (`registry_key`), whose limits its jobs obey.
         """
-        run, new = self._scripts.run("start_run", task, fingerprint, priority, max(1, kept), source, target)
-        return StartedRun(run, bool(new))
+        unique = secrets.token_hex(4)
+        values = (task, fingerprint, priority, max(1, kept), source, target, unique)
+        run, new = self._scripts.run("start_run", *values)
+        return StartedRun(run, new == 1, follows=new == 2)
 
     def add(self, plan: Claim, images: Iterable[TransferJob | PlannedOutcome]) -> int:
         """Put planned images into the run; returns how many became jobs.
@@ -52,23 +66,34 @@ class Runs:
         for image in images:
             identity = job_id(run, image.source, image.target, image.platform)
             if isinstance(image, TransferJob):
-                values += [identity, image.relay, image.to_json(), "", ""]
+                values += [identity, image.relay, image.target, image.to_json(), "", ""]
             else:
-                values += [identity, "", "", image.to_json(), image.status]
-            if len(values) >= 5 * BATCH:
+                values += [identity, "", image.target, "", image.to_json(), image.status]
+            if len(values) >= 6 * BATCH:
                 added += self._add(plan, values)
                 values = []
         return added + (self._add(plan, values) if values else 0)
 
     def _add(self, plan: Claim, values: list[str]) -> int:
-        added = int(outlast(lambda: self._scripts.run("add_planned", plan.job, plan.epoch, *values)))
+        added = int(outlast(lambda: self._scripts.run("add_planned", plan.job, plan.epoch, plan.worker, *values)))
         if added < 0:
             raise PlanLostError(f"run {plan.run} of task '{plan.task}' is planned by another worker by now")
         return added
 
+    def planned_targets(self, plan: Claim, targets: Sequence[str]) -> set[str]:
+        """Those of `targets` that an earlier attempt at this plan has put into the run: they need no second look."""
+        if not targets:
+            return set()
+        known = self._redis.smismember(key("run", plan.run, "targets"), list(targets))
+        return {target for target, seen in zip(targets, known, strict=True) if seen}
+
     def end_plan(self, plan: Claim, problem: RunFailure | None = None) -> bool:
-        """Planning is over; `problem` says why it failed as a whole. False when the plan was lost."""
+        """Planning is over; `problem` says why it failed as a whole. False when the plan was lost.
+
+        While Redis does not take it, it is kept (see `InHand`).
+        """
         text = ""
         if problem is not None:
             text = PlannedOutcome(problem.task, "", "", "failed", "planning", error=problem.error).to_json()
-        return bool(outlast(lambda: self._scripts.run("end_plan", plan.job, plan.epoch, text)))
+        values = (plan.job, plan.epoch, plan.worker, text, secrets.token_hex(8))
+        return self._in_hand.write(plan.job, plan.epoch, lambda: bool(self._scripts.run("end_plan", *values)))

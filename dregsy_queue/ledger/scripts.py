@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, Script
+from dregsy_queue.ledger.keys import PREFIX
+
+#: Lua put between common.lua and each script; a test puts another clock there.
+between = ""
 
 
 @cache
-def _source(name: str) -> str:
+def _source(name: str, between: str = "") -> str:
     folder = files(__package__) / "lua"
-    kinds = f"local KINDS = {{{', '.join(repr(kind) for kind in KINDS)}}}\n"
-    return kinds + (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+    common = (folder / "common.lua").read_text()
+    for line in (f"local KINDS = {{{', '.join(map(repr, KINDS))}}}", f"local PREFIX = {PREFIX!r}"):
+        start = line.partition("=")[0]
+        common = re.sub(f"^{start}=.*$", line, common, count=1, flags=re.MULTILINE)
+    return common + between + (folder / f"{name}.lua").read_text()
 
 
 class Scripts:
@@ -30,5 +38,5 @@ class Scripts:
     def run(self, name: str, *args: str | float) -> Any:  # noqa: ANN401 - what a script answers is its own
         script = self._scripts.get(name)
         if script is None:
-            script = self._scripts[name] = self._connection.register_script(_source(name))
+            script = self._scripts[name] = self._connection.register_script(_source(name, between))
         return script(args=args)

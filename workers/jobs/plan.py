@@ -40,7 +40,7 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
             return RetryAfter(backoff.delay(worker.settings.backoff, claim.attempt), _OTHER_CONFIG)
         log.warning("planned as this worker's config has it, which is not what the scheduler has", extra=tags)
     try:
-        return Planned(worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.job))
+        return Planned(worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.name))
     except PlanLostError as error:
         log.warning("%s", error, extra=tags)
         return None

@@ -49,9 +49,10 @@ def run(worker: Worker, job: str, epoch: int) -> None:
         outcome = plan(worker, claim) if claim.transfer is None else _copy(worker, claim, claim.transfer)
         settle(worker, claim, outcome, time.monotonic() - started)
     except (RedisError, OSError) as error:
-        # The lease ends, and the job runs again elsewhere.
-        log.warning("the outcome of a job could not be written: %s", error, extra=fields(task=claim.task, job=job))
+        # The ledger puts the job back when this worker does not name it any more.
+        log.warning("a job was left, as Redis does not answer: %s", error, extra=fields(task=claim.task, job=job))
     finally:
+        worker.services.claims.done_with(claim)
         worker.services.dispatch()
 
 
@@ -86,7 +87,7 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
             return Failed(f"dropped: {why}")
         relay = worker.relays.relay(job.relay)
         copying = transfer(job, task, relay, worker.services.access(), attempt=claim.attempt)
-        happened = worker.services.loop.run(copying, name=claim.job)
+        happened = worker.services.loop.run(copying, name=claim.name)
     except Exception as error:
         if not is_expected(error):
             log.exception("unexpected error in a transfer", extra=_tags(claim))

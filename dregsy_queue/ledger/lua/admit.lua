@@ -1,11 +1,13 @@
 -- Moves from the backlogs what may run now: a worker slot for its kind is free, its registries have room, and
 -- nobody writes its target.
--- Higher priority first; tasks of equal priority take turns.
+-- Higher priority first; lanes of equal priority take turns, each for one job of each of its tasks. A lane that must
+-- wait is one look, however many tasks and jobs are in it; a call takes a bounded number of looks, the next one goes
+-- on behind them.
 -- ARGV: most jobs to admit, seconds within which a worker must claim, seconds a job waits for a busy target, lost
---       workers after which a job is a suspect
+--       workers after which a job is a suspect, most looks per priority
 -- Result: {job, epoch, kind, spec (JSON, '' for a plan), …} four values per admitted job
-local most, claim_within, busy_delay, suspect_after =
-  tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local most, claim_within, busy_delay = number(ARGV[1], 1, 1000), number(ARGV[2], 0, 3600), number(ARGV[3], 0, 3600)
+local suspect_after, most_looks = number(ARGV[4], 1, 100), number(ARGV[5], 1, 10000)
 local now = clock()
 
 -- Free slots per kind. Kinds that share workers share these slots, so each admission counts for all of them.
@@ -15,24 +17,29 @@ for _, kind in ipairs(KINDS) do
 end
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), '(' .. now, '+inf')) do
   local slots, kinds, draining = unpack(redis.call('HMGET', key('worker', worker), 'slots', 'kinds', 'draining'))
+  slots = tonumber(slots)
   if slots and draining ~= '1' then
-    local room = math.max(0, tonumber(slots) - redis.call('SCARD', key('worker', worker, 'running')))
+    local room = math.max(0, slots - redis.call('SCARD', key('worker', worker, 'running')))
     -- Planners hold slots for as long as registries take to answer; at most half of a worker's slots.
-    plan_room = plan_room + math.max(1, math.floor(tonumber(slots) / 2))
-    for kind in string.gmatch(kinds, '[^,]+') do
-      free[kind] = free[kind] + room
-      for other in string.gmatch(kinds, '[^,]+') do
-        shares[kind][other] = true
+    plan_room = plan_room + math.max(1, math.floor(slots / 2))
+    for kind in string.gmatch(kinds or '', '[^,]+') do
+      if free[kind] then
+        free[kind] = free[kind] + room
+        for other in string.gmatch(kinds, '[^,]+') do
+          shares[kind][other] = true
+        end
       end
     end
   end
 end
-local function occupy(kind, number)
+local function occupy(kind, count)
   for other in pairs(shares[kind]) do
-    free[other] = free[other] - number
+    if free[other] then
+      free[other] = free[other] - count
+    end
   end
   if kind == 'plan' then
-    plan_room = plan_room - number
+    plan_room = plan_room - count
   end
 end
 plan_room = plan_room - redis.call('SCARD', key('running', 'plan'))
@@ -40,7 +47,7 @@ for _, kind in ipairs(KINDS) do
   occupy(kind, redis.call('ZCARD', key('admitted', kind)))
 end
 local function has_slot(kind)
-  return free[kind] > 0 and (kind ~= 'plan' or plan_room > 0)
+  return (free[kind] or 0) > 0 and (kind ~= 'plan' or plan_room > 0)
 end
 local function any_slot()
   for _, kind in ipairs(KINDS) do
@@ -51,40 +58,44 @@ local function any_slot()
   return false
 end
 
--- Do both registries of a task let one more job in? Each answer is yes or no for the whole task, so a job that
--- must wait holds up no other task.
-local function has_room(source, target, kind)
-  for place, registry in ipairs({source, target}) do
-    local pause = redis.call('HMGET', key('pause', registry), 'until', 'transfers')
-    if pause[1] and now < tonumber(pause[1]) then
+-- Lets one registry one more job of this kind in?
+local function lets_in(registry, is_source, kind)
+  if redis.call('HEXISTS', key('stopped'), registry) == 1 then
+    return false
+  end
+  local pause = redis.call('HMGET', key('pause', registry), 'until', 'transfers')
+  if pause[1] and now < tonumber(pause[1]) then
+    return false
+  end
+  if kind == 'plan' then
+    return true
+  end
+  -- After a pause one transfer tries whether the registry works again.
+  if pause[2] and redis.call('SCARD', key('using', registry)) > 0 then
+    return false
+  end
+  local most_there, transfers, window, reserve =
+    unpack(redis.call('HMGET', key('limits', registry), 'max-concurrent', 'transfers', 'window', 'reserve'))
+  if most_there and redis.call('SCARD', key('using', registry)) >= tonumber(most_there) then
+    return false
+  end
+  if transfers and window then
+    local began = now - tonumber(window)
+    local old = redis.call('ZRANGEBYSCORE', key('window', registry), '-inf', began, 'LIMIT', 0, SLICE)
+    if #old > 0 then
+      redis.call('ZREM', key('window', registry), unpack(old))
+    end
+    if redis.call('ZCOUNT', key('window', registry), '(' .. began, '+inf') >= tonumber(transfers) then
       return false
     end
-    if kind ~= 'plan' then
-      -- After a pause one transfer tries whether the registry works again.
-      if pause[2] and redis.call('SCARD', key('using', registry)) > 0 then
-        return false
-      end
-      local most, number, window, reserve =
-        unpack(redis.call('HMGET', key('limits', registry), 'max-concurrent', 'transfers', 'window', 'reserve'))
-      if most and redis.call('SCARD', key('using', registry)) >= tonumber(most) then
-        return false
-      end
-      if number then
-        redis.call('ZREMRANGEBYSCORE', key('window', registry), '-inf', now - tonumber(window))
-        if redis.call('ZCARD', key('window', registry)) >= tonumber(number) then
-          return false
-        end
-      end
-      local left = place == 1 and redis.call('HGET', key('quota', registry), 'left')
-      if left and tonumber(left) <= tonumber(reserve or 0) then
-        return false
-      end
-    end
-    if target == source then
-      break
-    end
   end
-  return true
+  local left = is_source and redis.call('HGET', key('quota', registry), 'left')
+  return not (left and tonumber(left) <= tonumber(reserve or 0))
+end
+
+-- Both registries of a lane: each answer is yes or no for the whole lane.
+local function has_room(source, target, kind)
+  return lets_in(source, true, kind) and (source == target or lets_in(target, false, kind))
 end
 
 -- Takes a place at each registry of an admitted job.
@@ -94,72 +105,123 @@ local function take_room(job, source, target, pulls)
   for _, registry in ipairs(registries) do
     redis.call('SADD', key('using', registry), job)
   end
-  if redis.call('EXISTS', key('quota', source)) == 1 then
-    redis.call('HINCRBY', key('quota', source), 'left', -pulls)
+  local left = tonumber(redis.call('HGET', key('quota', source), 'left'))
+  if left then
+    redis.call('HSET', key('quota', source), 'left', whole(left - pulls))
   end
 end
 
-local admitted = {}
--- What the head of a task's backlog does on its turn: 'gone' (there is none), 'moved' or 'held'.
-local function turn(task)
-  local job = redis.call('LINDEX', key('backlog', task), 0)
-  if not job then
-    return 'gone'
+-- What stands in the way of the first job of a list: 'cancel', 'lost', 'busy' or nothing.
+local function obstacle(job, kind, spec, losses)
+  if redis.call('HEXISTS', key('run', run_of(job)), 'cancelled') == 1 then
+    return 'cancel'
   end
-  local kind, state = unpack(redis.call('HMGET', key('job', job), 'kind', 'state'))
-  if state ~= 'waiting' then
-    redis.call('LPOP', key('backlog', task))
-    return 'moved'
-  end
-  local source, target = unpack(redis.call('HMGET', key('task', task), 'source', 'target'))
-  if not has_slot(kind) or not has_room(source or '', target or '', kind) then
-    return 'held'
+  if kind ~= 'plan' and not (spec and spec.target) then
+    return 'lost'
   end
   -- Which of the jobs that a dead worker ran has killed it is not known. Those that lost several workers run one
   -- at a time, so that no innocent one is given up with the one that does it.
-  if tonumber(redis.call('HGET', key('job', job), 'losses') or 0) >= suspect_after then
-    if redis.call('SCARD', key('suspects')) > 0 then
-      return 'held'
-    end
+  if losses >= suspect_after and redis.call('SCARD', key('suspects')) > 0 then
+    return 'busy'
+  end
+  local writer = kind ~= 'plan' and redis.call('HGET', key('targets'), spec.target)
+  return writer and writer ~= job and 'busy' or nil
+end
+
+local admitted = {}
+
+local function admit(job, kind, source, target, epoch, text, spec, losses)
+  if losses >= suspect_after then
     redis.call('SADD', key('suspects'), job)
   end
-  redis.call('LPOP', key('backlog', task))
-  local spec = redis.call('HGET', key('run', run_of(job), 'jobs'), job) or ''
-  local epoch = redis.call('HINCRBY', key('job', job), 'epoch', 1)
-  if spec ~= '' then
-    local image = cjson.decode(spec)
-    if redis.call('HSETNX', key('targets'), image.target, job) == 0 then
-      redis.call('SREM', key('suspects'), job)
-      redis.call('ZADD', key('delayed'), now + busy_delay, job)
-      return 'moved'
-    end
-    take_room(job, source or '', target or '', image.pulls or 1)
+  -- Never the same twice, not even after Redis came back with what it knew an hour ago.
+  epoch = math.max((tonumber(epoch) or 0) + 1, math.floor(now * 1000))
+  redis.call('HSET', key('job', job), 'state', 'admitted', 'epoch', whole(epoch))
+  if spec then
+    redis.call('HSET', key('targets'), spec.target, job)
+    redis.call('HSET', key('job', job), 'target', spec.target)
+    take_room(job, source, target, math.max(0, math.min(1000, tonumber(spec.pulls) or 1)))
     mark_windows(job, now + claim_within + 30, true)
   end
-  redis.call('HSET', key('job', job), 'state', 'admitted')
   redis.call('ZADD', key('admitted', kind), now + claim_within, job)
   occupy(kind, 1)
-  for _, value in ipairs({job, epoch, kind, spec}) do
+  for _, value in ipairs({job, epoch, kind, text}) do
     admitted[#admitted + 1] = value
   end
-  return 'moved'
+end
+
+-- The turn of a task in a lane: its first job is admitted, or gets out of the way.
+local function turn(task, list, lane_kind, source, target)
+  local job = redis.call('LPOP', key(list, task))
+  if not job then
+    return
+  end
+  local kind, state, losses, epoch = unpack(redis.call('HMGET', key('job', job), 'kind', 'state', 'losses', 'epoch'))
+  if state ~= 'waiting' or not kind then
+    return
+  end
+  if kind ~= lane_kind then
+    redis.call('LPUSH', key(list, task), job)
+    return
+  end
+  losses = tonumber(losses or 0)
+  local text = redis.call('HGET', key('run', run_of(job), 'jobs'), job) or ''
+  local spec = kind ~= 'plan' and decode(text) or nil
+  local why = obstacle(job, kind, spec, losses)
+  if why == 'cancel' then
+    cancel_job(job, redis.call('HGET', key('run', run_of(job)), 'cancelled'), now, false)
+  elseif why == 'lost' then
+    redis.call('HSET', key('job', job), 'error', 'Redis lost what this job was to do')
+    end_job(job, 'failed', now)
+  elseif why == 'busy' then
+    redis.call('ZADD', key('delayed'), now + busy_delay, job)
+  else
+    admit(job, kind, source, target, epoch, text, spec, losses)
+  end
+end
+
+-- One look at a lane; returns whether it moved.
+local function look(priority, lane)
+  local kind, source, target = string.match(lane, '^%S+ (%S+) (%S*) (%S*)$')
+  local list = kind == 'plan' and 'plans' or 'backlog'
+  local task = redis.call('ZRANGE', key('lane', lane), 0, 0)[1]
+  if not task then
+    redis.call('ZREM', key('ring', priority), lane)
+    redis.call('HDEL', key('turns left'), lane)
+    return true
+  end
+  if not has_slot(kind) or not has_room(source, target, kind) then
+    redis.call('ZADD', key('ring', priority), next_turn(), lane)
+    redis.call('HDEL', key('turns left'), lane)
+    return false
+  end
+  turn(task, list, kind, source, target)
+  enroll(task, list)
+  if redis.call('ZSCORE', key('lane', lane), task) then
+    redis.call('ZADD', key('lane', lane), next_turn(), task)
+  end
+  -- A lane stays in front until each of its tasks had its turn.
+  local left = tonumber(redis.call('HGET', key('turns left'), lane) or redis.call('ZCARD', key('lane', lane))) - 1
+  if left > 0 then
+    redis.call('HSET', key('turns left'), lane, left)
+  else
+    redis.call('HDEL', key('turns left'), lane)
+    if redis.call('ZSCORE', key('ring', priority), lane) then
+      redis.call('ZADD', key('ring', priority), next_turn(), lane)
+    end
+  end
+  return true
 end
 
 for priority = 9, 0, -1 do
-  local ring = key('ring', priority)
-  local tasks, held = redis.call('LLEN', ring), 0
-  while held < tasks and #admitted < 4 * most and any_slot() do
-    local task = redis.call('LMOVE', ring, ring, 'LEFT', 'RIGHT')
-    local outcome = turn(task)
-    if outcome == 'gone' then
-      redis.call('RPOP', ring)
-      redis.call('SREM', key('ringed'), task)
-      tasks = tasks - 1
-    elseif outcome == 'held' then
-      held = held + 1
-    else
-      held = 0
+  local held, looks = 0, 0
+  while #admitted < 4 * most and looks < most_looks and any_slot() do
+    local lane = redis.call('ZRANGE', key('ring', priority), 0, 0)[1]
+    if not lane or held >= redis.call('ZCARD', key('ring', priority)) then
+      break
     end
+    looks = looks + 1
+    held = look(priority, lane) and 0 or held + 1
   end
 end
 return admitted

@@ -1,8 +1,22 @@
--- Shared by all scripts (put before each one when it is loaded): key names, clock, and moves of a job.
--- `KINDS`, a list of all kinds of jobs, is put before it.
+-- Shared by all scripts (put before each one when it is loaded): keys, numbers from outside, clock, and the moves of
+-- jobs and runs. Redis does not roll back, so a script checks what it was given before its first write, takes a
+-- missing record for one that is gone, and never looks at more than some hundred things.
 
-local function key(...)
-  return 'dregsy:' .. table.concat({...}, ':')
+-- Python puts its own values here when it loads a script, where they are others.
+local KINDS = {'plan', 'skopeo', 'docker'}
+local PREFIX = 'dregsy:'
+-- Records looked at in one slice of long work.
+local SLICE = 200
+
+-- Keys that end with the name of a task, or go on after it: ':' in the name is written as '%3A'.
+local NAMED = {task = true, backlog = true, plans = true, records = true, pending = true}
+local ESCAPED = {['%'] = '%25', [':'] = '%3A'}
+
+local function key(kind, name, ...)
+  if NAMED[kind] then
+    name = string.gsub(name, '[%%:]', ESCAPED)
+  end
+  return PREFIX .. table.concat({kind, name, ...}, ':')
 end
 
 -- Redis' own clock, in seconds: no worker's clock decides anything.
@@ -11,20 +25,94 @@ local function clock()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- "17:3fa9…" -> "17"
-local function run_of(job)
-  return string.match(job, '^([^:]+)')
+-- An argument as a number between two bounds; what is none ends the script, before it wrote anything.
+local function number(text, least, most)
+  local value = tonumber(text)
+  if not value or value ~= value then
+    error('not a number: ' .. string.sub(tostring(text), 1, 40))
+  end
+  return math.max(least, math.min(most, value))
 end
 
--- Puts a job on its task's backlog, and the task into its ring.
-local function wait(job, at_front)
-  local task = redis.call('HGET', key('job', job), 'task')
+-- A number as Redis takes it for a whole one.
+local function whole(value)
+  return string.format('%.0f', value)
+end
+
+-- JSON as a table; nil when it is none.
+local function decode(text)
+  local good, value = pcall(cjson.decode, text or '')
+  return good and type(value) == 'table' and value or nil
+end
+
+-- "17-3fa9c2d1:ab04…" -> "17-3fa9c2d1"
+local function run_of(job)
+  return string.match(job, '^([^:]*)')
+end
+
+local function spec_of(job)
+  return decode(redis.call('HGET', key('run', run_of(job), 'jobs'), job))
+end
+
+-- Long work, done in slices by those who reap: "verb run".
+local function later(chore)
+  redis.call('RPUSH', key('chores'), chore)
+end
+
+-- Counts outcomes since this Redis began, for metrics.
+local function tally(task, status, reason, count)
+  redis.call('HINCRBY', key('tally'), cjson.encode({task, status, reason}), count)
+end
+
+-- Lanes: all tasks whose next job is of one kind, from one registry to another, with one priority. Where one of them
+-- must wait, all must. Tasks of a lane take turns, lanes of one priority take turns.
+
+local function next_turn()
+  return redis.call('INCR', key('turns'))
+end
+
+-- Puts a task into the lane of the first job of its `list` (backlog or plans), or out of all lanes.
+local function enroll(task, list)
+  local field = list == 'plans' and 'plan lane' or 'lane'
+  local priority, source, target, stopped, lane =
+    unpack(redis.call('HMGET', key('task', task), 'priority', 'source', 'target', 'stopped', field))
+  local job = redis.call('LINDEX', key(list, task), 0)
+  local wanted = false
+  if job and not stopped then
+    local kind = list == 'plans' and 'plan' or redis.call('HGET', key('job', job), 'kind') or 'skopeo'
+    wanted = table.concat({priority or '5', kind, source or '', target or ''}, ' ')
+  end
+  if lane and lane ~= wanted then
+    redis.call('ZREM', key('lane', lane), task)
+    redis.call('HDEL', key('task', task), field)
+  end
+  if wanted and (lane ~= wanted or not redis.call('ZSCORE', key('lane', wanted), task)) then
+    redis.call('HSET', key('task', task), field, wanted)
+    redis.call('ZADD', key('lane', wanted), next_turn(), task)
+  end
+  if wanted and not redis.call('ZSCORE', key('ring', string.match(wanted, '^%S+')), wanted) then
+    redis.call('ZADD', key('ring', string.match(wanted, '^%S+')), next_turn(), wanted)
+  end
+end
+
+-- Puts a job on its task's list without a look at lanes; returns the task and the list, nil for a job that is gone.
+local function push(job, at_front)
+  local task, kind = unpack(redis.call('HMGET', key('job', job), 'task', 'kind'))
+  if not task or not kind then
+    return nil
+  end
   redis.call('HSET', key('job', job), 'state', 'waiting')
-  redis.call('HDEL', key('job', job), 'owner')
-  redis.call(at_front and 'LPUSH' or 'RPUSH', key('backlog', task), job)
-  if redis.call('SADD', key('ringed'), task) == 1 then
-    local priority = redis.call('HGET', key('task', task), 'priority') or '5'
-    redis.call('RPUSH', key('ring', priority), task)
+  redis.call('HDEL', key('job', job), 'owner', 'claim')
+  local list = kind == 'plan' and 'plans' or 'backlog'
+  redis.call(at_front and 'LPUSH' or 'RPUSH', key(list, task), job)
+  return task, list
+end
+
+-- Makes a job wait, in its task's turn.
+local function wait(job, at_front)
+  local task, list = push(job, at_front)
+  if task then
+    enroll(task, list)
   end
 end
 
@@ -40,7 +128,7 @@ end
 -- Marks a job's place in the transfer windows of its registries: `latest` is the last moment at which its
 -- requests of this attempt may have been sent. Places only move to earlier moments, `new` ones apart.
 local function mark_windows(job, latest, new)
-  local attempt = job .. '.' .. redis.call('HGET', key('job', job), 'epoch')
+  local attempt = job .. '.' .. (redis.call('HGET', key('job', job), 'epoch') or '')
   for _, registry in ipairs(registries_of(job)) do
     if redis.call('HEXISTS', key('limits', registry), 'transfers') == 1 then
       if new then
@@ -52,67 +140,125 @@ local function mark_windows(job, latest, new)
   end
 end
 
--- What a job holds while admitted or running: its target, and its places in the indexes.
+-- Gives back what a job holds while admitted or running: its target, and its places in the indexes.
 local function let_go(job)
-  local kind, owner = unpack(redis.call('HMGET', key('job', job), 'kind', 'owner'))
+  local kind, owner, target = unpack(redis.call('HMGET', key('job', job), 'kind', 'owner', 'target'))
   for _, registry in ipairs(registries_of(job)) do
     redis.call('SREM', key('using', registry), job)
   end
   redis.call('SREM', key('suspects'), job)
-  redis.call('ZREM', key('admitted', kind), job)
-  redis.call('SREM', key('running', kind), job)
+  if kind then
+    redis.call('ZREM', key('admitted', kind), job)
+    redis.call('SREM', key('running', kind), job)
+  end
   if owner then
     redis.call('SREM', key('worker', owner, 'running'), job)
   end
-  local spec = redis.call('HGET', key('run', run_of(job), 'jobs'), job)
-  if spec then
-    local target = cjson.decode(spec).target
+  if target then
     if redis.call('HGET', key('targets'), target) == job then
       redis.call('HDEL', key('targets'), target)
     end
+    redis.call('HDEL', key('job', job), 'target')
   end
+end
+
+-- One slice of forgetting a run; returns whether it is through.
+local function forget_slice(run)
+  local jobs = key('run', run, 'jobs')
+  local some = redis.call('HRANDFIELD', jobs, SLICE)
+  for _, job in ipairs(some) do
+    local state = redis.call('HGET', key('job', job), 'state')
+    if state == 'admitted' or state == 'running' then
+      let_go(job)
+    elseif state == 'waiting' then
+      redis.call('ZREM', key('delayed'), job)
+    end
+    redis.call('UNLINK', key('job', job))
+  end
+  if #some > 0 then
+    redis.call('HDEL', jobs, unpack(some))
+  end
+  redis.call('UNLINK', key('run', run))
+  if redis.call('EXISTS', jobs) == 1 then
+    return false
+  end
+  redis.call('UNLINK', key('run', run, 'planned'), key('run', run, 'targets'), key('job', run .. ':plan'))
+  return true
+end
+
+-- Begins a run; what was kept of the oldest ones is forgotten. `order` has the fields of start_run.lua.
+local function begin_run(task, order, now)
+  local run = whole(redis.call('INCR', key('runs'))) .. (order.suffix ~= '' and '-' .. order.suffix or '')
+  local plan = run .. ':plan'
+  redis.call('HSET', key('task', task), 'active', run, 'priority', order.priority, 'source', order.source,
+    'target', order.target)
+  redis.call('SADD', key('tasks'), task)
+  redis.call('HSET', key('run', run), 'task', task, 'fingerprint', order.fingerprint, 'state', 'planning',
+    'started', now, 'open', 0)
+  redis.call('HSET', key('job', plan), 'task', task, 'kind', 'plan', 'epoch', 0)
+  wait(plan, true)
+  enroll(task, 'backlog')
+  local runs = key('task', task, 'runs')
+  redis.call('LPUSH', runs, run)
+  while redis.call('LLEN', runs) > tonumber(order.kept) do
+    local old = redis.call('RPOP', runs)
+    if not forget_slice(old) then
+      later('forget ' .. old)
+    end
+  end
+  return run
 end
 
 -- A run is over exactly when it is planned and its last job has ended.
 local function finish_run_if_over(run, now)
   local state, open, task = unpack(redis.call('HMGET', key('run', run), 'state', 'open', 'task'))
-  if state == 'running' and tonumber(open) == 0 then
-    redis.call('HSET', key('run', run), 'state', 'done', 'ended', now)
-    redis.call('HSET', key('task', task), 'last', run)
-    local failed, unplanned = unpack(redis.call('HMGET', key('run', run), 'jobs.failed', 'planned.failed'))
-    if tonumber(failed or 0) + tonumber(unplanned or 0) == 0 then
-      redis.call('HSET', key('task', task), 'last good', now)
-    end
-    if redis.call('HGET', key('task', task), 'active') == run then
-      redis.call('HDEL', key('task', task), 'active')
+  if state ~= 'running' or tonumber(open or 0) > 0 then
+    return
+  end
+  redis.call('HSET', key('run', run), 'state', 'done', 'ended', now)
+  redis.call('HSET', key('task', task), 'last', run)
+  local bad = 0
+  for _, count in ipairs({'jobs.failed', 'planned.failed', 'jobs.cancelled'}) do
+    bad = bad + (tonumber(redis.call('HGET', key('run', run), count) or 0))
+  end
+  if bad == 0 and redis.call('HEXISTS', key('run', run), 'cancelled') == 0 then
+    redis.call('HSET', key('task', task), 'last good', now)
+  end
+  if redis.call('HGET', key('task', task), 'active') == run then
+    redis.call('HDEL', key('task', task), 'active')
+    local follower = decode(redis.call('HGET', key('task', task), 'next'))
+    redis.call('HDEL', key('task', task), 'next')
+    if follower then
+      begin_run(task, follower, now)
     end
   end
 end
 
--- Counts outcomes since this Redis began, for metrics.
-local function tally(task, status, reason, number)
-  redis.call('HINCRBY', key('tally'), cjson.encode({task, status, reason}), number)
-end
-
--- Ends a transfer job: status is copied, up-to-date or failed.
+-- Ends a transfer job: status is copied, up-to-date, failed or cancelled.
 local function end_job(job, status, now)
   local run = run_of(job)
   redis.call('HSET', key('job', job), 'state', status, 'ended', now)
+  local spec = spec_of(job) or {}
+  local task = redis.call('HGET', key('job', job), 'task') or ''
+  tally(task, status, tostring(spec.reason or ''), 1)
+  if redis.call('EXISTS', key('run', run)) == 0 then
+    return
+  end
   redis.call('HINCRBY', key('run', run), 'jobs.' .. status, 1)
-  local spec = cjson.decode(redis.call('HGET', key('run', run, 'jobs'), job))
-  local task = redis.call('HGET', key('job', job), 'task')
-  tally(task, status, spec.reason, 1)
-  if status ~= 'failed' then
-    redis.call('HDEL', key('pending', task), spec.target)
+  if (status == 'copied' or status == 'up-to-date') and spec.target then
+    redis.call('HDEL', key('pending', task), tostring(spec.target))
   end
   redis.call('HINCRBY', key('run', run), 'open', -1)
   finish_run_if_over(run, now)
 end
 
 -- Ends the planning of a run; `problem` (JSON or nil) counts as one failure.
-local function end_planning(job, now, problem)
+local function end_planning(job, status, now, problem)
   local run = run_of(job)
-  redis.call('HSET', key('job', job), 'state', problem and 'failed' or 'done', 'ended', now)
+  redis.call('HSET', key('job', job), 'state', problem and 'failed' or status, 'ended', now)
+  if redis.call('HGET', key('run', run), 'state') ~= 'planning' then
+    return
+  end
   redis.call('HSET', key('run', run), 'state', 'running', 'planned', now)
   if problem and redis.call('HSETNX', key('run', run, 'planned'), job, problem) == 1 then
     redis.call('HINCRBY', key('run', run), 'planned.failed', 1)
@@ -120,8 +266,91 @@ local function end_planning(job, now, problem)
   finish_run_if_over(run, now)
 end
 
--- True when the job is running under this epoch: later claims make earlier ones void.
-local function holds(job, epoch)
-  local state, current = unpack(redis.call('HMGET', key('job', job), 'state', 'epoch'))
-  return state == 'running' and current == epoch
+-- Ends a job early, as cancelled. One that waits (or was admitted and not claimed) always; a running one only with
+-- `running_too`: its worker learns it from its next heartbeat and ends it. Works for transfers and plans.
+-- Returns whether it was one that could be cancelled. Its entry in a backlog is left, admit drops it.
+local function cancel_job(job, why, now, running_too)
+  local state, kind = unpack(redis.call('HMGET', key('job', job), 'state', 'kind'))
+  if state ~= 'waiting' and state ~= 'admitted' and not (state == 'running' and running_too) then
+    return false
+  end
+  if state ~= 'waiting' then
+    mark_windows(job, now, false)
+  end
+  let_go(job)
+  redis.call('ZREM', key('delayed'), job)
+  redis.call('HDEL', key('job', job), 'owner', 'claim')
+  redis.call('HSET', key('job', job), 'error', why)
+  if kind == 'plan' then
+    end_planning(job, 'cancelled', now, nil)
+  else
+    end_job(job, 'cancelled', now)
+  end
+  return true
+end
+
+-- One slice of cancelling a run's jobs; returns whether it is through. First from the front of the backlog, where
+-- they are in order, then through all jobs of the run for those that are delayed, admitted or (when wanted) running.
+local function cancel_slice(run, now)
+  local task, why, running_too, cursor, state =
+    unpack(redis.call('HMGET', key('run', run), 'task', 'cancelled', 'cancel running', 'cancel cursor', 'state'))
+  if not task or not why or state == 'done' then
+    return true
+  end
+  local backlog = key('backlog', task)
+  for _ = 1, SLICE do
+    local job = redis.call('LINDEX', backlog, 0)
+    if not job or run_of(job) ~= run then
+      break
+    end
+    redis.call('LPOP', backlog)
+    if redis.call('HGET', key('job', job), 'state') == 'waiting' then
+      cancel_job(job, why, now, false)
+    end
+  end
+  local head = redis.call('LINDEX', backlog, 0)
+  if not head or run_of(head) ~= run then
+    local answer = redis.call('HSCAN', key('run', run, 'jobs'), cursor or '0', 'COUNT', SLICE)
+    for i = 1, #answer[2], 2 do
+      cancel_job(answer[2][i], why, now, running_too == '1')
+    end
+    if redis.call('EXISTS', key('run', run)) == 1 then
+      redis.call('HSET', key('run', run), 'cancel cursor', answer[1])
+    end
+    enroll(task, 'backlog')
+    return answer[1] == '0'
+  end
+  enroll(task, 'backlog')
+  return false
+end
+
+-- Ends a run early: nothing more is planned, waiting jobs end as cancelled (running ones, too, with `running_too`);
+-- the run is over with its last running job. A large run is done in slices, by those who reap.
+local function cancel_run(run, why, now, running_too)
+  local state, before = unpack(redis.call('HMGET', key('run', run), 'state', 'cancelled'))
+  if not state or state == 'done' then
+    return false
+  end
+  redis.call('HSET', key('run', run), 'cancelled', before or why, 'cancel cursor', '0')
+  if running_too then
+    redis.call('HSET', key('run', run), 'cancel running', '1')
+  end
+  if state == 'planning' then
+    cancel_job(run .. ':plan', why, now, true)
+  end
+  if not cancel_slice(run, now) then
+    later('cancel ' .. run)
+  end
+  return true
+end
+
+-- True when the job is running under this epoch for this worker: later claims make earlier ones void.
+local function holds(job, epoch, worker)
+  local state, current, owner = unpack(redis.call('HMGET', key('job', job), 'state', 'epoch', 'owner'))
+  return state == 'running' and current == epoch and owner == worker
+end
+
+-- True when this very call settled the job before: its answer got lost, and it is made again.
+local function settled_before(job, epoch, token)
+  return redis.call('HGET', key('job', job), 'settled') == epoch .. ' ' .. token
 end

@@ -1,20 +1,21 @@
 -- Ends the planning of a run.
--- ARGV: plan job, epoch, problem (JSON; '' when planning went well)
+-- ARGV: plan job, epoch, worker, problem (JSON; '' when planning went well), token (of this call: made again, it gets
+--       the same answer)
 -- Result: 1, or 0 when this planner no longer holds the plan
-if not holds(ARGV[1], ARGV[2]) then
-  return 0
+local plan, epoch, worker, problem, token = unpack(ARGV)
+if not holds(plan, epoch, worker) then
+  return settled_before(plan, epoch, token) and 1 or 0
 end
-let_go(ARGV[1])
-if ARGV[3] == '' then
-  -- What this run did not find any more waits no longer.
-  local run = run_of(ARGV[1])
-  local task = redis.call('HGET', key('run', run), 'task')
-  local pending = redis.call('HGETALL', key('pending', task))
-  for i = 1, #pending, 2 do
-    if string.match(pending[i + 1], '%S+$') ~= run then
-      redis.call('HDEL', key('pending', task), pending[i])
-    end
-  end
+local run = run_of(plan)
+let_go(plan)
+redis.call('HDEL', key('job', plan), 'owner', 'claim')
+redis.call('HSET', key('job', plan), 'settled', epoch .. ' ' .. token)
+if problem == '' and redis.call('EXISTS', key('run', run, 'targets')) == 1
+    and tonumber(redis.call('HGET', key('run', run), 'planned.failed') or 0) == 0 then
+  -- What this run did not find has left: reap removes what is kept of it.
+  later('sweep ' .. run)
+else
+  redis.call('UNLINK', key('run', run, 'targets'))
 end
-end_planning(ARGV[1], clock(), ARGV[3] ~= '' and ARGV[3] or nil)
+end_planning(plan, 'done', clock(), problem ~= '' and problem or nil)
 return 1

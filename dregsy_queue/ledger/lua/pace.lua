@@ -3,14 +3,18 @@
 -- registry's own clock holds more than the limit.
 -- ARGV: registry, request (any unique text), number, window in seconds, longest time a request takes
 -- Result: seconds to wait before asking again; 0: send it
-local registry, request, number, window, longest = unpack(ARGV)
+local registry, request = ARGV[1], ARGV[2]
+local most, window, longest = number(ARGV[3], 0, 1e12), number(ARGV[4], 0, 1e7), number(ARGV[5], 0, 1e6)
 local now = clock()
 local sent = key('requests', registry)
-redis.call('ZREMRANGEBYSCORE', sent, '-inf', now - window)
-if redis.call('ZCARD', sent) >= tonumber(number) then
-  local first = redis.call('ZRANGE', sent, 0, 0, 'WITHSCORES')[2]
+local old = redis.call('ZRANGEBYSCORE', sent, '-inf', now - window, 'LIMIT', 0, SLICE)
+if #old > 0 then
+  redis.call('ZREM', sent, unpack(old))
+end
+if redis.call('ZCOUNT', sent, '(' .. now - window, '+inf') >= most then
+  local first = redis.call('ZRANGEBYSCORE', sent, '(' .. now - window, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
   -- Those under way end nobody knows when.
-  return tostring(math.max(0.01, math.min(first + window - now, 0.25)))
+  return tostring(math.max(0.01, math.min((first or now) + window - now, 0.25)))
 end
 redis.call('ZADD', sent, now + longest, request)
 redis.call('EXPIRE', sent, math.ceil(window + longest))

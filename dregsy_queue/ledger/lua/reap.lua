@@ -1,56 +1,92 @@
 -- Puts back what nobody works on: jobs of workers whose lease ended (or that said goodbye), admitted jobs that
 -- nobody claimed in time, and delayed jobs whose time has come.
--- ARGV: lost workers after which a job is given up, and after which it is a suspect, a worker that leaves now ('' for none)
+-- ARGV: lost workers after which a job is given up, and after which it is a suspect, a worker that leaves now ('' for
+--       none), seconds without anybody reaping after which a lapsed lease says nothing about its worker, and the
+--       seconds that such a worker gets to come back
 -- Result: {workers gone, jobs taken from them, jobs given up, jobs not claimed in time}
-local give_up_after, suspect_after, leaving = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local give_up_after, suspect_after, leaving = number(ARGV[1], 1, 1000), number(ARGV[2], 1, 1000), ARGV[3]
+local stood_still, grace = number(ARGV[4], 0, 1e6), number(ARGV[5], 0, 1e6)
 local now = clock()
 local gone, taken, given_up, unclaimed = {}, {}, {}, {}
 
+local function give_up(job, kind, task)
+  local reason = 'given up: ' .. give_up_after .. ' workers ended while they ran it'
+  redis.call('HSET', key('job', job), 'error', reason)
+  given_up[#given_up + 1] = job
+  if kind == 'plan' then
+    end_planning(job, 'failed', now, cjson.encode({source = task, target = '', status = 'failed',
+      reason = 'planning', error = reason}))
+  else
+    end_job(job, 'failed', now)
+  end
+end
+
 local function lose(job, worker)
+  local state, owner, kind, task = unpack(redis.call('HMGET', key('job', job), 'state', 'owner', 'kind', 'task'))
+  if state ~= 'running' or owner ~= worker then
+    return
+  end
   let_go(job)
-  local losses = worker ~= leaving and redis.call('HINCRBY', key('job', job), 'losses', 1) or 0
-  if losses < give_up_after then
+  local losses = 0
+  if worker ~= leaving then
+    losses = redis.call('HINCRBY', key('job', job), 'losses', 1)
+    redis.call('SADD', key('lost', worker), job)
+    redis.call('EXPIRE', key('lost', worker), 3600)
+  end
+  local cancelled = redis.call('HGET', key('run', run_of(job)), 'cancelled')
+  if losses >= give_up_after then
+    give_up(job, kind, task)
+  else
     -- A suspect (see admit.lua) must not hold up the jobs behind it.
     wait(job, losses < suspect_after)
-  else
-    local reason = 'given up: ' .. give_up_after .. ' workers ended while they ran it'
-    redis.call('HSET', key('job', job), 'error', reason)
-    given_up[#given_up + 1] = job
-    if redis.call('HGET', key('job', job), 'kind') == 'plan' then
-      local task = redis.call('HGET', key('job', job), 'task')
-      end_planning(job, now, cjson.encode({source = task, target = '', status = 'failed',
-        reason = 'planning', error = reason}))
-    else
-      end_job(job, 'failed', now)
+    if cancelled then
+      cancel_job(job, cancelled, now, false)
     end
   end
   taken[#taken + 1] = job
 end
 
-local ended = redis.call('ZRANGEBYSCORE', key('workers'), '-inf', now)
+local last = tonumber(redis.call('GET', key('reaped')))
+redis.call('SET', key('reaped'), tostring(now))
+local ended = redis.call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, SLICE)
+if last and now - last > stood_still then
+  -- Nobody could reach Redis (or it stood still), so nobody could renew a lease either.
+  for _, worker in ipairs(ended) do
+    redis.call('ZADD', key('workers'), now + grace, worker)
+  end
+  ended = {}
+end
 if leaving ~= '' then
   ended[#ended + 1] = leaving
 end
 for _, worker in ipairs(ended) do
+  if #taken >= SLICE then
+    break
+  end
   for _, job in ipairs(redis.call('SMEMBERS', key('worker', worker, 'running'))) do
     lose(job, worker)
   end
   redis.call('ZREM', key('workers'), worker)
-  redis.call('DEL', key('worker', worker), key('worker', worker, 'running'))
+  redis.call('DEL', key('worker', worker), key('worker', worker, 'running'), key('worker', worker, 'missed'))
   gone[#gone + 1] = worker
 end
 
 for _, kind in ipairs(KINDS) do
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', key('admitted', kind), '-inf', now, 'LIMIT', 0, 1000)) do
-    mark_windows(job, 0, false)
-    let_go(job)
-    wait(job, true)
-    unclaimed[#unclaimed + 1] = job
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', key('admitted', kind), '-inf', now, 'LIMIT', 0, SLICE / 4)) do
+    redis.call('ZREM', key('admitted', kind), job)
+    if redis.call('HGET', key('job', job), 'state') == 'admitted' then
+      mark_windows(job, 0, false)
+      let_go(job)
+      wait(job, true)
+      unclaimed[#unclaimed + 1] = job
+    end
   end
 end
 
-for _, job in ipairs(redis.call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, 1000)) do
+for _, job in ipairs(redis.call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, SLICE)) do
   redis.call('ZREM', key('delayed'), job)
-  wait(job, true)
+  if redis.call('HGET', key('job', job), 'state') == 'waiting' then
+    wait(job, true)
+  end
 end
 return {gone, taken, given_up, unclaimed}

@@ -1,29 +1,31 @@
--- Starts a run of a task, unless its last one has not ended; forgets the oldest runs.
--- ARGV: task, task fingerprint, priority (0 to 9), number of runs kept per task, source and target registry
--- Result: {run id, 1} for a started run, {id of the active run, 0} otherwise
-local task, fingerprint, priority, kept = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local source, target = ARGV[5], ARGV[6]
+-- Starts a run of a task, unless its last one has not ended. One that runs under another fingerprint is superseded:
+-- its waiting jobs end as cancelled, and the new run begins by itself with the end of the last running one.
+-- ARGV: task, task fingerprint, priority (0 to 9), number of runs kept per task, source and target registry,
+--       suffix that makes the run's id unique for ever
+-- Result: {run id, 1} for a started run (2 and the active run's id: it follows this one), {id of the active run, 0}
+local task, fingerprint = ARGV[1], ARGV[2]
+local order = {fingerprint = fingerprint, priority = whole(number(ARGV[3], 0, 9)), kept = number(ARGV[4], 1, 1000),
+  source = ARGV[5], target = ARGV[6], suffix = ARGV[7]}
+local now = clock()
 local active = redis.call('HGET', key('task', task), 'active')
-if active and redis.call('EXISTS', key('run', active)) == 1 then
-  return {active, 0}
+local state, running = false, false
+if active then
+  state, running = unpack(redis.call('HMGET', key('run', active), 'state', 'fingerprint'))
 end
-local run = tostring(redis.call('INCR', key('runs')))
-local plan = run .. ':plan'
-redis.call('HSET', key('task', task), 'active', run, 'priority', priority, 'source', source,
-  'target', target)
-redis.call('SADD', key('tasks'), task)
-redis.call('HSET', key('run', run), 'task', task, 'fingerprint', fingerprint, 'state', 'planning',
-  'started', clock(), 'open', 0)
-redis.call('HSET', key('job', plan), 'task', task, 'kind', 'plan', 'epoch', 0)
-wait(plan, true)
-
-local runs = key('task', task, 'runs')
-redis.call('LPUSH', runs, run)
-for _, old in ipairs(redis.call('LRANGE', runs, kept, -1)) do
-  for _, job in ipairs(redis.call('HKEYS', key('run', old, 'jobs'))) do
-    redis.call('UNLINK', key('job', job))
+if state and state ~= 'done' then
+  if string.sub(active, -#order.suffix - 1) == '-' .. order.suffix then
+    -- The answer to this very call got lost.
+    return {active, 1}
   end
-  redis.call('UNLINK', key('run', old), key('run', old, 'jobs'), key('run', old, 'planned'), key('job', old, 'plan'))
+  if running == fingerprint and redis.call('HEXISTS', key('run', active), 'cancelled') == 0 then
+    return {active, 0}
+  end
+  redis.call('HSET', key('task', task), 'next', cjson.encode(order))
+  cancel_run(active, 'superseded: the task was changed', now, false)
+  active = redis.call('HGET', key('task', task), 'active')
+  if active and string.sub(active, -#order.suffix - 1) == '-' .. order.suffix then
+    return {active, 1}
+  end
+  return {active or '', 2}
 end
-redis.call('LTRIM', runs, 0, kept - 1)
-return {run, 1}
+return {begin_run(task, order, now), 1}

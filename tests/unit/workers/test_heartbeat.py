@@ -7,27 +7,34 @@ from typing import Any
 
 import pytest
 
+from dregsy_queue.ledger.in_hand import InHand
+from dregsy_queue.ledger.presence import Heard
 from workers.coordinator import Coordinator
 
 
 @pytest.mark.parametrize(
-    ("before", "held", "after", "lost"),
+    ("before", "not_held", "after", "cancelled"),
     [
-        ({"a", "b"}, {"a", "b"}, {"a", "b"}, []),
-        ({"a", "b"}, {"a"}, {"a", "b"}, ["b"]),
+        ({"a.1", "b.1"}, set(), {"a.1", "b.1"}, []),
+        ({"a.1", "b.1"}, {("b", 1)}, {"a.1", "b.1"}, ["b.1"]),
         # ended between the look at what runs and Redis' answer
-        ({"a", "b"}, {"a"}, {"a"}, []),
+        ({"a.1", "b.1"}, {("b", 1)}, {"a.1"}, []),
         # begun in between
-        ({"a"}, {"a"}, {"a", "c"}, []),
+        ({"a.1"}, {("c", 1)}, {"a.1", "c.1"}, []),
+        # lost, and claimed anew since
+        ({"a.1"}, {("a", 1)}, {"a.2"}, []),
     ],
 )
-def test_only_what_still_runs_can_be_lost(before: set[str], held: set[str], after: set[str], lost: list[str]) -> None:
-    cancelled: list[str] = []
+def test_only_what_still_runs_can_be_lost(
+    before: set[str], not_held: set[tuple[str, int]], after: set[str], cancelled: list[str]
+) -> None:
+    ended: list[str] = []
     names = iter([before, after])
     services: Any = SimpleNamespace(
-        loop=SimpleNamespace(names=lambda: next(names), cancel=cancelled.append),
-        presence=SimpleNamespace(heartbeat=lambda *_, **__: held),
+        loop=SimpleNamespace(names=lambda: next(names), cancel=ended.append),
+        presence=SimpleNamespace(heartbeat=lambda *_, **__: Heard(not_held, [])),
+        in_hand=InHand(),
     )
     relays: Any = SimpleNamespace(offered=[])
     Coordinator(services, relays, "w", slots=1).heartbeat()
-    assert cancelled == lost
+    assert ended == cancelled
