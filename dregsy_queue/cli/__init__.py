@@ -33,6 +33,8 @@ _SECTIONS = {
         "validate": (f"{_HERE}.validate", "Check a config file: every error, with its line and key."),
         "check": (f"{_HERE}.check", "Try registries, logins, rights and relays; transfers nothing."),
         "tags": (f"{_HERE}.tags", "Which tags of a repository do filters select? Counts after each."),
+        "convert": (f"{_HERE}.convert", "The config of regsync or `skopeo sync` as one of ours."),
+        "init": (f"{_HERE}.init", "Write a commented config to start from."),
     },
     "Look at a cluster": {
         "status": (f"{_HERE}.status", "Is the mirror fresh, and if not, why? Tasks, workers, registries."),

@@ -1,0 +1,1 @@
+"""How does another tool's config become one of ours?"""
