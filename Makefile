@@ -33,10 +33,13 @@ soak: setup  ## ten minutes of flaky registries and random kills; SOAK="--jobs 5
 bench: setup  ## speed as ratios, side by side; BENCH=waiting runs one of them
 	@$(BIN)/python -m bench $(BENCH)
 
-lint: setup  ## ruff and mypy --strict
+lint: setup  ## ruff, mypy --strict, shellcheck, luacheck
+	@scripts/setup-lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/shellcheck .ci/run scripts/*
+	@! command -v luacheck >/dev/null || luacheck -q dregsy_queue/ledger/lua
 
 format: setup  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .

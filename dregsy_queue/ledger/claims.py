@@ -11,9 +11,8 @@ from redis import RedisError
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.in_hand import InHand
-from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.jobs import SyncRecord, TransferJob
 from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
-from dregsy_queue.ledger.records import SyncRecord
 from dregsy_queue.ledger.scripts import Scripts
 from dregsy_queue.redact import scrub
 

@@ -91,6 +91,22 @@ class JobResult:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class SyncRecord:
+    """What was last copied to a target: this source digest, which left that target digest."""
+
+    source_digest: str
+    target_digest: str
+
+    def __str__(self) -> str:
+        return f"{self.source_digest} {self.target_digest}"
+
+    @classmethod
+    def parse(cls, text: str) -> SyncRecord:
+        source, _, target = text.partition(" ")
+        return cls(source, target)
+
+
 def job_id(run: str, source: str, target: str, platform: str) -> str:
     """The same image of the same run has the same id, however often it is planned."""
     name = "\0".join((source, target, platform)).encode()

@@ -7,24 +7,10 @@ there a record says that this source digest was copied and left that target dige
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.ledger.keys import key
-
-
-@dataclass(frozen=True)
-class SyncRecord:
-    source_digest: str
-    target_digest: str
-
-    def __str__(self) -> str:
-        return f"{self.source_digest} {self.target_digest}"
-
-    @classmethod
-    def parse(cls, text: str) -> SyncRecord:
-        source, _, target = text.partition(" ")
-        return cls(source, target)
 
 
 class Records:

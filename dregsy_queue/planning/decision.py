@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dregsy_queue.ledger.jobs import Reason
-from dregsy_queue.ledger.records import SyncRecord
+from dregsy_queue.ledger.jobs import Reason, SyncRecord
 
 
 @dataclass(frozen=True)

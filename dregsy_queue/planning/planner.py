@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from dregsy_queue import backoff
 from dregsy_queue.concurrency import SingleFlight, completed
 from dregsy_queue.config.models import Mapping, SyncTask
-from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
-from dregsy_queue.ledger.records import SyncRecord
+from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.oci.manifests import Descriptor, is_index, parse_index
