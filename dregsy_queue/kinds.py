@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from dregsy_queue.ledger.keys import PREFIX
+from dregsy_queue.prefix import PREFIX
 
 #: As a config names them.
 RelayName = Literal["skopeo", "docker"]

@@ -71,37 +71,10 @@ running_too)` end early what waits (and what runs); `enroll(task, list)` after a
 
 from __future__ import annotations
 
-import os
-import re
+from dregsy_queue.prefix import PREFIX
 
-#: The prefix of a cluster that says nothing else.
-DEFAULT_PREFIX = "dregsy:"
 #: Kinds of keys whose second part is the name of a task; Lua has the same.
 _NAMED = frozenset({"task", "backlog", "plans", "records", "pending", "once"})
-
-
-def check_prefix(text: str) -> str:
-    """`text` as a prefix of keys; it ends with ``:`` whether it was written so or not. Empty: the default.
-
-    Raises:
-        ValueError: it is longer than 64 characters or has others than letters, digits, ``.``, ``_``, ``-``, ``:``.
-    """
-    if not text:
-        return DEFAULT_PREFIX
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", text):
-        raise ValueError("must be 1 to 64 letters, digits, '.', '_', '-' or ':'")
-    return text if text.endswith(":") else f"{text}:"
-
-
-def _from_environment() -> str:
-    try:
-        return check_prefix(os.environ.get("DREGSY_PREFIX", ""))
-    except ValueError:
-        # Whoever reads the settings says so and ends.
-        return DEFAULT_PREFIX
-
-
-PREFIX = _from_environment()
 
 
 def key(kind: str, name: str | None = None, *more: str) -> str:

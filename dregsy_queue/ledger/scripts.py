@@ -9,7 +9,7 @@ from typing import Any
 
 from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, Script
-from dregsy_queue.ledger.keys import PREFIX
+from dregsy_queue.prefix import PREFIX
 
 #: Lua put between common.lua and each script; a test puts another clock there.
 between = ""

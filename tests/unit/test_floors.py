@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 #: From the ground up. Rooms on the same floor do not import each other.
 FLOORS = [
-    {"version", "kinds", "errors", "redact", "clock", "backoff", "concurrency", "oci"},
-    {"logs", "matching"},
+    {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "oci"},
+    {"kinds", "logs", "matching"},
     {"ledger"},
     {"settings"},
     {"config", "registry"},
