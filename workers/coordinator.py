@@ -14,6 +14,7 @@ from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Reaped
 from dregsy_queue.ledger.claims import claim_name
 from dregsy_queue.ledger.presence import HEARTBEAT
+from dregsy_queue.ledger.redis_check import Finding, examine
 from dregsy_queue.ledger.registry_limits import Probe
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
@@ -40,6 +41,7 @@ class Coordinator:
         #: makes Celery take messages of these kinds and no others; set by whoever set up Celery
         self.take_messages_of: Callable[[Sequence[str]], None] = lambda _: None
         self._draining = False
+        self._told: set[Finding] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
 
@@ -64,13 +66,16 @@ class Coordinator:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        reachable, next_heartbeat, was_draining, taken = True, 0.0, False, self.kinds
+        reachable, next_heartbeat, was_draining, taken, examined = True, 0.0, False, self.kinds, False
         while not self._stopped.is_set():
             try:
                 now = time.monotonic()
                 if now >= next_heartbeat or self._draining != was_draining:
                     self.heartbeat()
                     next_heartbeat, was_draining = now + HEARTBEAT, self._draining
+                if not examined:
+                    self._examine()
+                    examined = True
                 self._relays.probe_if_due()
                 if taken != self.kinds:
                     taken = self.kinds
@@ -89,9 +94,17 @@ class Coordinator:
                 # Redis away is an ordinary day; whatever else it is, the next tick must come.
                 if reachable or not isinstance(error, RedisError | OSError):
                     log.warning("coordination waits: %s", error, exc_info=not isinstance(error, RedisError | OSError))
-                reachable, next_heartbeat = False, 0.0
+                reachable, next_heartbeat, examined = False, 0.0, False
             self._services.wake.wait(TICK)
             self._services.wake.clear()
+
+    def _examine(self) -> None:
+        """Say what is wrong with this Redis: at the start, and when it was away (it may be another one then)."""
+        tasks = [task.name for task in self._services.config.get().config.tasks]
+        for finding in examine(self._services.redis, tasks):
+            if finding not in self._told:
+                log.error("%s", finding.text)
+            self._told.add(finding)
 
     def heartbeat(self) -> None:
         """Renew this worker's lease, say what it has in hand, and end what the ledger does not hold for it."""

@@ -34,7 +34,7 @@ class Services:
         self.settings = settings
         self.config = CurrentConfig(settings.config)
         self.loop = EventLoopThread()
-        redis = connect(settings.redis_url)
+        redis = self.redis = connect(settings.redis_url)
         self.in_hand = InHand()
         self.claims, self.runs = Claims(redis, self.in_hand), Runs(redis, self.in_hand)
         self.records = Records(redis)

@@ -5,9 +5,8 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``runs``                       counter that gives run ids
 ``turns``                      counter that gives turns in lanes and rings
 ``tasks``                      set of all tasks
-``task:<task>``                hash: priority, source, target, active run, last run, lane and plan lane, stopped (an
-                               order holds the task: admit leaves it out), next (the run that follows the active one),
-                               left (since when it is in no config)
+``task:<task>``                hash: priority, source, target, active run, last run, lane and plan lane, next (the
+                               run that follows the active one), left (since when it is in no config)
 ``task:<task>:runs``           list of the task's run ids, newest first
 ``run:<run>``                  hash: task, fingerprint, state (planning, running, done), times, counts (open,
                                jobs.<state>, planned.<state>), cancelled (why it ends early), cursors of long work
@@ -48,7 +47,6 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``role:<kind>:<name>``         hash: leads, config, … of a scheduler or worker
 ``roles:<kind>``               sorted set: such a role → end of its lease
 ``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
-``cluster``                    name of the cluster that uses this database and prefix
 ``limits:<registry>``          hash: what all workers together may do with a registry
 ``using:<registry>``           set of jobs that read from or write to it now
 ``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest
@@ -56,7 +54,8 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``pause:<registry>``           hash: begin, end, step, what has not come through since
 ``paused``                     set of registries that a refusal paused
 ``trying:<registry>``          mark of the one request that tries a registry whose pause is over
-``stopped``                    hash: registry → an order's reason to leave it alone; admit lets nothing in
+``holds``                      hash: ``task <task>`` or ``registry <registry>`` → JSON with since, until (0: for
+                               ever) and reason of an order that holds it: admit lets nothing start
 ``quota:<registry>``           hash: pulls left by the registry's own word
 ``quotas``                     set of registries of which that is known
 =============================  =====================================================================
@@ -66,7 +65,7 @@ running back to waiting. A waiting job is in its task's backlog (a plan in ``pla
 task's name is written as ``%3A`` (and ``%`` as ``%25``), so that tasks ``a`` and ``a:runs`` have keys of their own.
 
 What ``common.lua`` has for orders: `cancel_job(job, why, now, running_too)` and `cancel_run(run, why, now,
-running_too)` end early what waits (and what runs); `enroll(task, list)` after a change of a task's ``stopped``.
+running_too)` end early what waits (and what runs); `enroll(task, list)` after a change of a task's hold.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ end
 
 -- Lets one registry one more job of this kind in?
 local function lets_in(registry, is_source, kind)
-  if redis.call('HEXISTS', key('stopped'), registry) == 1 then
+  if on_hold('registry ' .. registry) then
     return false
   end
   local pause = redis.call('HMGET', key('pause', registry), 'until', 'transfers')

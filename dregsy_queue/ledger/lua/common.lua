@@ -64,6 +64,13 @@ local function tally(task, status, reason, count)
   redis.call('HINCRBY', key('tally'), cjson.encode({task, status, reason}), count)
 end
 
+-- Does an order ("dregsy pause") hold a task or a registry now? `what` is 'task NAME' or 'registry HOST'.
+local function on_hold(what)
+  local hold = decode(redis.call('HGET', key('holds'), what))
+  local ends = hold and tonumber(hold['until']) or 0
+  return hold ~= nil and (ends == 0 or clock() < ends)
+end
+
 -- Lanes: all tasks whose next job is of one kind, from one registry to another, with one priority. Where one of them
 -- must wait, all must. Tasks of a lane take turns, lanes of one priority take turns.
 
@@ -71,14 +78,15 @@ local function next_turn()
   return redis.call('INCR', key('turns'))
 end
 
--- Puts a task into the lane of the first job of its `list` (backlog or plans), or out of all lanes.
+-- Puts a task into the lane of the first job of its `list` (backlog or plans), or out of all lanes while it is on hold.
+-- Whoever changes a hold, a list's first job, or a task's priority or registries calls it; tidy does so, too.
 local function enroll(task, list)
   local field = list == 'plans' and 'plan lane' or 'lane'
-  local priority, source, target, stopped, lane =
-    unpack(redis.call('HMGET', key('task', task), 'priority', 'source', 'target', 'stopped', field))
+  local priority, source, target, lane =
+    unpack(redis.call('HMGET', key('task', task), 'priority', 'source', 'target', field))
   local job = redis.call('LINDEX', key(list, task), 0)
   local wanted = false
-  if job and not stopped then
+  if job and not on_hold('task ' .. task) then
     local kind = list == 'plans' and 'plan' or redis.call('HGET', key('job', job), 'kind') or 'skopeo'
     wanted = table.concat({priority or '5', kind, source or '', target or ''}, ' ')
   end

@@ -1,0 +1,67 @@
+"""Is this a Redis that can hold the ledger? Asked when a role starts, and by ``dregsy status``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from redis.exceptions import ResponseError
+
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import PREFIX
+from dregsy_queue.ledger.roles import Roles
+
+#: The scripts use commands that came with it (Valkey and KeyDB count on from there).
+LEAST_VERSION = (6, 2)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line for the log and the status; `serious`: jobs can get lost, or nothing works at all."""
+
+    serious: bool
+    text: str
+
+
+def examine(connection: Connection, tasks: Collection[str] = ()) -> list[Finding]:
+    """What is wrong with this Redis; `tasks` are the names in the caller's config.
+
+    Raises: redis.RedisError or OSError when it does not answer.
+    """
+    found = []
+    server, memory = _info(connection, "server"), _info(connection, "memory")
+    version = server.get("redis_version", "")
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers and numbers < LEAST_VERSION:
+        found.append(Finding(True, f"Redis is version {version}; dregsy_queue needs 6.2 or newer"))
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        found.append(
+            Finding(
+                True,
+                f"Redis' maxmemory-policy is {policy}: it throws jobs away when its memory is full; "
+                "set it to noeviction, and use no Redis that is a cache as well",
+            )
+        )
+    if server.get("redis_mode") == "cluster":
+        found.append(Finding(True, "Redis runs in cluster mode, which is not supported: use a single one, or Sentinel"))
+    scheduled = set(Roles(connection).scheduled())
+    if scheduled and tasks and not scheduled & set(tasks):
+        some = ", ".join(sorted(scheduled)[:3])
+        found.append(
+            Finding(
+                True,
+                f"another cluster uses this Redis database under the prefix {PREFIX} (its tasks: {some}); "
+                "give one of them another database, or another DREGSY_PREFIX",
+            )
+        )
+    return found
+
+
+def _info(connection: Connection, section: str) -> dict[str, str]:
+    """Empty where a user has no right to ask."""
+    try:
+        return {name: str(value) for name, value in connection.info(section).items()}
+    except ResponseError:
+        return {}

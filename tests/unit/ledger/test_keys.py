@@ -1,0 +1,68 @@
+"""What Lua and Python name is in the table of keys, and what Lua reads of a job is a field of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import dregsy_queue
+from dregsy_queue.ledger import keys, scripts
+from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
+
+PACKAGE = Path(dregsy_queue.__path__[0])
+LUA = sorted((PACKAGE / "ledger" / "lua").glob("*.lua"))
+
+
+def table() -> set[str]:
+    """First words of the keys in the table."""
+    return {line.split("`")[2].split(":")[0] for line in (keys.__doc__ or "").splitlines() if line.startswith("``")}
+
+
+def test_every_key_is_in_the_table_and_the_table_has_no_other() -> None:
+    named: set[str] = set()
+    for file in LUA:
+        named |= set(re.findall(r"""\bkey\('([^']+)'""", file.read_text()))
+    for python in PACKAGE.rglob("*.py"):
+        named |= set(re.findall(r"""\bkey\("([^"]+)\"""", python.read_text()))
+    assert named - {""} == table()
+
+
+def test_what_lua_reads_of_jobs_and_outcomes_are_their_fields() -> None:
+    job, outcome = ({field.name for field in fields(kind)} for kind in (TransferJob, PlannedOutcome))
+    read = {name: set[str]() for name in ("spec", "image", "before")}
+    for file in LUA:
+        for name, field in re.findall(r"\b(spec|image|before)\.(\w+)", file.read_text()):
+            read[name].add(field)
+    assert read["spec"] and read["spec"] <= job
+    assert read["image"] <= job & outcome and read["before"] <= outcome
+
+
+def test_names_of_tasks_cannot_collide() -> None:
+    assert keys.key("task", "a", "runs") != keys.key("task", "a:runs")
+    assert keys.key("task", "a:b") != keys.key("task", "a%3Ab")
+    assert keys.key("task", "team/app") == "dregsy:task:team/app", "readable as long as it can be"
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"), [("", "dregsy:"), ("blue", "blue:"), ("blue:", "blue:"), ("a.b-c_1", "a.b-c_1:")]
+)
+def test_prefixes(text: str, prefix: str) -> None:
+    assert keys.check_prefix(text) == prefix
+
+
+@pytest.mark.parametrize("text", ["a b", "ü", "*", "x" * 65, "a\n"])
+def test_prefixes_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="1 to 64"):
+        keys.check_prefix(text)
+
+
+def test_scripts_take_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scripts, "PREFIX", "blue:")
+    assert "local PREFIX = 'blue:'\n" in scripts._source.__wrapped__("claim")
+    monkeypatch.setattr(scripts, "PREFIX", keys.DEFAULT_PREFIX)
+    folder = PACKAGE / "ledger" / "lua"
+    plain = (folder / "common.lua").read_text() + (folder / "claim.lua").read_text()
+    assert scripts._source.__wrapped__("claim") == plain, "by default a script is what the files say"
