@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from redis.exceptions import ResponseError
 
 from dregsy_queue.ledger.connection import Connection
-from dregsy_queue.ledger.keys import PREFIX
 from dregsy_queue.ledger.roles import Roles
+from dregsy_queue.prefix import PREFIX
 
 #: The scripts use commands that came with it (Valkey and KeyDB count on from there).
 LEAST_VERSION = (6, 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import dregsy_queue
+from dregsy_queue import prefix
 from dregsy_queue.ledger import keys, scripts
 from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
 
@@ -47,22 +48,22 @@ def test_names_of_tasks_cannot_collide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "prefix"), [("", "dregsy:"), ("blue", "blue:"), ("blue:", "blue:"), ("a.b-c_1", "a.b-c_1:")]
+    ("text", "expected"), [("", "dregsy:"), ("blue", "blue:"), ("blue:", "blue:"), ("a.b-c_1", "a.b-c_1:")]
 )
-def test_prefixes(text: str, prefix: str) -> None:
-    assert keys.check_prefix(text) == prefix
+def test_prefixes(text: str, expected: str) -> None:
+    assert prefix.check_prefix(text) == expected
 
 
 @pytest.mark.parametrize("text", ["a b", "ü", "*", "x" * 65, "a\n"])
 def test_prefixes_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="1 to 64"):
-        keys.check_prefix(text)
+        prefix.check_prefix(text)
 
 
 def test_scripts_take_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scripts, "PREFIX", "blue:")
     assert "local PREFIX = 'blue:'\n" in scripts._source.__wrapped__("claim")
-    monkeypatch.setattr(scripts, "PREFIX", keys.DEFAULT_PREFIX)
+    monkeypatch.setattr(scripts, "PREFIX", prefix.DEFAULT_PREFIX)
     folder = PACKAGE / "ledger" / "lua"
     plain = (folder / "common.lua").read_text() + (folder / "claim.lua").read_text()
     assert scripts._source.__wrapped__("claim") == plain, "by default a script is what the files say"
