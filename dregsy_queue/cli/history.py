@@ -12,11 +12,11 @@ from rich.text import Text
 from dregsy_queue.cli import options
 from dregsy_queue.cli.connected import connected
 from dregsy_queue.cli.lazy import did_you_mean
-from dregsy_queue.cli.terminal import clean, lines, moment, size, span, table, write
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.jobs import JobResult
 from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunCounts, RunReader
+from dregsy_queue.terminal import clean, lines, moment, size, span, table, write
 
 
 @click.command(

@@ -12,9 +12,9 @@ from redis import RedisError
 from dregsy_queue.cli import options, status_json, status_text
 from dregsy_queue.cli.connected import connected
 from dregsy_queue.cli.lazy import did_you_mean
-from dregsy_queue.cli.terminal import clean, console, write
 from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.terminal import clean, console, write
 
 #: Seconds between two looks of `--watch`.
 PAUSE = 2.0

@@ -8,13 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from dregsy_queue.cli.advice import advice
-from dregsy_queue.cli.terminal import clean, lines, moment, plural, span, table
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.report import RunReader
 from dregsy_queue.ledger.situation import Failure, Situation
+from dregsy_queue.terminal import clean, lines, moment, plural, span, table
 
 #: Running transfers, causes per task and images that are shown; there may be thousands.
 TRANSFERS, CAUSES, IMAGES = 10, 3, 20

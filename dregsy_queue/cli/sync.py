@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -31,7 +33,12 @@ Examples:
     type=click.IntRange(1, 64),
     help="Worker processes; each runs 16 transfers at once.",
 )
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the outcome here, as JSON.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    callback=lambda _, __, path: _writable(path),
+    help="Write the outcome here, as JSON; '-': to standard output.",
+)
 def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) -> None:
     """Sync the images that a config file names; needs no server.
 
@@ -41,9 +48,26 @@ def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) 
     tasks = tasks_or_exit(loaded, run)
     if not tasks:
         return
+    if sys.stderr.isatty() and not any(task.verbose for task in tasks):
+        # The display shows what goes well; lines are for what does not.
+        os.environ.setdefault("LOG_LEVEL", "warn")
     logs.configure()
     # Late: reading and checking a config needs neither Celery nor rich.
     from dregsy_queue.embedded import session
 
     request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report)
     raise SystemExit(session.run(request))
+
+
+def _writable(path: Path | None) -> Path | None:
+    """Find out before the sync, not after it, that a report cannot be written."""
+    if path is None or path == Path("-"):
+        return path
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise click.BadParameter(f"'{path}' is a folder")
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder '{folder}'")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise click.BadParameter(f"'{path}' cannot be written")
+    return path

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,8 +24,9 @@ from dregsy_queue.embedded.children import Child, ChildError, celery_command, st
 from dregsy_queue.embedded.private_folder import private_folder
 from dregsy_queue.embedded.progress import Display, LineDisplay, LiveDisplay
 from dregsy_queue.embedded.summary import print_summary
+from dregsy_queue.embedded.watcher import Watcher
 from dregsy_queue.ledger.connection import connect
-from dregsy_queue.ledger.report import RunCounts, RunReader, report
+from dregsy_queue.ledger.report import RunReader, report
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Request:
     once: bool
     #: worker processes
     workers: int
+    #: where the outcome goes, as JSON; ``-`` is standard output
     report: Path | None
 
 
@@ -104,38 +107,45 @@ class _Session:
             else:
                 self._start_runs()
             with self._display() as display:
-                self._follow(reader, display, periodic=periodic)
+                self._follow(Watcher(connect(self._redis_url), self._names), display, periodic=periodic)
             self._end_children()
             return self._finish(reader)
         finally:
             self._end_children()
             redis.end(ENDING)
 
-    def _follow(self, reader: RunReader, display: Display, *, periodic: bool) -> None:
+    def _follow(self, watcher: Watcher, display: Display, *, periodic: bool) -> None:
         """Until every run has ended (periodic tasks: for ever), or a signal came."""
         while not self._received:
             self._restart_ended()
-            runs = self._newest(reader)
-            display.show(runs, reader.running_transfers())
-            if not periodic and len(runs) == len(self._names) and all(run.done for run in runs):
+            progress = watcher.look()
+            display.show(progress)
+            for run in watcher.ended(progress):
+                display.ended(run)
+            if not periodic and len(progress.runs) == len(self._names) and progress.idle:
                 return
             time.sleep(POLL)
 
     def _finish(self, reader: RunReader) -> int:
-        print_summary(Console(), reader, self._names)
+        to_stdout = self._request.report == Path("-")
+        # The report has standard output for itself.
+        summary = Console(file=sys.stderr if to_stdout else sys.stdout)
+        print_summary(summary, reader, self._names, interrupted=bool(self._received))
         if self._request.report:
-            text = json.dumps(report(reader, self._names), indent=2, ensure_ascii=False)
+            text = json.dumps(report(reader, self._names), indent=2, ensure_ascii=False) + "\n"
             try:
-                self._request.report.write_text(text + "\n")
+                if to_stdout:
+                    sys.stdout.write(text)
+                    sys.stdout.flush()
+                else:
+                    self._request.report.write_text(text)
             except OSError as error:
                 log.error("the report cannot be written to %s: %s", self._request.report, error.strerror)
                 return 1
         if self._received:
             return 128 + self._received[0]
-        return 1 if any(run.failed for run in self._newest(reader)) else 0
-
-    def _newest(self, reader: RunReader) -> list[RunCounts]:
-        return [counts for name in self._names if (counts := reader.newest(name)) is not None]
+        newest = (reader.newest(name) for name in self._names)
+        return 1 if any(run.failed for run in newest if run) else 0
 
     def _start_runs(self) -> None:
         # The Celery app takes its broker from the environment when it is first imported.

@@ -60,9 +60,10 @@ def generalised(result: JobResult) -> str:
         host, _, path = reference.partition("/")
         name, at, digest = path.partition("@")
         repository, _, tag = name.partition(":")
-        for part in (repository, tag, digest if at else ""):
+        for part in (f"{repository}:{tag}" if tag else "", repository, tag, digest if at else ""):
             if part and part != host:
-                text = re.sub(rf"(?<![\w./-]){re.escape(part)}(?![\w/-]|\.\w)", "…", text)
+                # A number after a colon may be a port.
+                text = re.sub(rf"(?<![\w./:-]){re.escape(part)}(?![\w/-]|\.\w)", "…", text)
     text = _DIGEST.sub("…", text)
     text = _SUBJECT.sub("", text, count=1)
     return f"the image {text[2:]}" if text.startswith("… ") else text

@@ -11,6 +11,7 @@ from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult, TransferJob
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
+from dregsy_queue.ledger.plan_waits import PlanWaits
 from dregsy_queue.ledger.presence import WorkerState
 
 #: Delayed jobs looked at; more are counted with the others.
@@ -104,7 +105,18 @@ class WaitingReader:
                 named = [registries[host] for host in dict.fromkeys(hosts) if host and host in registries]
                 because = reason(kind, task, named, workers)
                 found.append(Waiting(task.name, number, because.why, because.seconds))
-        return found + self._delayed(now)
+        return found + self._planning() + self._delayed(now)
+
+    def _planning(self) -> list[Waiting]:
+        return [
+            Waiting(
+                task,
+                wait.number,
+                f"planning: try {wait.attempt} of {wait.most} follows: {_cause(wait.error)}",
+                wait.seconds,
+            )
+            for task, wait in PlanWaits(self._redis).all().items()
+        ]
 
     def _delayed(self, now: float) -> list[Waiting]:
         groups: dict[tuple[str, str], list[float]] = {}
@@ -117,8 +129,11 @@ class WaitingReader:
             why = "another job writes its target" if spec else "planning is tried again"
             if error:
                 image = TransferJob.from_json(spec) if spec else None
-                source, target = (image.source, image.target) if image else ("", "")
-                text = generalised(JobResult(source, target, "failed", "", "", 0, 0.0, error))
+                text = _cause(error, *((image.source, image.target) if image else ()))
                 why = f"attempt {int(attempts or 0) + 1} follows: {text}"
             groups.setdefault((task, why), []).append(at - now)
         return [Waiting(task, len(waits), why, max(0.0, min(waits))) for (task, why), waits in groups.items()]
+
+
+def _cause(error: str, source: str = "", target: str = "") -> str:
+    return generalised(JobResult(source, target, "failed", "", "", 0, 0.0, error))

@@ -36,6 +36,8 @@ def test_what_differs_between_images_is_left_out(error: str, told: str) -> None:
 
 def test_the_most_frequent_first_and_a_single_one_in_its_own_words() -> None:
     results = [failed("1", "team/app 1: odd"), failed("2", "full", 3), failed("3", "full", 6)]
+    ports = causes(failed(tag, "127.0.0.1:1: it cannot be reached") for tag in ("1", "2"))
+    assert [cause.text for cause in ports] == ["127.0.0.1:1: it cannot be reached"], "a tag is no port"
     assert [(cause.number, cause.text, cause.attempts) for cause in causes(results)] == [
         (2, "full", 6),
         (1, "team/app 1: odd", 0),

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from dregsy_queue.cli.terminal import clean, moment, size, span, table, write
+from dregsy_queue.terminal import clean, moment, size, span, table, write
 
 
 def test_names_are_no_markup_and_no_control_characters() -> None:

@@ -1,0 +1,55 @@
+"""What planning waits for between two tries, for whoever looks on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
+
+#: A note whose time is over for so long is one of a planner that is gone, in seconds.
+STALE = 10.0
+
+
+@dataclass(frozen=True)
+class PlanWait:
+    """`number` repositories or images of a task could not be looked at; try `attempt` of `most` follows."""
+
+    number: int
+    attempt: int
+    most: int
+    #: seconds until that try
+    seconds: float
+    #: the first of the reasons
+    error: str
+
+
+class PlanWaits:
+    def __init__(self, connection: Connection) -> None:
+        self._redis = connection
+
+    def note(self, task: str, wait: PlanWait) -> None:
+        """Planning of `task` waits from now on; the next note takes this one's place."""
+        until = self._now() + wait.seconds
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hset(key("plan waits"), mapping={task: json.dumps({**asdict(wait), "until": until})})
+        pipeline.execute()
+
+    def clear(self, task: str) -> None:
+        """Planning of `task` is over."""
+        self._redis.hdel(key("plan waits"), task)
+
+    def all(self) -> dict[str, PlanWait]:
+        """By task; `seconds` is what is left."""
+        found, now = {}, self._now()
+        for task, text in self._redis.hgetall(key("plan waits")).items():
+            value = json.loads(text)
+            left = float(value.pop("until")) - now
+            if left > -STALE:
+                found[task] = PlanWait(**{**value, "seconds": max(0.0, left)})
+        return found
+
+    def _now(self) -> float:
+        seconds, microseconds = self._redis.time()
+        return seconds + microseconds / 1e6
