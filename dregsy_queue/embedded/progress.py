@@ -100,11 +100,11 @@ class LiveDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
         self._started = time.monotonic()
         self._progress = Progress([], [], [], 0)
-        #: when the display was idle last, and for how long in all: rates are of the time that it worked
+        #: when it was told last, and for how long it has worked: rates leave out the time between runs
         self._seen, self._worked = self._started, 0.0
+        self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> LiveDisplay:
         self._live.__enter__()

@@ -47,6 +47,9 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``role:<kind>:<name>``         hash: leads, config, … of a scheduler or worker
 ``roles:<kind>``               sorted set: such a role → end of its lease
 ``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
+``plan waits``                 hash: task → what its planning waits for between two tries (JSON)
+``holds``                      hash: ``task NAME`` or ``registry HOST`` → since when, until when and why an operator
+                               paused it (JSON)
 ``limits:<registry>``          hash: what all workers together may do with a registry
 ``using:<registry>``           set of jobs that read from or write to it now
 ``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 
+from redis import RedisError
+
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.redact import scrub
 
 #: A note whose time is over for so long is one of a planner that is gone, in seconds.
 STALE = 10.0
@@ -30,15 +34,17 @@ class PlanWaits:
         self._redis = connection
 
     def note(self, task: str, wait: PlanWait) -> None:
-        """Planning of `task` waits from now on; the next note takes this one's place."""
-        until = self._now() + wait.seconds
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hset(key("plan waits"), mapping={task: json.dumps({**asdict(wait), "until": until})})
-        pipeline.execute()
+        """Planning of `task` waits from now on; the next note takes this one's place. Not told while Redis is away."""
+        with contextlib.suppress(RedisError, OSError):
+            value = {**asdict(wait), "error": scrub(wait.error), "until": self._now() + wait.seconds}
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.hset(key("plan waits"), mapping={task: json.dumps(value)})
+            pipeline.execute()
 
     def clear(self, task: str) -> None:
         """Planning of `task` is over."""
-        self._redis.hdel(key("plan waits"), task)
+        with contextlib.suppress(RedisError, OSError):
+            self._redis.hdel(key("plan waits"), task)
 
     def all(self) -> dict[str, PlanWait]:
         """By task; `seconds` is what is left."""

@@ -16,6 +16,7 @@ from dregsy_queue import backoff
 from dregsy_queue.concurrency import SingleFlight, completed
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
+from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.oci.manifests import Descriptor, is_index, parse_index
@@ -89,7 +90,8 @@ class _Unreached:
 
 
 class Planner:
-    """Plans one sync task. `look_up` gives sync records by target reference and may block (Redis).
+    """Plans one sync task. `look_up` gives sync records by target reference, `on_wait` is told what the next round
+    waits for; both may block (Redis).
 
     What fails for a passing reason is tried again in rounds, up to `attempts` in all, `backoff` seconds after
     the first and ever later: however many images a dead
@@ -107,6 +109,7 @@ class Planner:
         *,
         attempts: int,
         backoff: float,
+        on_wait: Callable[[PlanWait], None] = lambda _: None,
     ) -> None:
         self._task = task
         self._relay = relay
@@ -116,6 +119,7 @@ class Planner:
         self._repositories = repositories
         self._attempts = attempts
         self._backoff = backoff
+        self._on_wait = on_wait
         self._children = SingleFlight[tuple[str, str, str], str]()
         #: target → the source that goes there, as far as it is planned
         self._sources: dict[str, str] = {}
@@ -150,6 +154,8 @@ class Planner:
             unlisted = [left.what for left in unreached if isinstance(left.what, Mapping)]
             pairs = [left.what for left in unreached if isinstance(left.what, _Pair)]
             images = [left.what for left in unreached if isinstance(left.what, _Image)]
+            told = PlanWait(len(unreached), attempt + 1, self._attempts, wait, str(unreached[0].error))
+            await asyncio.to_thread(self._on_wait, told)
             await asyncio.sleep(wait)
         for left in unreached:
             yield self._failure(left.what, str(left.error))

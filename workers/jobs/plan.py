@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 
 from dregsy_queue import backoff
 from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of, task_fingerprint
+from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.claims import Claim
-from dregsy_queue.ledger.jobs import PlannedOutcome
+from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome
 from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RetryAfter
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import fields
@@ -53,6 +55,7 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
 async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     """Returns how many images are to be copied."""
     jobs, batch, since = 0, list[planner.Planned](), time.monotonic()
+    failed: list[PlannedOutcome] = []
 
     async def hand_on() -> int:
         added = await asyncio.to_thread(worker.services.runs.add, claim, batch)
@@ -61,15 +64,24 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
 
     async for planned in _planner(worker, task).plan():
         if isinstance(planned, PlannedOutcome) and planned.error:
-            where = fields(task=task.name, source=planned.source, target=planned.target)
-            log.error("cannot plan: %s", planned.error, extra=where)
+            failed.append(planned)
         if not batch:
             since = time.monotonic()
         batch.append(planned)
         if len(batch) >= BATCH or time.monotonic() - since > BATCH_WAIT:
             jobs += await hand_on()
             batch = []
-    return jobs + (await hand_on() if batch else 0)
+    jobs += await hand_on() if batch else 0
+    _log_failures(task.name, failed)
+    return jobs
+
+
+def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
+    """One line per reason, however many images it stops."""
+    for cause in causes(JobResult(f.source, f.target, f.status, f.reason, "", 0, 0.0, f.error) for f in failed):
+        images = f" ({cause.number} images)" if cause.number > 1 else ""
+        more = fields(task=task, source=cause.source, target=cause.target, images=cause.number)
+        log.error("cannot plan: %s%s", cause.text, images, extra=more)
 
 
 def _planner(worker: Worker, task: SyncTask) -> planner.Planner:
@@ -84,4 +96,5 @@ def _planner(worker: Worker, task: SyncTask) -> planner.Planner:
         lambda: list_repositories(config, task, access, services.lists),
         attempts=worker.settings.max_attempts,
         backoff=worker.settings.backoff,
+        on_wait=lambda wait: services.plan_waits.note(task.name, wait),
     )
