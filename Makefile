@@ -1,6 +1,6 @@
 # Everything a person runs here, and CI runs just the same. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-containers test-unit soak bench screenshots lint format schema clean
+.PHONY: help setup demo test test-containers test-unit soak bench screenshots lint format schema docs clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -47,6 +47,12 @@ format: setup  ## let ruff format and mend what it can
 
 schema: setup  ## write config/dregsy.schema.json anew from the models
 	@$(BIN)/python -m dregsy_queue.config.schema > config/dregsy.schema.json
+
+docs: setup  ## the documentation as a site, in build/docs; a warning or a dead link is an error
+	@$(BIN)/python -c 'import furo, myst_parser, sphinx' 2>/dev/null || $(BIN)/pip install --quiet \
+	  --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -j auto -d build/doctrees docs build/docs
+	@echo "docs: build/docs/index.html"
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
