@@ -1,9 +1,10 @@
-"""Two small asyncio tools: a bounded "as completed", and one call for many who want the same."""
+"""Small asyncio tools: a bounded "as completed", many streams as one, and one call for many who want the same."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -30,6 +31,40 @@ async def completed(coroutines: Iterable[Coroutine[Any, Any, V]], limit: int) ->
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def merged(streams: Iterable[AsyncGenerator[V, None]], limit: int) -> AsyncIterator[V]:
+    """What many streams give, as it comes, with at most `limit` of them under way; the iterable is drawn on demand.
+
+    The first exception ends it: what is under way is cancelled, and nothing is drawn any more.
+    """
+    results: asyncio.Queue[tuple[V] | None] = asyncio.Queue(limit)
+
+    async def drain(stream: AsyncGenerator[V, None]) -> None:
+        async with contextlib.aclosing(stream):
+            async for value in stream:
+                await results.put((value,))
+
+    async def drain_all() -> None:
+        try:
+            async for _ in completed((drain(stream) for stream in streams), limit):
+                pass
+        except BaseException:
+            # What an exception ends needs no more results; the line must not keep it waiting.
+            if results.full():
+                results.get_nowait()
+            results.put_nowait(None)
+            raise
+        await results.put(None)
+
+    work = asyncio.create_task(drain_all())
+    try:
+        while (value := await results.get()) is not None:
+            yield value[0]
+        await work
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
 
 class SingleFlight(Generic[K, V]):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue import backoff
-from dregsy_queue.concurrency import SingleFlight, completed
+from dregsy_queue.concurrency import SingleFlight, completed, merged
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.ledger.plan_waits import PlanWait
@@ -21,14 +21,15 @@ from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.oci.manifests import Descriptor, is_index, parse_index
 from dregsy_queue.oci.platform import Platform, choose, host_platform
-from dregsy_queue.oci.reference import is_repository
 from dregsy_queue.planning import decision
+from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, platform_of, wrong_target
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 
 log = logging.getLogger(__name__)
 
-#: Images compared at once per planner: enough to fill 50 ms of distance, few enough for a small registry.
+#: Tag lists and comparisons under way at once per planner, over all repositories: enough to fill 50 ms of distance, few
+#: enough for a small registry.
 COMPARISONS = 64
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
@@ -47,45 +48,10 @@ LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
 
 
 @dataclass(frozen=True)
-class _Image:
-    """One image of a mapping: where it is, where it goes. `named`: the relay cannot push by digest alone."""
-
-    source_repository: str
-    target_repository: str
-    item: TagItem
-    platform: str
-    named: bool
-
-    @property
-    def source_reference(self) -> str:
-        return self.item.digest or self.item.tag or ""
-
-    @property
-    def target_reference(self) -> str:
-        if self.named and self.item.digest and not self.item.tag:
-            return f"dregsy-{self.item.digest.partition(':')[2]}"[:128]
-        return self.item.tag or self.item.digest or ""
-
-    @property
-    def pinned(self) -> bool:
-        """True when it goes to the target under its digest alone, so nothing of it may change."""
-        return self.item.tag is None and not self.named
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """One source repository of a mapping, and where it goes."""
-
-    mapping: Mapping
-    source: str
-    target: str
-
-
-@dataclass(frozen=True)
 class _Unreached:
     """What could not be planned for a passing reason, and why."""
 
-    what: Mapping | _Pair | _Image
+    what: Mapping | Pair | Image
     error: RegistryError
 
 
@@ -121,8 +87,9 @@ class Planner:
         self._backoff = backoff
         self._on_wait = on_wait
         self._children = SingleFlight[tuple[str, str, str], str]()
-        #: target → the source that goes there, as far as it is planned
-        self._sources: dict[str, str] = {}
+        self._names = Names.of(task)
+        self._targets = Targets(self._names)
+        self._room = asyncio.Semaphore(COMPARISONS)
 
     async def plan(self) -> AsyncIterator[Planned]:
         """Every image of the task, as soon as it is compared. One that cannot be planned is a failed outcome;
@@ -132,8 +99,8 @@ class Planner:
             RegistryError: of kind ``rate-limited``: the rest must be planned later.
         """
         unlisted = list(self._task.mappings)
-        pairs: list[_Pair] = []
-        images: list[_Image] = []
+        pairs: list[Pair] = []
+        images: list[Image] = []
         for attempt in range(1, self._attempts + 1):
             unreached: list[_Unreached] = []
             async for planned in self._round(unlisted, pairs, images):
@@ -152,8 +119,8 @@ class Planner:
                 extra=fields(task=self._task.name),
             )
             unlisted = [left.what for left in unreached if isinstance(left.what, Mapping)]
-            pairs = [left.what for left in unreached if isinstance(left.what, _Pair)]
-            images = [left.what for left in unreached if isinstance(left.what, _Image)]
+            pairs = [left.what for left in unreached if isinstance(left.what, Pair)]
+            images = [left.what for left in unreached if isinstance(left.what, Image)]
             told = PlanWait(len(unreached), attempt + 1, self._attempts, wait, str(unreached[0].error))
             await asyncio.to_thread(self._on_wait, told)
             await asyncio.sleep(wait)
@@ -161,30 +128,28 @@ class Planner:
             yield self._failure(left.what, str(left.error))
 
     async def _round(
-        self, unlisted: list[Mapping], pairs: list[_Pair], images: list[_Image]
-    ) -> AsyncIterator[Planned | _Unreached]:
+        self, unlisted: list[Mapping], pairs: list[Pair], images: list[Image]
+    ) -> AsyncGenerator[Planned | _Unreached, None]:
         async for planned in self._compare_all(images):
             yield planned
         pairs = list(pairs)
         for mapping in unlisted:
-            paths = {"from": mapping.from_, "to": mapping.to or mapping.from_}
-            log.debug(
-                "mapping",
-                extra=fields(
-                    task=self._task.name, source=self._task.source.host, target=self._task.target.host, **paths
-                ),
-            )
+            self._log(mapping)
             try:
-                names = await self._repositories() if mapping.paths.needs_listing else []
+                found = pairs_of(mapping, await self._repositories() if mapping.paths.needs_listing else [])
             except RegistryError as error:
                 yield self._unplanned(mapping, error)
                 continue
-            for source, target in mapping.paths.pairs(names):
-                pair = _Pair(mapping, source.lstrip("/"), target.lstrip("/"))
-                if why := _wrong_target(pair.target):
+            for pair in found:
+                if why := wrong_target(pair.target):
                     yield self._failure(pair, why)
                 else:
                     pairs.append(pair)
+        async for planned in merged((self._plan_pairs(group) for group in by_target(pairs)), COMPARISONS):
+            yield planned
+
+    async def _plan_pairs(self, pairs: list[Pair]) -> AsyncGenerator[Planned | _Unreached, None]:
+        """Source repositories that go to one target repository, one after the other."""
         for pair in pairs:
             try:
                 items = await self._items(pair)
@@ -193,64 +158,59 @@ class Planner:
                 continue
             selected = []
             for item in items:
-                image = _Image(pair.source, pair.target, item, pair.mapping.platform, named=self._relay == "docker")
-                wanted = f"{self._name(image, source=True)} {image.platform}".strip()
-                target = self._name(image, source=False)
-                if target not in self._sources:
-                    self._sources[target] = wanted
-                    selected.append(image)
-                elif self._sources[target] != wanted:
-                    first = self._sources[target]
-                    why = f"another mapping of this task already copies {first} to this target"
-                    yield self._failure(image, why)
+                image = pair.image(item, named=self._relay == "docker")
+                try:
+                    if self._targets.take(image):
+                        selected.append(image)
+                except ValueError as error:
+                    yield self._failure(image, str(error))
             async for planned in self._compare_all(selected):
                 yield planned
 
-    async def _items(self, pair: _Pair) -> list[TagItem]:
-        tag_set = pair.mapping.tag_set
-        return tag_set.select(await self._source.tags(pair.source) if tag_set.needs_listing else [])
+    def _log(self, mapping: Mapping) -> None:
+        hosts = {"source": self._task.source.host, "target": self._task.target.host}
+        paths = {"from": mapping.from_, "to": mapping.to or mapping.from_}
+        log.debug("mapping", extra=fields(task=self._task.name, **hosts, **paths))
 
-    async def _compare_all(self, images: list[_Image]) -> AsyncIterator[Planned | _Unreached]:
+    async def _items(self, pair: Pair) -> list[TagItem]:
+        tag_set = pair.mapping.tag_set
+        if not tag_set.needs_listing:
+            return tag_set.select([])
+        async with self._room:
+            return tag_set.select(await self._source.tags(pair.source))
+
+    async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:
         for start in range(0, len(images), RECORD_BATCH):
             batch = images[start : start + RECORD_BATCH]
-            targets = [self._name(image, source=False) for image in batch]
+            targets = [self._names.target(image) for image in batch]
             records = await asyncio.to_thread(self._look_up, targets)
             comparisons = (self._compare(*pair) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, COMPARISONS):
                 yield planned
 
-    async def _compare(self, image: _Image, record: SyncRecord | None) -> Planned | _Unreached:
+    async def _compare(self, image: Image, record: SyncRecord | None) -> Planned | _Unreached:
         try:
-            source, target = await asyncio.gather(
-                self._source.head(image.source_repository, image.source_reference),
-                self._target.head(image.target_repository, image.target_reference),
-            )
+            async with self._room:
+                source, target = await asyncio.gather(
+                    self._source.head(image.source_repository, image.source_reference),
+                    self._target.head(image.target_repository, image.target_reference),
+                )
             if source is None:
-                return self._failure(image, f"{self._name(image, source=True)} does not exist")
+                return self._failure(image, f"{self._names.source(image)} does not exist")
             return await self._judge(image, source, target.digest if target else None, record)
         except RegistryError as error:
             return self._unplanned(image, error)
 
-    def _unplanned(self, what: Mapping | _Pair | _Image, error: RegistryError) -> PlannedOutcome | _Unreached:
+    def _unplanned(self, what: Mapping | Pair | Image, error: RegistryError) -> PlannedOutcome | _Unreached:
         if error.kind == "rate-limited":
             raise error
         return _Unreached(what, error) if error.temporary else self._failure(what, str(error))
 
-    def _failure(self, what: Mapping | _Pair | _Image, error: str) -> PlannedOutcome:
-        if isinstance(what, Mapping):
-            source = f"{self._task.source.host}/{what.from_}"
-            target, platform = f"{self._task.target.host}/{what.to}", what.platform
-        elif isinstance(what, _Image):
-            source, target, platform = self._name(what, source=True), self._name(what, source=False), what.platform
-        else:
-            source, target = (
-                f"{self._task.source.host}/{what.source}",
-                f"{self._task.target.host}/{what.target}",
-            )
-            platform = what.mapping.platform
-        return PlannedOutcome(source, target, platform, "failed", "planning", error=error)
+    def _failure(self, what: Mapping | Pair | Image, error: str) -> PlannedOutcome:
+        names = self._names.source(what), self._names.target(what)
+        return PlannedOutcome(*names, platform_of(what), "failed", "planning", error=error)
 
-    async def _judge(self, image: _Image, source: Descriptor, target: str | None, record: SyncRecord | None) -> Planned:
+    async def _judge(self, image: Image, source: Descriptor, target: str | None, record: SyncRecord | None) -> Planned:
         wanted = source.digest
         verdict = decision.known(source.digest, target, record)
         if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):
@@ -258,7 +218,7 @@ class Planner:
             if image.pinned:
                 return self._failure(image, _INDEX_BY_DIGEST)
         verdict = decision.decide(source.digest, wanted, target, record)
-        source_name, target_name = self._name(image, source=True), self._name(image, source=False)
+        source_name, target_name = self._names.source(image), self._names.target(image)
         if not verdict.copy:
             return PlannedOutcome(
                 source_name, target_name, image.platform, "up-to-date", verdict.reason, digest=target or ""
@@ -274,7 +234,7 @@ class Planner:
             pulls=_INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1,
         )
 
-    async def _child(self, image: _Image, digest: str) -> str:
+    async def _child(self, image: Image, digest: str) -> str:
         """The digest of the wanted platform in an index; the same index under many tags is read once."""
         platform = Platform.parse(image.platform) if image.platform else host_platform()
 
@@ -283,13 +243,13 @@ class Planner:
             try:
                 entries = parse_index(body)
             except ValueError as error:
-                text = f"{self._name(image, source=True)}: {error}"
+                text = f"{self._names.source(image)}: {error}"
                 raise RegistryError(text, kind="invalid", temporary=False, registry=self._task.source.host) from None
             chosen = choose(entries, platform)
             if chosen is None:
                 known = ", ".join(sorted({str(entry.platform) for entry in entries if entry.platform}))
                 raise RegistryError(
-                    f"{self._name(image, source=True)} has no image for {platform}; it has {known or 'none'}",
+                    f"{self._names.source(image)} has no image for {platform}; it has {known or 'none'}",
                     kind="not-found",
                     temporary=False,
                     registry=self._task.source.host,
@@ -297,23 +257,3 @@ class Planner:
             return chosen.digest
 
         return await self._children.run((image.source_repository, digest, str(platform)), look)
-
-    def _name(self, image: _Image, *, source: bool) -> str:
-        """The image's whole reference at the source or the target, as logs and reports show it."""
-        if source:
-            separator = "@" if image.item.digest else ":"
-            return f"{self._task.source.host}/{image.source_repository}{separator}{image.source_reference}"
-        separator = ":" if image.item.tag or image.named else "@"
-        return f"{self._task.target.host}/{image.target_repository}{separator}{image.target_reference}"
-
-
-def _wrong_target(repository: str) -> str | None:
-    """Why a mapping cannot lead to `repository`."""
-    if not repository:
-        return "the mapping's 'to' leaves nothing of the path"
-    if not is_repository(repository):
-        return (
-            f"'{repository}' is no repository name: its parts are lower-case letters and digits, "
-            "with single '.', '_' or '-' in between"
-        )
-    return None

@@ -1,0 +1,93 @@
+"""Planning goes over repositories at once; who has a target does not depend on who answers first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dregsy_queue.config.models import SyncTask
+from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
+from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
+from dregsy_queue.planning.planner import COMPARISONS, Planned, Planner
+
+
+class Source:
+    """Each repository has one tag, told when its gate opens; every image is its own digest."""
+
+    def __init__(self) -> None:
+        self.gates: dict[str, asyncio.Event] = {}
+        self.asked: list[str] = []
+
+    async def tags(self, repository: str) -> list[str]:
+        self.asked.append(repository)
+        if gate := self.gates.get(repository):
+            await gate.wait()
+        return ["1"]
+
+    async def head(self, repository: str, reference: str) -> Descriptor:
+        return Descriptor(f"sha256:{repository.encode().hex():0>64}", OCI_MANIFEST, 1)
+
+
+class Nothing:
+    async def head(self, repository: str, reference: str) -> None:
+        return None
+
+
+def planner(source: Source, *mappings: dict[str, Any], repositories: list[str] | None = None) -> Planner:
+    task = SyncTask.model_validate(
+        {"name": "t", "source": {"registry": "from"}, "target": {"registry": "to"}, "mappings": list(mappings)}
+    )
+
+    async def listed() -> list[str]:
+        return repositories or []
+
+    clients: Any = source, Nothing()
+    return Planner(task, "skopeo", *clients, lambda targets: [None] * len(targets), listed, attempts=1, backoff=0)
+
+
+async def collect(plan: Planner) -> list[Planned]:
+    return [planned async for planned in plan.plan()]
+
+
+async def test_a_repository_that_does_not_answer_holds_no_other_up() -> None:
+    source = Source()
+    source.gates["slow"] = asyncio.Event()
+    plan = planner(source, {"from": "regex:.*"}, repositories=["slow", *(f"r{n}" for n in range(200))])
+    found = []
+    async for planned in plan.plan():
+        assert isinstance(planned, TransferJob)
+        found.append(planned.source)
+        if len(found) == 200:
+            source.gates["slow"].set()
+    assert found[-1] == "from/slow:1"
+    assert len(set(found)) == 201
+
+
+async def test_requests_under_way_are_bounded_over_all_repositories() -> None:
+    source = Source()
+    names = [f"r{n}" for n in range(COMPARISONS * 3)]
+    source.gates = {name: asyncio.Event() for name in names}
+    task = asyncio.create_task(collect(planner(source, {"from": "regex:.*"}, repositories=names)))
+    while len(source.asked) < COMPARISONS:
+        await asyncio.sleep(0)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(source.asked) == COMPARISONS
+    for gate in source.gates.values():
+        gate.set()
+    assert len(await task) == len(names)
+
+
+async def test_of_two_sources_for_one_target_the_first_in_the_config_wins() -> None:
+    source = Source()
+    source.gates["a"] = asyncio.Event()
+    task = asyncio.create_task(collect(planner(source, {"from": "a", "to": "same"}, {"from": "b", "to": "same"})))
+    await asyncio.sleep(0.05)
+    source.gates["a"].set()
+    first, second = await task
+    assert (first.source, type(first)) == ("from/a:1", TransferJob)
+    assert isinstance(second, PlannedOutcome)
+    assert (second.source, second.error) == (
+        "from/b:1",
+        "another mapping of this task already copies from/a:1 to this target",
+    )
