@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
+from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
 from dregsy_queue.planning.planner import COMPARISONS, Planned, Planner
 
@@ -41,8 +42,13 @@ def planner(source: Source, *mappings: dict[str, Any], repositories: list[str] |
     async def listed() -> list[str]:
         return repositories or []
 
-    clients: Any = source, Nothing()
-    return Planner(task, "skopeo", *clients, lambda targets: [None] * len(targets), listed, attempts=1, backoff=0)
+    source_client: Any = source
+    target_client: Any = Nothing()
+    return Planner(task, "skopeo", source_client, target_client, _no_records, listed, attempts=1, backoff=0)
+
+
+def _no_records(targets: Sequence[str]) -> list[SyncRecord | None]:
+    return [None for _ in targets]
 
 
 async def collect(plan: Planner) -> list[Planned]:
