@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import skopeo, waiting
+from bench import skopeo, startup, waiting
 
-BENCHMARKS = {"waiting": waiting.main, "skopeo": skopeo.main}
+BENCHMARKS = {"startup": startup.main, "waiting": waiting.main, "skopeo": skopeo.main}
 
 
 def main() -> int:
