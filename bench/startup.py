@@ -43,7 +43,9 @@ def main() -> None:
             "before the first request": _median(lambda: _until_first_request(config, registry), rounds=3),
         }
         for name, seconds in measured.items():
-            print(f"{name:26} {seconds:5.2f} s, at most {LIMITS[name]:.2f}  {'ok' if seconds <= LIMITS[name] else 'SLOW'}")
+            print(
+                f"{name:26} {seconds:5.2f} s, at most {LIMITS[name]:.2f}  {'ok' if seconds <= LIMITS[name] else 'SLOW'}"
+            )
 
 
 def _median(measure: Callable[[], float], rounds: int = ROUNDS) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from celery import Celery
+from typing import TYPE_CHECKING
 
 from dregsy_queue.kinds import queue_name
 from dregsy_queue.ledger.admission import Admission
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 #: Version of the message arguments: [version, job id, epoch].
 MESSAGE_VERSION = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dregsy_queue.access.identity import choose_source, ecr_api, ecr_source
 from dregsy_queue.concurrency import SingleFlight
@@ -12,11 +13,13 @@ from dregsy_queue.config.models import Config, Location
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pool import Registries
 from dregsy_queue.registry.throttle import Pacer
 from dregsy_queue.registry.tls import TLSSettings
+
+if TYPE_CHECKING:
+    from dregsy_queue.registry.credentials.ecr import EcrSource
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ class RegistryAccess:
     def __init__(self, config: Config, pacer: Pacer) -> None:
         self._config = config
         #: target repositories that are known to exist: each is asked for once
-        self._prepared = SingleFlight[tuple[EcrSource, str], None]()
+        self._prepared: SingleFlight[tuple[EcrSource, str], None] = SingleFlight()
         #: ECR registries that nobody here may create repositories in
         self._unprepared: set[EcrSource] = set()
         self._registries = Registries(

@@ -1,13 +1,19 @@
-"""Which source of credentials a location has; a new cloud is one file and one line here."""
+"""Which source of credentials a location has; a new cloud is one file and one line here.
+
+What clouds need is loaded for registries of theirs alone.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from dregsy_queue.config.models import Location
 from dregsy_queue.oci.hosts import ecr_registry, is_google
 from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
-from dregsy_queue.registry.credentials.ecr import EcrSource
-from dregsy_queue.registry.credentials.google import GoogleSource
 from dregsy_queue.registry.credentials.source import CredentialsSource, Static
+
+if TYPE_CHECKING:
+    from dregsy_queue.registry.credentials.ecr import EcrSource
 
 #: How long an ECR token is used when the config does not say, in seconds; it lives for 12 hours.
 _ECR_REFRESH = 6 * 3600.0
@@ -24,6 +30,8 @@ def choose_source(location: Location) -> CredentialsSource:
     if location.credentials is not None:
         return Static(location.credentials)
     if is_google(location.host):
+        from dregsy_queue.registry.credentials.google import GoogleSource
+
         return GoogleSource(location.host)
     return DockerConfigSource(location.host)
 
@@ -40,6 +48,8 @@ def ecr_api(location: Location) -> EcrSource | None:
     registry = ecr_registry(location.registry)
     if registry is None or location.anonymous:
         return None
+    from dregsy_queue.registry.credentials.ecr import EcrSource
+
     return EcrSource(
         registry, location.auth_refresh or _ECR_REFRESH, profile=location.aws_profile, role=location.aws_role_arn
     )

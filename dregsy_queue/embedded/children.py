@@ -105,3 +105,8 @@ def _server_program() -> str:
 def celery_command(role: str, *options: str) -> list[str]:
     """The command line of a distributed role: the very one that users run."""
     return [sys.executable, "-m", "celery", "--quiet", "-A", "dregsy_queue", role, *options]
+
+
+def worker_command(name: str) -> list[str]:
+    """The same for a worker, without what Celery's command line loads beside."""
+    return [sys.executable, "-m", "dregsy_queue.embedded.worker", name]

@@ -18,15 +18,17 @@ from typing import Any
 
 from rich.console import Console
 
+from dregsy_queue import settings
 from dregsy_queue.config.load import LoadedConfig
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.embedded.children import Child, ChildError, celery_command, start_redis
+from dregsy_queue.embedded.children import Child, ChildError, celery_command, start_redis, worker_command
 from dregsy_queue.embedded.private_folder import private_folder
 from dregsy_queue.embedded.progress import Display, LineDisplay, LiveDisplay
 from dregsy_queue.embedded.summary import print_summary
 from dregsy_queue.embedded.watcher import Watcher
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.report import RunReader, report
+from dregsy_queue.scheduling.starter import RunStarter
 
 log = logging.getLogger(__name__)
 
@@ -148,23 +150,13 @@ class _Session:
         return 1 if any(run.failed for run in newest if run) else 0
 
     def _start_runs(self) -> None:
-        # The Celery app takes its broker from the environment when it is first imported.
-        os.environ["DREGSY_REDIS_URL"] = self._redis_url
-        from dregsy_queue import settings
-        from dregsy_queue.celery import app
-        from dregsy_queue.scheduling.starter import RunStarter
-
-        starter = RunStarter(app, settings.from_environment())
+        # No Celery here: the worker looks for what may run as soon as it is up.
+        starter = RunStarter(None, settings.from_environment({**os.environ, "DREGSY_REDIS_URL": self._redis_url}))
         for task in self._request.tasks:
             starter.start(task, self._request.loaded.config)
 
     def _start_worker(self, number: int) -> Child:
-        options = [
-            "--without-heartbeat",
-            "-n",
-            f"worker{number}@embedded",
-        ]
-        return self._start(f"worker {number}", celery_command("worker", *options))
+        return self._start(f"worker {number}", worker_command(f"worker{number}@embedded"))
 
     def _start(self, name: str, command: list[str]) -> Child:
         child = Child(name, command, self._environment(), stderr=subprocess.PIPE if self._live else None)

@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from celery import Celery
 from redis import RedisError
 
 from dregsy_queue.config.models import Config, SyncTask
@@ -25,6 +25,9 @@ from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.settings import Settings
 
+if TYPE_CHECKING:
+    from celery import Celery
+
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +37,8 @@ class RunStarter:
     #: says that this Redis knows us; gone when Redis was emptied
     _SEEN = key("seen")
 
-    def __init__(self, app: Celery, chosen: Settings) -> None:
+    def __init__(self, app: Celery | None, chosen: Settings) -> None:
+        """Without `app` a run waits until a worker looks for what may run, at most a second."""
         self._app = app
         self._kept = chosen.keep_runs
         self._redis = connect(chosen.redis_url)
@@ -59,7 +63,8 @@ class RunStarter:
             log.info("run started", extra=fields(task=task.name, run=started.run))
         else:
             log.warning("skipped: the last run has not ended", extra=fields(task=task.name, run=started.run))
-        dispatch(self._app, self._admission)
+        if self._app is not None:
+            dispatch(self._app, self._admission)
         return started
 
     def wait_for_redis(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from dregsy_queue.registry.credentials.ecr import EcrSource
+if TYPE_CHECKING:
+    from dregsy_queue.registry.credentials.ecr import EcrSource
 
 
 @dataclass(frozen=True)
