@@ -18,6 +18,7 @@ Examples:
   dregsy sync dregsy.yaml --once --report outcome.json
   dregsy validate dregsy.yaml
   dregsy check dregsy.yaml                   does every login work?
+  dregsy plan dregsy.yaml                    what would a sync do now?
   dregsy status --watch                      a cluster at a glance
 
 \b
@@ -32,6 +33,7 @@ _SECTIONS = {
         "sync": (f"{_HERE}.sync", "Sync what a config file names; needs no server."),
         "validate": (f"{_HERE}.validate", "Check a config file: every error, with its line and key."),
         "check": (f"{_HERE}.check", "Try registries, logins, rights and relays; transfers nothing."),
+        "plan": (f"{_HERE}.plan", "What would a sync do now, and why? Changes nothing."),
         "tags": (f"{_HERE}.tags", "Which tags of a repository do filters select? Counts after each."),
         "convert": (f"{_HERE}.convert", "The config of regsync or `skopeo sync` as one of ours."),
         "init": (f"{_HERE}.init", "Write a commented config to start from."),

@@ -45,6 +45,8 @@ _INDEX_BY_DIGEST = (
 Planned = TransferJob | PlannedOutcome
 Repositories = Callable[[], Awaitable[list[str]]]
 LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
+#: Is told the tags of each source repository: mapping, source and target repository, tags (none where all are named).
+Listed = Callable[[Mapping, str, str, Sequence[str]], None]
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Planner:
         attempts: int,
         backoff: float,
         on_wait: Callable[[PlanWait], None] = lambda _: None,
+        listed: Listed = lambda *_: None,
     ) -> None:
         self._task = task
         self._relay = relay
@@ -86,6 +89,7 @@ class Planner:
         self._attempts = attempts
         self._backoff = backoff
         self._on_wait = on_wait
+        self._listed = listed
         self._children = SingleFlight[tuple[str, str, str], str]()
         self._names = Names.of(task)
         self._targets = Targets(self._names)
@@ -173,11 +177,12 @@ class Planner:
         log.debug("mapping", extra=fields(task=self._task.name, **hosts, **paths))
 
     async def _items(self, pair: Pair) -> list[TagItem]:
-        tag_set = pair.mapping.tag_set
-        if not tag_set.needs_listing:
-            return tag_set.select([])
-        async with self._room:
-            return tag_set.select(await self._source.tags(pair.source))
+        tag_set, tags = pair.mapping.tag_set, list[str]()
+        if tag_set.needs_listing:
+            async with self._room:
+                tags = await self._source.tags(pair.source)
+        self._listed(pair.mapping, pair.source, pair.target, tags)
+        return tag_set.select(tags)
 
     async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:
         for start in range(0, len(images), RECORD_BATCH):

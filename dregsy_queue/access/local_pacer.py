@@ -1,0 +1,46 @@
+"""API requests of one process under the config's `requests`, without Redis; what registries say of quotas is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+
+from dregsy_queue.config.models import Config
+from dregsy_queue.config.registries import limits_for
+from dregsy_queue.registry.quota import Quota, parse_quota
+from dregsy_queue.registry.throttle import Observe
+
+
+class LocalPacer:
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._sent: dict[str, deque[float]] = {}
+        #: by registry, the last word
+        self.quotas: dict[str, Quota] = {}
+
+    @contextlib.asynccontextmanager
+    async def request(self, registry: str) -> AsyncIterator[Observe]:
+        rate = limits_for(self._config.registries, registry).requests
+        if rate is not None:
+            await self._wait(registry, *rate)
+
+        async def observe(_: int, headers: Mapping[str, str]) -> None:
+            quota = parse_quota(headers)
+            if quota is not None:
+                self.quotas[registry] = quota
+
+        yield observe
+
+    async def _wait(self, registry: str, number: int, window: float) -> None:
+        """Until this request is one of at most `number` in any `window` seconds."""
+        sent = self._sent.setdefault(registry, deque())
+        now = time.monotonic()
+        due = max(now, sent[0] + window) if len(sent) >= number else now
+        # Taken at once: who comes next counts from here.
+        sent.append(due)
+        while len(sent) > number:
+            sent.popleft()
+        await asyncio.sleep(due - now)

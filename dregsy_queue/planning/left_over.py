@@ -1,0 +1,74 @@
+"""What does a target have that no mapping selects (any more)?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dregsy_queue.access.clients import RegistryAccess
+from dregsy_queue.concurrency import completed
+from dregsy_queue.config.models import Config, SyncTask
+from dregsy_queue.oci.hosts import registry_key
+from dregsy_queue.registry.errors import RegistryError
+
+#: Target lists that are asked for at once.
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where a task writes: repositories whose selection is known, and all that it wants to be there.
+
+    `wanted` are whole references; one without tag and digest stands for a repository whose tags could not be listed.
+    `blind`: it is not even known which repositories the task writes to.
+    """
+
+    task: SyncTask
+    repositories: tuple[str, ...]
+    wanted: tuple[str, ...]
+    blind: bool
+
+
+async def left_over(config: Config, tasks: Sequence[Targets], access: RegistryAccess) -> list[list[str]]:
+    """Whole references by task, sorted; each is told once.
+
+    Registries that tasks other than `tasks` write to are left out, and those where what is wanted is not all known.
+    """
+    chosen = {targets.task.name for targets in tasks}
+    unknown = {registry_key(task.target.host) for task in config.tasks if task.name not in chosen}
+    unknown |= {registry_key(targets.task.target.host) for targets in tasks if targets.blind}
+    wanted: dict[tuple[str, str], set[str]] = {}
+    told: set[tuple[str, str]] = set()
+    for host, repository, tag in (_parts(name) for targets in tasks for name in targets.wanted):
+        if tag:
+            wanted.setdefault((host, repository), set()).add(tag)
+        else:
+            told.add((host, repository))
+    found = []
+    for targets in tasks:
+        places = [place for place in _places(targets) if place not in told and place[0] not in unknown]
+        told.update(places)
+        looks = (_look(targets.task, place[1], wanted.get(place, set()), access) for place in places)
+        found.append(sorted([name async for names in completed(looks, AT_ONCE) for name in names]))
+    return found
+
+
+def _places(targets: Targets) -> Iterator[tuple[str, str]]:
+    return ((registry_key(targets.task.target.host), repository) for repository in targets.repositories)
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Registry, repository, and tag or digest."""
+    host, _, path = name.partition("/")
+    bare, _, digest = path.partition("@")
+    repository, _, tag = bare.partition(":")
+    return registry_key(host), repository, tag or digest
+
+
+async def _look(task: SyncTask, repository: str, wanted: set[str], access: RegistryAccess) -> list[str]:
+    try:
+        tags = await access.client(task.target).tags(repository)
+    except RegistryError:
+        # There is no such repository yet; or it cannot be listed, which no sync needs.
+        return []
+    return [f"{task.target.host}/{repository}:{tag}" for tag in tags if tag not in wanted]
