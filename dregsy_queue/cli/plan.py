@@ -22,7 +22,8 @@ from dregsy_queue.cli.validate import load_or_exit
 from dregsy_queue.config import secrets
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.ledger.connection import connect
-from dregsy_queue.ledger.records import Records, SyncRecord
+from dregsy_queue.ledger.jobs import SyncRecord
+from dregsy_queue.ledger.records import Records
 from dregsy_queue.planning.preview import LookUp, Preview, preview
 
 

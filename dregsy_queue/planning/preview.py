@@ -18,8 +18,7 @@ from dregsy_queue.concurrency import completed
 from dregsy_queue.config.models import Config, Mapping, SyncTask
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.config.selection import relay_of
-from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
-from dregsy_queue.ledger.records import SyncRecord
+from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.matching.attrition import Attrition, attrition
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference

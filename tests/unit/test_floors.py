@@ -43,6 +43,7 @@ PURE = [
     "dregsy_queue.matching.tags",
     "dregsy_queue.matching.paths",
     "dregsy_queue.planning.decision",
+    "dregsy_queue.planning.pulls",
     "dregsy_queue.ledger.jobs",
     "dregsy_queue.ledger.outcome",
 ]
