@@ -16,6 +16,7 @@ from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.in_hand import InHand
+from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.plan_waits import PlanWaits
 from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.records import Records
@@ -39,7 +40,7 @@ class Services:
         self.in_hand = InHand()
         self.claims, self.runs = Claims(redis, self.in_hand), Runs(redis, self.in_hand)
         self.records = Records(redis)
-        self.lists, self.plan_waits = RepositoryLists(redis), PlanWaits(redis)
+        self.lists, self.plan_waits, self.orders = RepositoryLists(redis), PlanWaits(redis), Orders(redis)
         self.admission = Admission(redis)
         self.limiter = RegistryLimiter(redis)
         self.presence = Presence(redis)

@@ -45,6 +45,14 @@ _SECTIONS = {
         "health": (f"{_HERE}.health", "For probes: does a worker or scheduler live? Exit code 0 or 1."),
         "metrics": (f"{_HERE}.metrics", "Serve metrics of the whole cluster to Prometheus."),
     },
+    "Act on a cluster": {
+        "run": (f"{_HERE}.orders", "Run tasks now."),
+        "retry": (f"{_HERE}.orders", "Do again what failed, and nothing else."),
+        "cancel": (f"{_HERE}.orders", "End a run early."),
+        "pause": (f"{_HERE}.orders", "Start nothing more of a task, or to and from a registry."),
+        "resume": (f"{_HERE}.orders", "Take back a pause."),
+        "forget": (f"{_HERE}.orders", "Forget all that is known of a task."),
+    },
     "This command": {
         "completion": (f"{_HERE}.completion", "Completion for bash, zsh or fish."),
     },

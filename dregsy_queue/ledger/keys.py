@@ -47,6 +47,10 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``role:<kind>:<name>``         hash: leads, config, … of a scheduler or worker
 ``roles:<kind>``               sorted set: such a role → end of its lease
 ``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
+``run:<run>:retry``            set of sources that a retry plans once more; no others of the run
+``ended``                      list of runs that ended and of which no log line tells yet
+``orders``                     hash: task → an operator's order to start a run (JSON: id, when, until when it is taken)
+``order:<id>``                 the run that came of an order
 ``plan waits``                 hash: task → what its planning waits for between two tries (JSON)
 ``holds``                      hash: ``task NAME`` or ``registry HOST`` → since when, until when and why an operator
                                paused it (JSON)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 #: From the ground up. Rooms on the same floor do not import each other.
 FLOORS = [
     {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "oci"},
-    {"kinds", "logs", "matching"},
+    {"kinds", "logs", "matching", "terminal"},
     {"ledger"},
     {"settings"},
     {"config", "registry"},
@@ -35,7 +35,8 @@ STRANGERS = {
     "matching": set(FLOOR) - {"matching", "oci", "errors"},
     "ledger": {"config", "registry"},
     "registry": {"ledger"},
-    "workers": {"scheduling", "serve", "embedded", "cli"},
+    # workers know of scheduling how a run is started: an order of an operator is carried out by whoever sees it
+    "workers": {"serve", "embedded", "cli"},
 }
 #: Files that only compute: they load nothing that talks to the outside.
 PURE = [

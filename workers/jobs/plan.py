@@ -13,7 +13,7 @@ from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of, task_fingerprint
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.claims import Claim
-from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome
+from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, TransferJob
 from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RetryAfter
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import fields
@@ -56,6 +56,7 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     """Returns how many images are to be copied."""
     jobs, batch, since = 0, list[planner.Planned](), time.monotonic()
     failed: list[PlannedOutcome] = []
+    retry = worker.services.orders.retried(claim.run)
 
     async def hand_on() -> int:
         added = await asyncio.to_thread(worker.services.runs.add, claim, batch)
@@ -65,6 +66,9 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     async for planned in _planner(worker, task).plan():
         if isinstance(planned, PlannedOutcome) and planned.error:
             failed.append(planned)
+        if retry and isinstance(planned, TransferJob) and not retry.covers(planned.source):
+            # It changed since: a matter of the next run.
+            continue
         if not batch:
             since = time.monotonic()
         batch.append(planned)

@@ -190,7 +190,8 @@ local function forget_slice(run)
   if redis.call('EXISTS', jobs) == 1 then
     return false
   end
-  redis.call('UNLINK', key('run', run, 'planned'), key('run', run, 'targets'), key('job', run .. ':plan'))
+  redis.call('UNLINK', key('run', run, 'planned'), key('run', run, 'targets'), key('run', run, 'retry'),
+    key('job', run .. ':plan'))
   return true
 end
 
@@ -217,6 +218,13 @@ local function begin_run(task, order, now)
   return run
 end
 
+-- A run that was over, or was planned, goes on: by order of an operator.
+local function reopen_run(run, task, state)
+  redis.call('HSET', key('run', run), 'state', state)
+  redis.call('HDEL', key('run', run), 'ended', 'cancelled', 'cancel running', 'cancel cursor')
+  redis.call('HSET', key('task', task), 'active', run)
+end
+
 -- A run is over exactly when it is planned and its last job has ended.
 local function finish_run_if_over(run, now)
   local state, open, task = unpack(redis.call('HMGET', key('run', run), 'state', 'open', 'task'))
@@ -225,6 +233,8 @@ local function finish_run_if_over(run, now)
   end
   redis.call('HSET', key('run', run), 'state', 'done', 'ended', now)
   redis.call('HSET', key('task', task), 'last', run)
+  redis.call('RPUSH', key('ended'), run)
+  redis.call('LTRIM', key('ended'), -1000, -1)
   local bad = 0
   for _, count in ipairs({'jobs.failed', 'planned.failed', 'jobs.cancelled'}) do
     bad = bad + (tonumber(redis.call('HGET', key('run', run), count) or 0))

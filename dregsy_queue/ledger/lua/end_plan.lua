@@ -11,11 +11,12 @@ let_go(plan)
 redis.call('HDEL', key('job', plan), 'owner', 'claim')
 redis.call('HSET', key('job', plan), 'settled', epoch .. ' ' .. token)
 if problem == '' and redis.call('EXISTS', key('run', run, 'targets')) == 1
-    and tonumber(redis.call('HGET', key('run', run), 'planned.failed') or 0) == 0 then
+    and tonumber(redis.call('HGET', key('run', run), 'planned.failed') or 0) == 0
+    and redis.call('EXISTS', key('run', run, 'retry')) == 0 then
   -- What this run did not find has left: reap removes what is kept of it.
   later('sweep ' .. run)
 else
-  redis.call('UNLINK', key('run', run, 'targets'))
+  redis.call('UNLINK', key('run', run, 'targets'), key('run', run, 'retry'))
 end
 end_planning(plan, 'done', clock(), problem ~= '' and problem or nil)
 return 1

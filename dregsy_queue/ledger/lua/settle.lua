@@ -44,6 +44,9 @@ redis.call('HINCRBYFLOAT', key('transfer seconds'), task, tostring(seconds))
 redis.call('HINCRBY', key('transfers'), task, 1)
 if sent > 0 then
   redis.call('HINCRBY', key('transferred bytes'), task, whole(sent))
+  if redis.call('EXISTS', key('run', run_of(job))) == 1 then
+    redis.call('HINCRBY', key('run', run_of(job)), 'bytes', whole(sent))
+  end
 end
 if record ~= '' then
   local spec = spec_of(job)

@@ -1,0 +1,262 @@
+"""The verbs on a cluster: run, retry, cancel, pause, resume, forget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import click
+
+from dregsy_queue.cli import options
+from dregsy_queue.cli.connected import connected
+from dregsy_queue.cli.lazy import did_you_mean
+from dregsy_queue.config.durations import parse_go_duration
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.holds import Held, Holds
+from dregsy_queue.ledger.orders import Orders, names_of
+from dregsy_queue.ledger.report import RunCounts, RunReader
+from dregsy_queue.ledger.roles import Roles
+from dregsy_queue.terminal import clean, plural, span
+
+#: Seconds within which somebody must have started an ordered run.
+STARTS_WITHIN = 20.0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy run mirror
+  dregsy run mirror other --wait && echo all good
+"""
+)
+@click.argument("tasks", nargs=-1, required=True, metavar="TASK…")
+@click.option("--wait", is_flag=True, help="Wait until the runs have ended; exit code 1 when an image failed.")
+@options.cluster
+def run(tasks: Sequence[str], wait: bool) -> None:
+    """Run tasks of the cluster's config now, whenever they are due. One that runs already goes on."""
+    with connected() as connection:
+        for task in tasks:
+            _known(connection, task)
+            if hold := Holds(connection).all().get(("task", task)):
+                why = f": {clean(hold.reason)}" if hold.reason else ""
+                raise click.ClickException(f"'{clean(task)}' is paused{why}; first: dregsy resume {clean(task)}")
+        orders = Orders(connection)
+        ordered = {task: orders.run(task) for task in dict.fromkeys(tasks)}
+        started = {task: _await_start(orders, task, order) for task, order in ordered.items()}
+        for task, name in started.items():
+            click.echo(f"{clean(task)}: run {clean(name)}")
+        if wait:
+            raise SystemExit(_await_end(connection, list(started.values())))
+
+
+def _known(connection: Connection, task: str) -> None:
+    """A task that the leading scheduler's config does not have is a mistake; without a leader nobody can tell."""
+    scheduled = Roles(connection).scheduled()
+    if task not in scheduled and any(role.leads and role.lives for role in Roles(connection).list("scheduler")):
+        near = clean(did_you_mean(task, list(scheduled)))
+        raise click.ClickException(f"the config of the leading scheduler has no task '{clean(task)}'.{near}")
+
+
+def _await_start(orders: Orders, task: str, order: str) -> str:
+    deadline = time.monotonic() + STARTS_WITHIN
+    while (found := orders.outcome(order)) is None:
+        if time.monotonic() > deadline:
+            orders.withdraw(task)
+            raise click.ClickException(
+                f"nobody started '{clean(task)}' within {STARTS_WITHIN:.0f} s: no living scheduler or worker has it in "
+                "its config (dregsy status tells more); the order is withdrawn"
+            )
+        time.sleep(0.1)
+    return found
+
+
+def _await_end(connection: Connection, runs: Sequence[str]) -> int:
+    """Follow runs to their ends; 1 when an image failed or the run was cancelled."""
+    reader, left, code = RunReader(connection), list(runs), 0
+    while left:
+        for name in list(left):
+            counts = reader.counts(name)
+            if counts is None or counts.done:
+                left.remove(name)
+                code = max(code, _tell_end(name, counts))
+        if left:
+            time.sleep(0.3)
+    return code
+
+
+def _tell_end(name: str, counts: RunCounts | None) -> int:
+    if counts is None:
+        click.echo(f"run {clean(name)} was forgotten meanwhile", err=True)
+        return 1
+    told = f"{counts.copied} copied, {counts.up_to_date} up to date, {counts.failed} failed"
+    told += f", {counts.cancelled} cancelled" if counts.cancelled else ""
+    click.echo(f"{clean(counts.task)}: {told} in {counts.seconds:.1f} s")
+    return 0 if counts.outcome == "done" else 1
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy retry mirror         what failed in the task's newest run
+  dregsy retry 17-3fa9c2d1    what failed in this run; `dregsy runs` tells ids
+"""
+)
+@click.argument("name", metavar="[TASK|RUN]", required=False)
+@options.cluster
+def retry(name: str | None) -> None:
+    """Do again what failed, and nothing else: in a task's newest run, in a run, or everywhere."""
+    with connected() as connection:
+        orders, reader = Orders(connection), RunReader(connection)
+        if name is None:
+            found = [reader.newest(task) for task in sorted(names_of(connection, ()))]
+            runs = [counts for counts in found if counts and counts.failed]
+        else:
+            runs = [_find(connection, reader, name)]
+        told = [_retry(orders, counts) for counts in runs]
+    for line in told or ["nothing has failed"]:
+        click.echo(line)
+
+
+def _retry(orders: Orders, counts: RunCounts) -> str:
+    done, head = orders.retry(counts.run), f"{clean(counts.task)}: "
+    if done is None:
+        return f"{head}run {clean(counts.run)} is not known any more"
+    if done.active:
+        return f"{head}run {clean(done.active)} is active and takes up what failed"
+    if not done.jobs and not done.planning:
+        return f"{head}nothing of run {clean(counts.run)} has failed, or it is being tried already"
+    parts = [f"{plural(done.jobs, 'image')} again"] * bool(done.jobs)
+    parts += ["planning again what could not be planned"] * done.planning
+    return f"{head}run {clean(counts.run)}: {', '.join(parts)}"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy cancel mirror        the run of this task that has not ended
+  dregsy cancel 17-3fa9c2d1
+"""
+)
+@click.argument("name", metavar="TASK|RUN")
+@options.cluster
+def cancel(name: str) -> None:
+    """End a run early: waiting images at once, running transfers within seconds.
+
+    They count as cancelled, not as failed.
+    """
+    with connected() as connection:
+        counts = _find(connection, RunReader(connection), name)
+        done = Orders(connection).cancel(counts.run)
+    if done:
+        open_before = f", {plural(counts.open, 'image')} were open" if counts.open else ""
+        click.echo(f"{clean(counts.task)}: run {clean(counts.run)} is cancelled{open_before}")
+    else:
+        click.echo(f"{clean(counts.task)}: run {clean(counts.run)} has ended already; nothing to cancel")
+
+
+def _find(connection: Connection, reader: RunReader, name: str) -> RunCounts:
+    counts = reader.find(name)
+    if counts is None:
+        near = clean(did_you_mean(name, names_of(connection, ())))
+        raise click.ClickException(f"there is no run and no task '{clean(name)}'.{near}")
+    return counts
+
+
+def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float:
+    if text is None:
+        return 0.0
+    if text.isdigit():
+        raise click.BadParameter(f"'{text}' of what? Write for example {text}s, {text}m or {text}h")
+    try:
+        seconds = parse_go_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if seconds <= 0:
+        raise click.BadParameter("it must be longer than nothing")
+    return seconds
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy pause mirror --reason 'target is being moved'
+  dregsy pause --registry docker.io --for 2h
+"""
+)
+@click.argument("task", required=False)
+@click.option("--registry", metavar="HOST", help="Pause all that reads from or writes to this registry.")
+@click.option(
+    "--for", "seconds", metavar="TIME", callback=_seconds, help="As 90s, 30m or 2h; by default until resumed."
+)
+@click.option("--reason", default="", help="Shown in `dregsy status`.")
+@options.cluster
+def pause(task: str | None, registry: str | None, seconds: float, reason: str) -> None:
+    """Start nothing more of a task, or to and from a registry; transfers that run go on."""
+    kind, name = _target(task, registry)
+    with connected() as connection:
+        _exists(connection, kind, name)
+        Orders(connection).hold(kind, name, seconds, reason)
+    until = f"for {span(seconds)}" if seconds else "until it is resumed"
+    click.echo(f"{kind} {clean(name)} is paused {until}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dregsy resume mirror
+  dregsy resume --registry docker.io    also when the registry itself asked for the pause
+"""
+)
+@click.argument("task", required=False)
+@click.option("--registry", metavar="HOST", help="Lift the pause of this registry, also one after refusals.")
+@options.cluster
+def resume(task: str | None, registry: str | None) -> None:
+    """Take back a pause."""
+    kind, name = _target(task, registry)
+    with connected() as connection:
+        done = Orders(connection).release(kind, name)
+        if not done:
+            _exists(connection, kind, name)
+    click.echo(f"{kind} {clean(name)} {'goes on' if done else 'was not paused'}")
+
+
+def _target(task: str | None, registry: str | None) -> tuple[Held, str]:
+    if task and not registry:
+        return "task", task
+    if registry and not task:
+        from dregsy_queue.oci.hosts import registry_key
+
+        return "registry", registry_key(registry)
+    raise click.UsageError("name a task, or --registry HOST")
+
+
+def _exists(connection: Connection, kind: Held, name: str) -> None:
+    """A registry may be one of a task that has not run yet; a task must be known."""
+    known = names_of(connection, ())
+    if kind == "task" and name not in known:
+        raise click.ClickException(f"there is no task '{clean(name)}'.{clean(did_you_mean(name, known))}")
+
+
+@click.command(
+    epilog="""\b
+Example:
+  dregsy forget old-mirror
+"""
+)
+@click.argument("task")
+@options.cluster
+def forget(task: str) -> None:
+    """Forget all that Redis and the metrics hold of a task: runs, counts, sync records. Ends its run first.
+
+    Nothing is deleted at the target. A task that left the config is forgotten by itself after a day.
+    """
+    with connected() as connection:
+        known = names_of(connection, ())
+        if task not in known:
+            click.echo(f"there is no task '{clean(task)}': nothing to forget.{clean(did_you_mean(task, known))}")
+            return
+        if not Orders(connection).forget(task):
+            raise click.ClickException(f"the run of '{clean(task)}' does not end; try again")
+        scheduled = task in Roles(connection).scheduled()
+    more = "; it is still in the config, and its next run begins from nothing" if scheduled else ""
+    click.echo(f"{clean(task)} is forgotten{more}")

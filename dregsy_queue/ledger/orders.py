@@ -1,0 +1,171 @@
+"""Orders of an operator: run, retry, cancel, pause, resume, forget. Each is atomic, and safe to give twice."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dregsy_queue.ledger.admission import Admission
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.holds import Held
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.report import RunReader
+from dregsy_queue.ledger.scripts import Scripts
+
+#: Seconds for which an order to start a run is one role's, and for which it is remembered what came of it.
+TAKEN, REMEMBERED = 30, 3600
+#: Failed images that a retry names one by one; where more could not be planned, all are looked at again.
+MOST_NAMED = 5000
+#: Seconds after which a task that left the config is forgotten.
+FORGOTTEN_AFTER = 86400.0
+#: Longest that forgetting waits for the cancelled run of the task to end, in seconds.
+ENDS_WITHIN = 30.0
+BY_OPERATOR = "cancelled by an operator"
+
+
+@dataclass(frozen=True)
+class Retried:
+    run: str
+    #: transfers that wait again
+    jobs: int
+    #: what could not be planned is planned once more
+    planning: bool
+    #: another run of the task is active, which looks at everything anyway; "" when there is none
+    active: str = ""
+
+
+class Orders:
+    def __init__(self, connection: Connection) -> None:
+        self._redis = connection
+        self._scripts = Scripts(connection)
+        self._reader = RunReader(connection)
+
+    def run(self, task: str) -> str:
+        """Order a run of `task`, by whichever role knows it; returns the id of the order."""
+        return str(self._scripts.run("order_run", task, secrets.token_hex(8)))
+
+    def withdraw(self, task: str) -> None:
+        """Nobody shall start what was ordered for `task`."""
+        self._redis.hdel(key("orders"), task)
+
+    def ordered(self) -> list[str]:
+        """Tasks that wait for somebody to start them."""
+        return sorted(self._redis.hgetall(key("orders")))
+
+    def take(self, task: str, least_age: float = 0.0) -> str | None:
+        """Take the order for a run of `task`, if it is `least_age` seconds old; the caller starts the run."""
+        order = self._scripts.run("take_order", task, TAKEN, least_age)
+        return str(order) if order else None
+
+    def carried_out(self, task: str, order: str, run: str) -> None:
+        """`run` is what came of `order`."""
+        self._scripts.run("carry_out", task, order, run, REMEMBERED)
+
+    def outcome(self, order: str) -> str | None:
+        """The run that came of an order; None while nobody has started it."""
+        return self._redis.get(key("order", order))
+
+    def cancel(self, run: str, why: str = BY_OPERATOR) -> bool:
+        """End a run early, running transfers too; False when it is over already, or is not known."""
+        return bool(self._scripts.run("cancel", run, why))
+
+    def retry(self, run: str) -> Retried | None:
+        """Do again what failed in `run`, and nothing else; None when there is no such run."""
+        unplanned = self._name_unplanned(run)
+        cursor, again = "0", 0
+        while True:
+            cursor, some, active = self._scripts.run("retry", run, cursor)
+            if not cursor or active:
+                return Retried(run, 0, False, active) if active else None
+            again += int(some)
+            if cursor == "0":
+                break
+        planning = unplanned and bool(self._scripts.run("replan", run))
+        if unplanned and not planning:
+            self._redis.delete(key("run", run, "retry"))
+        return Retried(run, again, planning)
+
+    def _name_unplanned(self, run: str) -> bool:
+        """Note which images could not be planned, so that a retry plans them alone; whether there are any."""
+        counts = self._reader.counts(run)
+        if counts is None or counts.state == "planning" or not counts.unplanned:
+            return False
+        names = [
+            result.source
+            for result in self._reader.results(run)
+            if result.status == "failed" and not result.attempts and result.reason == "planning"
+        ]
+        if not names:
+            return False
+        if len(names) > MOST_NAMED:
+            names = ["*"]
+        for start in range(0, len(names), 500):
+            self._redis.sadd(key("run", run, "retry"), *names[start : start + 500])
+        return True
+
+    def retried(self, run: str) -> Retry | None:
+        """What a plan of `run` is about; None: it is no retry, and is about everything."""
+        names = self._redis.smembers(key("run", run, "retry"))
+        return Retry(frozenset(names)) if names else None
+
+    def hold(self, kind: Held, name: str, seconds: float, reason: str) -> None:
+        """Let nothing of a task, or to and from a registry, start for `seconds` (0: until it is released)."""
+        self._scripts.run("hold", kind, name, seconds, reason)
+
+    def release(self, kind: Held, name: str) -> bool:
+        """Take back a hold, and a registry's pause; False when there was neither."""
+        return bool(self._scripts.run("release", kind, name))
+
+    def forget(self, task: str) -> bool:
+        """Forget everything about `task`; a run that is active is cancelled first. False: it does not end in time."""
+        deadline, admission = time.monotonic() + ENDS_WITHIN, Admission(self._redis)
+        while not self._scripts.run("forget_task", task):
+            if time.monotonic() > deadline:
+                return False
+            active = self._redis.hget(key("task", task), "active")
+            if active:
+                self.cancel(active, "the task is forgotten")
+            # Long cancelling goes on in slices; there may be no worker to do them.
+            admission.reap()
+            time.sleep(0.05)
+        return True
+
+    def forget_left(self, now: float) -> list[str]:
+        """Forget tasks that left the config a day before `now` (Redis' clock); returns their names."""
+        found = []
+        for task in self._redis.smembers(key("tasks")):
+            left = float(self._redis.hget(key("task", task), "left") or 0)
+            if left and now - left > FORGOTTEN_AFTER and self.forget(task):
+                found.append(task)
+        return sorted(found)
+
+    def ended_runs(self) -> list[str]:
+        """Runs that have ended, each told to one caller only."""
+        return list(self._redis.lpop(key("ended"), 100) or [])
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Names of sources that could not be planned: images, repositories, or a task."""
+
+    sources: frozenset[str]
+
+    def covers(self, source: str) -> bool:
+        """Whether this image is one of them. What could not be listed at all covers everything."""
+        if source in self.sources:
+            return True
+        return any(_is_wider(name) or source.startswith((f"{name}:", f"{name}@")) for name in self.sources)
+
+
+def _is_wider(name: str) -> bool:
+    """More than one repository: all of them, a task by its name, or an expression."""
+    return name == "*" or "/" not in name or "regex:" in name
+
+
+def names_of(connection: Connection, tasks: Iterable[str]) -> list[str]:
+    """Tasks that the cluster knows: of the leader's config, and of the ledger."""
+    text = connection.get(key("scheduled"))
+    return sorted({*tasks, *connection.smembers(key("tasks")), *(json.loads(text) if text else {})})

@@ -1,0 +1,225 @@
+"""The verbs on the ledger: atomic, safe twice, and counts stay exact whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from dregsy_queue.ledger.holds import Holds
+from dregsy_queue.ledger.jobs import PlannedOutcome
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.orders import Orders
+from dregsy_queue.ledger.outcome import Copied, Failed
+from dregsy_queue.ledger.report import RunCounts
+from dregsy_queue.ledger.runs import PlanLostError
+from tests.integration.ledger.conftest import Ledger, image
+
+
+@pytest.fixture
+def orders(ledger: Ledger) -> Orders:
+    return Orders(ledger.redis)
+
+
+def counts(ledger: Ledger, run: str) -> RunCounts:
+    found = ledger.reader.counts(run)
+    assert found
+    return found
+
+
+def unplanned(number: int) -> PlannedOutcome:
+    of = image(number)
+    return PlannedOutcome(of.source, of.target, "", "failed", "planning", error="login is refused")
+
+
+def settle_all(ledger: Ledger, fail: bool = False) -> int:
+    """Run what there is to its end; how many jobs it was."""
+    number = 0
+    while admitted := [job for job in ledger.admission.admit() if job.transfer]:
+        for job in admitted:
+            claim = ledger.claim(job)
+            assert ledger.claims.settle(claim, Failed("no") if fail else Copied("sha256:1"), 0.1)
+            number += 1
+    return number
+
+
+def test_cancel_ends_what_waits_and_what_runs(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=2)
+    run = ledger.planned(image(n) for n in range(250))
+    first, second = [ledger.claim(job) for job in ledger.admission.admit()]
+    assert ledger.claims.settle(first, Copied("sha256:1"), 0.1)
+    assert orders.cancel(run)
+    while ledger.admission.reap().more:
+        pass
+    assert not ledger.claims.settle(second, Copied("sha256:1"), 0.1), "it is not held any more"
+    now = counts(ledger, run)
+    assert (now.outcome, now.copied, now.cancelled, now.failed, now.open) == ("cancelled", 1, 249, 0, 0)
+    assert ledger.admission.admit() == [] and not orders.cancel(run), "twice is once"
+    assert not ledger.redis.hget(key("task", "t"), "last good"), "it is no good run"
+
+
+def test_cancel_while_planning_adds_nothing_more(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=4)
+    run = ledger.start()
+    (admitted,) = ledger.admission.admit()
+    plan = ledger.claim(admitted)
+    ledger.runs.add(plan, [image(1), image(2), unplanned(3)])
+    assert orders.cancel(run)
+    with pytest.raises(PlanLostError):
+        ledger.runs.add(plan, [image(4)])
+    assert not ledger.runs.end_plan(plan)
+    now = counts(ledger, run)
+    assert (now.done, now.cancelled, now.failed, now.open) == (True, 2, 1, 0)
+    assert ledger.start() != run, "the next run can start"
+
+
+def test_retry_does_what_failed_and_nothing_else(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=8)
+    run = ledger.planned(image(n) for n in range(6))
+    jobs = [ledger.claim(job) for job in ledger.admission.admit()]
+    for number, claim in enumerate(jobs):
+        assert ledger.claims.settle(claim, Copied("sha256:1") if number < 4 else Failed("no"), 0.1)
+    assert (counts(ledger, run).failed, counts(ledger, run).outcome) == (2, "failed")
+    done = orders.retry(run)
+    assert done and (done.jobs, done.planning) == (2, False)
+    assert ledger.start() == run, "it is active again"
+    again = orders.retry(run)
+    assert again and again.jobs == 0, "twice is once"
+    assert settle_all(ledger) == 2
+    now = counts(ledger, run)
+    assert (now.outcome, now.copied, now.failed, now.open) == ("done", 6, 0, 0)
+    assert ledger.redis.hget(key("task", "t"), "last good")
+    newer = ledger.start()
+    done = orders.retry(run)
+    assert done and done.active == newer, "a newer run looks at everything anyway"
+    assert orders.retry("99-none") is None
+
+
+def test_retry_plans_again_what_could_not_be_planned(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=8)
+    run = ledger.start()
+    plan = ledger.claim(ledger.admission.admit()[0])
+    up_to_date = PlannedOutcome("src.example/t:9", "dst.example/t:9", "", "up-to-date", "up-to-date")
+    ledger.runs.add(plan, [unplanned(1), up_to_date, image(2)])
+    ledger.runs.end_plan(plan)
+    settle_all(ledger)
+    assert (counts(ledger, run).failed, counts(ledger, run).unplanned) == (1, 1)
+    done = orders.retry(run)
+    assert done and done.planning
+    scope = orders.retried(run)
+    assert scope and scope.covers(image(1).source) and not scope.covers(image(3).source)
+    plan = ledger.claim(ledger.admission.admit()[0])
+    ledger.runs.add(plan, [image(1), up_to_date, image(2)])
+    ledger.runs.end_plan(plan)
+    assert orders.retried(run) is None
+    settle_all(ledger)
+    now = counts(ledger, run)
+    assert (now.outcome, now.copied, now.up_to_date, now.failed, now.total) == ("done", 2, 1, 0, 3)
+
+
+def test_a_pause_under_a_full_queue_loses_nothing(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=4)
+    run = ledger.planned(image(n) for n in range(20))
+    running = [ledger.claim(job) for job in ledger.admission.admit()]
+    orders.hold("task", "t", 0, "why not")
+    orders.hold("task", "t", 60, "longer")
+    for claim in running:
+        assert ledger.claims.settle(claim, Copied("sha256:1"), 0.1), "what runs goes on"
+    assert ledger.admission.admit() == []
+    hold = Holds(ledger.redis).all()["task", "t"]
+    assert hold.reason == "longer" and hold.until > hold.since
+    assert orders.release("task", "t") and not orders.release("task", "t")
+    orders.hold("registry", "src.example", 0, "")
+    assert ledger.admission.admit() == []
+    assert orders.release("registry", "src.example")
+    assert settle_all(ledger) == 16
+    assert (counts(ledger, run).copied, counts(ledger, run).outcome) == (20, "done")
+
+
+def test_a_pause_ends_by_itself(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=4)
+    orders.hold("registry", "dst.example", 0.2, "")
+    ledger.start()
+    assert ledger.admission.admit() == []
+    waited = threading.Event()
+    for _ in range(100):
+        waited.wait(0.1)
+        if ledger.admission.admit():
+            return
+    pytest.fail("the registry was paused for good")
+
+
+def test_resume_lifts_a_pause_after_refusals(ledger: Ledger, orders: Orders) -> None:
+    from dregsy_queue.ledger.registry_limits import RegistryLimiter
+
+    ledger.worker(slots=4)
+    RegistryLimiter(ledger.redis).pause("src.example", 900)
+    ledger.start()
+    assert ledger.admission.admit() == []
+    assert orders.release("registry", "src.example") and ledger.admission.admit()
+
+
+def test_forget_while_running_leaves_nothing(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=4)
+    ledger.planned([image(1)], task="other")
+    ledger.planned((image(n, task="a:runs") for n in range(300)), task="a:runs")
+    claims = {claim.task: claim for claim in map(ledger.claim, ledger.admission.admit())}
+    orders.hold("task", "a:runs", 0, "")
+    assert orders.forget("a:runs")
+    assert not ledger.claims.settle(claims["a:runs"], Copied("sha256:1"), 0.1)
+    while ledger.admission.reap().more:
+        pass
+    left = [name for name in ledger.redis.scan_iter("*", count=1000) if "a%3Aruns" in name or "a:runs" in name]
+    assert left == [] and ledger.redis.smembers(key("tasks")) == {"other"}
+    assert not [field for field in ledger.redis.hgetall(key("tally")) if "a:runs" in field]
+    assert Holds(ledger.redis).all() == {}
+    assert ledger.claims.settle(claims["other"], Copied("sha256:1"), 0.1), "others are not touched"
+    assert orders.forget("a:runs"), "twice is once"
+
+
+def test_an_order_is_one_roles_and_stands_until_carried_out(ledger: Ledger, orders: Orders) -> None:
+    order = orders.run("t")
+    assert orders.run("t") == order and orders.ordered() == ["t"]
+    assert orders.take("t", least_age=60) is None, "it is left to others for now"
+    taken: list[str | None] = []
+    threads = [threading.Thread(target=lambda: taken.append(Orders(ledger.redis).take("t"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(filter(None, taken)) == [order]
+    assert orders.outcome(order) is None
+    orders.carried_out("t", order, "17")
+    assert orders.outcome(order) == "17" and orders.ordered() == []
+
+
+def test_ended_runs_are_told_once(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=4)
+    run = ledger.planned([image(1)])
+    settle_all(ledger)
+    assert orders.ended_runs() == [run] and orders.ended_runs() == []
+
+
+def test_retry_while_jobs_fail_keeps_counts_exact(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=16)
+    run = ledger.planned(image(n) for n in range(60))
+    ended = threading.Event()
+
+    def insist() -> None:
+        mine = Orders(ledger.redis)
+        while not ended.is_set():
+            mine.retry(run)
+
+    threads = [threading.Thread(target=insist) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(12):
+        for job in ledger.admission.admit():
+            ledger.claims.settle(ledger.claim(job), Failed("no"), 0.1)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    orders.retry(run)
+    settle_all(ledger)
+    now = counts(ledger, run)
+    assert (now.outcome, now.copied, now.failed, now.open) == ("done", 60, 0, 0)
