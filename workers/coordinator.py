@@ -19,8 +19,6 @@ from dregsy_queue.ledger.registry_limits import Probe
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.scheduling.order_desk import OrderDesk
-from dregsy_queue.scheduling.starter import RunStarter
 from workers.relay_health import RelayHealth
 from workers.services import Services
 
@@ -30,8 +28,6 @@ log = logging.getLogger(__name__)
 TICK = 1.0
 #: Seconds in each tick for long work in slices: forgetting runs, cancelling many jobs.
 LONG_WORK = 0.25
-#: Seconds for which an order to start a run is left to the leading scheduler.
-ORDERS_AFTER = 4.0
 
 
 class Coordinator:
@@ -44,15 +40,6 @@ class Coordinator:
         self._name, self._slots = name, slots
         #: makes Celery take messages of these kinds and no others; set by whoever set up Celery
         self.take_messages_of: Callable[[Sequence[str]], None] = lambda _: None
-        settings = services.settings
-        # The leading scheduler comes first: its config decides what a task is.
-        self._desk = OrderDesk(
-            services.redis,
-            services.config,
-            RunStarter(app, settings),
-            least_age=0.0 if settings.alone else ORDERS_AFTER,
-            tells_ends=not settings.alone,
-        )
         self._draining = False
         self._told: set[Finding] = set()
         self._stopped = threading.Event()
@@ -99,7 +86,7 @@ class Coordinator:
                 self._services.pacer.remember_pauses(self._services.limiter.pauses())
                 for probe in self._services.limiter.probes():
                     self._probe_quota(probe)
-                self._desk.work()
+                self._services.desk.work()
                 dispatch(app, self._services.admission)
                 if not reachable:
                     log.info("Redis answers again")

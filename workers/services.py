@@ -23,9 +23,14 @@ from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.ledger.repository_lists import RepositoryLists
 from dregsy_queue.ledger.runs import Runs
+from dregsy_queue.scheduling.order_desk import OrderDesk
+from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.settings import Settings
 from workers.event_loop import EventLoopThread
 from workers.throttle import ClusterPacer
+
+#: Seconds for which an order to start a run is left to the leading scheduler.
+ORDERS_AFTER = 4.0
 
 
 class Services:
@@ -44,6 +49,14 @@ class Services:
         self.admission = Admission(redis)
         self.limiter = RegistryLimiter(redis)
         self.presence = Presence(redis)
+        # The leading scheduler comes first: its config decides what a task is.
+        self.desk = OrderDesk(
+            redis,
+            self.config,
+            RunStarter(app, settings),
+            least_age=0.0 if settings.alone else ORDERS_AFTER,
+            tells_ends=not settings.alone,
+        )
         self.pacer = ClusterPacer(self.limiter, self._request_rate)
         #: set when somebody should look at once for what may run now
         self.wake = threading.Event()

@@ -162,18 +162,19 @@ def test_resume_lifts_a_pause_after_refusals(ledger: Ledger, orders: Orders) -> 
 def test_forget_while_running_leaves_nothing(ledger: Ledger, orders: Orders) -> None:
     ledger.worker(slots=4)
     ledger.planned([image(1)], task="other")
+    other = ledger.claim(ledger.admission.admit()[0])
     ledger.planned((image(n, task="a:runs") for n in range(300)), task="a:runs")
-    claims = {claim.task: claim for claim in map(ledger.claim, ledger.admission.admit())}
+    claim = ledger.claim(ledger.admission.admit()[0])
     orders.hold("task", "a:runs", 0, "")
     assert orders.forget("a:runs")
-    assert not ledger.claims.settle(claims["a:runs"], Copied("sha256:1"), 0.1)
+    assert not ledger.claims.settle(claim, Copied("sha256:1"), 0.1)
     while ledger.admission.reap().more:
         pass
     left = [name for name in ledger.redis.scan_iter("*", count=1000) if "a%3Aruns" in name or "a:runs" in name]
     assert left == [] and ledger.redis.smembers(key("tasks")) == {"other"}
     assert not [field for field in ledger.redis.hgetall(key("tally")) if "a:runs" in field]
     assert Holds(ledger.redis).all() == {}
-    assert ledger.claims.settle(claims["other"], Copied("sha256:1"), 0.1), "others are not touched"
+    assert ledger.claims.settle(other, Copied("sha256:1"), 0.1), "others are not touched"
     assert orders.forget("a:runs"), "twice is once"
 
 
