@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging
 from kombu import Queue
 
 from dregsy_queue import logs, settings
@@ -83,3 +83,11 @@ app = _make()
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
     logs.configure()
+
+
+@beat_init.connect
+def _start_notifications(**_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
+    # Late: only a scheduler tells anybody.
+    from dregsy_queue.notify.notifier import start_if_wanted
+
+    start_if_wanted()

@@ -65,6 +65,10 @@ can share one Redis database; a test compares this table with what Lua and Pytho
                                ever) and reason of an order that holds it: admit lets nothing start
 ``quota:<registry>``           hash: pulls left by the registry's own word
 ``quotas``                     set of registries of which that is known
+``told``                       hash: task → what the outside was told of it last (JSON)
+``outbox``                     sorted set: letter → when it is due
+``letters``                    hash: letter → what it says (JSON)
+``letter attempts``            hash: letter → how often it was sent
 =============================  =====================================================================
 
 A job's state moves so: waiting → admitted → running → copied | up-to-date | failed | cancelled, from admitted and

@@ -18,7 +18,7 @@ FLOORS = [
     {"kinds", "logs", "matching", "terminal"},
     {"ledger"},
     {"settings"},
-    {"config", "registry"},
+    {"config", "registry", "notify"},
     {"access"},
     {"planning"},
     {"celery"},

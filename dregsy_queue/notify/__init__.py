@@ -1,0 +1,1 @@
+"""Who is told when a mirror fails, recovers, or grows stale?"""

@@ -1,0 +1,55 @@
+"""What is worth telling of a task? Decided from what was told last, and how it stands now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from dregsy_queue.ledger.overview import TaskOverview
+
+Event = Literal["failed", "stale", "recovered"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the outside was told of a task."""
+
+    failing: bool = False
+    stale: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Told:
+        return cls(**json.loads(text)) if text else cls()
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def is_stale(task: TaskOverview, now: float, after: float) -> bool:
+    """A change waits for longer than `after` seconds, or a periodic task had no good run for two intervals more."""
+    if task.lag > after:
+        return True
+    return bool(task.interval and task.last_good) and now - task.last_good > after + 2 * task.interval
+
+
+def change(task: TaskOverview, told: Told, now: float, after: float) -> tuple[Told, list[Event]]:
+    """What is told from now on, and what is to be said for it.
+
+    A failure is told once, however many runs fail after it; a task has recovered when it neither fails nor is stale.
+    One that is paused, or has left the config, keeps still.
+    """
+    if task.hold or task.left:
+        return told, []
+    failing = told.failing
+    if task.last is not None and not task.last.cancelled_why:
+        failing = task.last.failed > 0
+    found = Told(failing, is_stale(task, now, after))
+    events: list[Event] = []
+    if found.failing and not told.failing:
+        events.append("failed")
+    if found.stale and not told.stale:
+        events.append("stale")
+    if told != Told() and found == Told():
+        events.append("recovered")
+    return found, events

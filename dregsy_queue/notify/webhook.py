@@ -1,0 +1,99 @@
+"""Where do letters go? A URL that is a secret by itself, so it comes from the environment and never gets into Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import requests
+
+import dregsy_queue
+from dregsy_queue import redact
+from dregsy_queue.errors import DregsyError
+from dregsy_queue.settings import SettingsError
+
+#: Seconds that a receiver has to connect, and to answer.
+TIMEOUT = (5, 15)
+#: Seconds for which a change may wait before the mirror counts as stale.
+STALE_AFTER = 3600.0
+
+Format = Literal["json", "slack"]
+
+
+class DeliveryError(DregsyError):
+    """The receiver did not take it; trying again may help."""
+
+    temporary = True
+
+
+@dataclass(frozen=True)
+class Webhook:
+    url: str = field(repr=False)
+    #: what bodies are signed with; empty: they are not
+    secret: str = field(default="", repr=False)
+    format: Format = "json"
+    stale_after: float = STALE_AFTER
+
+    def send(self, delivery: str, event: Mapping[str, Any]) -> None:
+        """POST it. Raises: DeliveryError, whose text says the receiver's host and never the URL."""
+        body = json.dumps(event if self.format == "json" else {"text": event["text"]}, ensure_ascii=False).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"dregsy_queue/{dregsy_queue.__version__}",
+            "X-Dregsy-Event": str(event["event"]),
+            "X-Dregsy-Delivery": delivery,
+        }
+        if self.secret:
+            headers["X-Dregsy-Signature"] = f"sha256={signature(self.secret, body)}"
+        host = urlsplit(self.url).hostname
+        try:
+            answer = requests.post(self.url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+        except requests.RequestException as error:
+            raise DeliveryError(f"the webhook's receiver {host} does not answer ({type(error).__name__})") from None
+        if not 200 <= answer.status_code < 300:
+            raise DeliveryError(f"the webhook's receiver {host} answers with HTTP {answer.status_code}")
+
+
+def signature(secret: str, body: bytes) -> str:
+    """HMAC-SHA256 (RFC 2104) of the body as it is sent, in hex digits."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | None:
+    """The webhook, when one is set. Raises: SettingsError."""
+    url = _value(environment, "DREGSY_WEBHOOK_URL")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError("DREGSY_WEBHOOK_URL is no URL; write https://…")
+    secret = _value(environment, "DREGSY_WEBHOOK_SECRET")
+    form = environment.get("DREGSY_WEBHOOK_FORMAT") or "json"
+    if form not in ("json", "slack"):
+        raise SettingsError(f"DREGSY_WEBHOOK_FORMAT is '{form}'; it must be 'json' or 'slack'")
+    text = environment.get("DREGSY_STALE_AFTER") or str(STALE_AFTER)
+    try:
+        after = float(text)
+    except ValueError:
+        raise SettingsError(f"DREGSY_STALE_AFTER is '{text}', which is no number of seconds") from None
+    redact.hide(url)
+    redact.hide(secret)
+    return Webhook(url, secret, "slack" if form == "slack" else "json", after)
+
+
+def _value(environment: Mapping[str, str], name: str) -> str:
+    """A variable, or what stands in the file that ``NAME_FILE`` names."""
+    path = environment.get(f"{name}_FILE")
+    if not path:
+        return environment.get(name, "")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE: '{path}' cannot be read: {error.strerror}") from None
