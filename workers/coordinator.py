@@ -133,10 +133,10 @@ class Coordinator:
         task = self._services.config.task(probe.task)
         if task is None:
             return
-        reference = Reference.parse(probe.source)
+        reference = Reference.parse_full(probe.source)
         client = self._services.access().client(task.source)
         try:
-            self._services.loop.run(client.head(reference.repository, reference.tag or reference.digest or ""))
+            self._services.loop.run(client.head(reference.repository, reference.short))
         except RegistryError as error:
             log.debug("could not ask what is left of the quota: %s", error)
 

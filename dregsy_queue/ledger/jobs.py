@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal
 
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.redact import scrub
 
 #: How an image ended in a run, as in the report.
@@ -51,6 +53,14 @@ class TransferJob:
             return cls(**{name: value for name, value in values.items() if name in known})
         except (TypeError, AttributeError) as error:
             raise ValueError(str(error)) from None
+
+    @cached_property
+    def source_reference(self) -> Reference:
+        return Reference.parse_full(self.source)
+
+    @cached_property
+    def target_reference(self) -> Reference:
+        return Reference.parse_full(self.target)
 
     def __str__(self) -> str:
         return f"{self.source} → {self.target}"

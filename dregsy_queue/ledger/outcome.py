@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dregsy_queue.oci.hosts import RegistryKey
+
 
 @dataclass(frozen=True)
 class Copied:
@@ -34,7 +36,7 @@ class RetryAfter:
 class WaitForRegistry:
     """The registry refused with "too many requests"; nothing is wrong with the job, so the attempt does not count."""
 
-    registry: str
+    registry: RegistryKey
     #: seconds that the registry asked to wait; None: it did not say
     asked: float | None
     error: str

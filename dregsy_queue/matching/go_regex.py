@@ -120,11 +120,6 @@ class Replacement:
         return "".join([*pieces, text[copied:]])
 
 
-def replace_all(expression: str, template: str, text: str) -> str:
-    """Replace every match of `expression` in `text` by `template`, as Go does. Raises: ValueError."""
-    return Replacement.parse(expression, template).apply(text)
-
-
 #: The start of a group; and, first, what may hold a parenthesis that starts none: quotes, escapes, classes.
 _GROUP = python_re.compile(
     r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]"

@@ -8,19 +8,12 @@ from dataclasses import dataclass
 
 from dregsy_queue.matching.go_regex import Matcher
 from dregsy_queue.matching.semver import Range, Version, parse_range
+from dregsy_queue.oci.digest import Digest, is_registered
+from dregsy_queue.oci.reference import is_tag
 
-#: OCI distribution-spec, "Pulling manifests": what a tag may look like.
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-#: OCI image-spec, "Digests".
-_DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 #: What stands behind "keep:"; without the first space it is an expression.
 _LATEST = re.compile(r"\s+latest\s+([0-9]+)")
 _LONGEST_COUNT = 18
-
-
-def is_tag(text: str) -> bool:
-    """True for a valid tag name."""
-    return _TAG.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,7 @@ class TagItem:
     """One image to take from a repository: by tag, or by digest. A digest may have a name it is pushed under."""
 
     tag: str | None
-    digest: str | None = None
+    digest: Digest | None = None
 
     @classmethod
     def parse(cls, text: str) -> TagItem:
@@ -36,7 +29,7 @@ class TagItem:
         name, at, digest = text.removeprefix(":").partition("@")
         if not at and name.startswith(("sha256:", "sha512:")):
             name, at, digest = "", "@", name
-        if at and not _DIGEST.fullmatch(digest):
+        if at and not is_registered(digest):
             raise ValueError(
                 f"tag '{text}' is not valid: a digest is 'sha256:' and 64 hex digits, or 'sha512:' and 128"
             )
@@ -47,7 +40,7 @@ class TagItem:
                 f"tag '{text}' is not a valid tag: letters, digits, '_', '.' and '-', at most 128, the first none of "
                 "'.' and '-'; or did you mean 'semver:', 'regex:' or 'keep:'?"
             )
-        return cls(name or None, digest or None)
+        return cls(name or None, Digest(digest) if at else None)
 
     def __str__(self) -> str:
         return "@".join(part for part in (self.tag, self.digest) if part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NewType
 
 _ECR = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 #: Names of Docker Hub, all one registry.
@@ -43,10 +44,14 @@ def is_ecr(host: str) -> bool:
     return _ECR.fullmatch(host) is not None or host == "public.ecr.aws"
 
 
-def registry_key(host: str) -> str:
+#: One name per registry, as `registry_key` gives it; limits and pauses go by it.
+RegistryKey = NewType("RegistryKey", str)
+
+
+def registry_key(host: str) -> RegistryKey:
     """One name per registry: lower case, and ``docker.io`` for all names of Docker Hub."""
     host = host.lower()
-    return "docker.io" if host in DOCKER_HUB else host
+    return RegistryKey("docker.io" if host in DOCKER_HUB else host)
 
 
 def api_host(host: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.platform import IndexEntry, Platform
-from dregsy_queue.oci.reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -27,7 +27,7 @@ ACCEPT = (
 class Descriptor:
     """What a manifest is: OCI image-spec, "Content Descriptors". `size` in bytes, 0 when not told."""
 
-    digest: str
+    digest: Digest
     media_type: str
     size: int
 
@@ -58,4 +58,4 @@ def _entry(item: dict[str, object]) -> IndexEntry:
     size, digest = item.get("size"), str(item["digest"])
     if not is_digest(digest):
         raise ValueError
-    return IndexEntry(digest, str(item.get("mediaType", "")), size if isinstance(size, int) else 0, parsed)
+    return IndexEntry(Digest(digest), str(item.get("mediaType", "")), size if isinstance(size, int) else 0, parsed)

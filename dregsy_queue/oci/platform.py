@@ -6,6 +6,8 @@ import platform as python_platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dregsy_queue.oci.digest import Digest
+
 #: What the kernel calls a machine → Go's architecture and variant.
 _MACHINES = {
     "x86_64": ("amd64", ""),
@@ -48,7 +50,7 @@ class Platform:
 class IndexEntry:
     """One manifest of an index; `size` in bytes."""
 
-    digest: str
+    digest: Digest
     media_type: str
     size: int
     platform: Platform | None

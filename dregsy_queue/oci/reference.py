@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.hosts import registry_key
 
 #: OCI distribution-spec, "Pulling manifests": repository names.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 
 
-def is_digest(text: str) -> bool:
-    """True for a valid digest of any algorithm."""
-    return _DIGEST.fullmatch(text) is not None
+def is_tag(text: str) -> bool:
+    """True for a valid tag."""
+    return _TAG.fullmatch(text) is not None
 
 
 def is_repository(text: str) -> bool:
@@ -31,7 +31,7 @@ class Reference:
     registry: str
     repository: str
     tag: str | None = None
-    digest: str | None = None
+    digest: Digest | None = None
 
     @classmethod
     def parse(cls, text: str) -> Reference:
@@ -40,30 +40,62 @@ class Reference:
         Raises:
             ValueError: it is no reference.
         """
-        rest, at, digest = text.partition("@")
-        if at and not is_digest(digest):
-            raise ValueError(f"'{text}' is not an image reference: '{digest}' is no digest")
-        path, colon, tag = rest.rpartition(":")
-        if not colon or "/" in tag:
-            path, tag = rest, ""
-        elif not _TAG.fullmatch(tag):
-            raise ValueError(f"'{text}' is not an image reference: '{tag}' is no tag")
+        path, tag, digest = _cut(text)
         registry, slash, repository = path.partition("/")
         if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
             registry, repository = "docker.io", path
         repository = _with_library(registry, repository)
         if not is_repository(repository):
             raise ValueError(f"'{text}' is not an image reference: '{repository}' is no repository name")
-        return cls(registry, repository, tag or None, digest or None)
+        return cls(registry, repository, tag, digest)
 
-    def canonical(self) -> Reference:
-        """The same image under its one full name: Docker Hub by ``docker.io``, tag ``latest`` when none is given."""
-        tag = self.tag or (None if self.digest else "latest")
-        return Reference(registry_key(self.registry), self.repository, tag, self.digest)
+    @classmethod
+    def parse_full(cls, text: str) -> Reference:
+        """Undo `str`: the first part is the registry, whatever it looks like, and nothing is filled in.
+
+        Raises:
+            ValueError: it is no reference.
+        """
+        path, tag, digest = _cut(text)
+        registry, _, repository = path.partition("/")
+        if not registry or not is_repository(repository):
+            raise ValueError(f"'{text}' is not an image reference: '{repository}' is no repository name")
+        return cls(registry, repository, tag, digest)
+
+    @property
+    def name(self) -> str:
+        """``registry/repository``."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def short(self) -> str:
+        """The tag, or the digest where there is no tag: what the registry's API calls a reference."""
+        return self.tag or self.digest or ""
+
+    def by_digest(self, digest: str) -> Reference:
+        """This very content of the repository. Raises: ValueError when `digest` is none."""
+        return replace(self, tag=None, digest=Digest.parse(digest))
+
+    def at(self, host: str) -> Reference:
+        """The same image where the registry's API is at `host`: there, official images of Docker Hub need their whole
+        name."""
+        return replace(self, registry=host, repository=api_repository(self.registry, self.repository))
 
     def __str__(self) -> str:
-        text = f"{self.registry}/{self.repository}"
-        return text + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def _cut(text: str) -> tuple[str, str | None, Digest | None]:
+    """Registry and repository, tag, digest. Raises: ValueError."""
+    rest, at, digest = text.partition("@")
+    if at and not is_digest(digest):
+        raise ValueError(f"'{text}' is not an image reference: '{digest}' is no digest")
+    path, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:
+        path, tag = rest, ""
+    elif not is_tag(tag):
+        raise ValueError(f"'{text}' is not an image reference: '{tag}' is no tag")
+    return path, tag or None, Digest(digest) if at else None
 
 
 def _with_library(registry: str, repository: str) -> str:

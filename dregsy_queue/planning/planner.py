@@ -19,6 +19,7 @@ from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import TagItem
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import Descriptor, is_index, parse_index
 from dregsy_queue.oci.platform import Platform, choose, host_platform
 from dregsy_queue.planning import decision
@@ -90,7 +91,7 @@ class Planner:
         self._backoff = backoff
         self._on_wait = on_wait
         self._listed = listed
-        self._children = SingleFlight[tuple[str, str, str], str]()
+        self._children = SingleFlight[tuple[str, str, str], Digest]()
         self._names = Names.of(task)
         self._targets = Targets(self._names)
         self._room = asyncio.Semaphore(COMPARISONS)
@@ -239,11 +240,11 @@ class Planner:
             pulls=_INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1,
         )
 
-    async def _child(self, image: Image, digest: str) -> str:
+    async def _child(self, image: Image, digest: Digest) -> Digest:
         """The digest of the wanted platform in an index; the same index under many tags is read once."""
         platform = Platform.parse(image.platform) if image.platform else host_platform()
 
-        async def look() -> str:
+        async def look() -> Digest:
             _, body = await self._source.manifest(image.source_repository, digest)
             try:
                 entries = parse_index(body)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 
 from yarl import URL
 
 from dregsy_queue.logs import fields
-from dregsy_queue.matching.tags import is_tag
+from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
-from dregsy_queue.oci.reference import api_repository, is_digest
+from dregsy_queue.oci.reference import api_repository, is_tag
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pages import pages
@@ -48,7 +47,7 @@ class RegistryClient:
             found = await self.manifest(repository, reference)
             return found[0]
         length = answer.headers.get("Content-Length", "")
-        return Descriptor(digest, _media_type(answer), int(length) if length.isdigit() else 0)
+        return Descriptor(Digest(digest), _media_type(answer), int(length) if length.isdigit() else 0)
 
     async def manifest(self, repository: str, reference: str) -> tuple[Descriptor, bytes]:
         """A manifest and its bytes; checked against the digest when `reference` is one. Counts as a pull.
@@ -65,7 +64,7 @@ class RegistryClient:
                 temporary=False,
                 registry=self.registry,
             )
-        digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
+        digest = Digest.of(answer.body)
         if reference.startswith("sha256:") and reference != digest:
             raise RegistryError(
                 f"{self.registry}: {what}: the registry sent something else ({digest})",

@@ -21,7 +21,6 @@ from dregsy_queue.ledger.outcome import (
     WaitForRegistry,
 )
 from dregsy_queue.oci.hosts import registry_key
-from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
 from workers.event_loop import CancelledError
@@ -57,7 +56,7 @@ def outcome_of(
         case RelayError(kind="away") if relay_may_come:
             return PutBack(str(happened), delay=DAEMON_PAUSE)
         case RelayError(kind="rate-limited", side=side):
-            refused = Reference.parse(job.source if side == "source" else job.target)
+            refused = job.source_reference if side == "source" else job.target_reference
             return WaitForRegistry(registry_key(refused.registry), None, str(happened))
         case RegistryError(kind="rate-limited"):
             return WaitForRegistry(registry_key(happened.registry), happened.retry_after, str(happened))

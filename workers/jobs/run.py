@@ -22,7 +22,6 @@ from dregsy_queue.ledger.outcome import (
     WaitForRegistry,
 )
 from dregsy_queue.logs import fields
-from dregsy_queue.oci.reference import Reference
 from workers.jobs.outcome import Transferred, is_expected, outcome_of
 from workers.jobs.plan import plan
 from workers.jobs.task_of import task_of, why_dropped
@@ -118,12 +117,11 @@ def _tags(claim: Claim) -> dict[str, Any]:
     job = claim.transfer
     if job is None:
         return fields(task=claim.task, run=claim.run)
-    target = Reference.parse(job.target)
     return fields(
         task=claim.task,
         source=job.source,
         target=job.target,
-        tag=target.tag or target.digest,
+        tag=job.target_reference.short,
         platform=job.platform,
         relay=job.relay,
     )

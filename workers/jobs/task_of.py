@@ -8,7 +8,6 @@ from dregsy_queue.config.selection import task_fingerprint
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.oci.hosts import registry_key
-from dregsy_queue.oci.reference import Reference
 
 
 def task_of(claim: Claim, config: CurrentConfig) -> SyncTask | None:
@@ -26,7 +25,7 @@ def why_dropped(task: SyncTask | None, job: TransferJob) -> str | None:
     """Why a job that was planned under another config cannot run under this one; None when it can."""
     if task is None:
         return "its task is not in the config any more"
-    planned = Reference.parse(job.source).registry, Reference.parse(job.target).registry
+    planned = job.source_reference.registry, job.target_reference.registry
     configured = task.source.host, task.target.host
     if [registry_key(host) for host in planned] != [registry_key(host) for host in configured]:
         return "its task has other registries by now"

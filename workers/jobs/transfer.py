@@ -27,14 +27,13 @@ async def transfer(
         RegistryError: the target could not be asked.
     """
     client = access.client(task.target)
-    target = Reference.parse(job.target)
+    target = job.target_reference
     # An earlier attempt may have come through although nobody heard of it.
     if attempt > 1 and await _digest(client, target) == job.digest:
         return Transferred(job.digest, 0)
-    source = job.source.partition("@")[0] if "@" in job.source else job.source.rpartition(":")[0]
     copy = Copy(
-        source=relay_reference(access, task.source, f"{source}@{job.digest}"),
-        target=relay_reference(access, task.target, job.target),
+        source=relay_reference(access, task.source, job.source_reference.by_digest(job.digest)),
+        target=relay_reference(access, task.target, target),
         source_access=await relay_access(access, task.source),
         target_access=await relay_access(access, task.target),
         all_platforms=job.platform == "all",
@@ -55,5 +54,5 @@ async def transfer(
 
 
 async def _digest(client: RegistryClient, reference: Reference) -> str | None:
-    descriptor = await client.head(reference.repository, reference.tag or reference.digest or "")
+    descriptor = await client.head(reference.repository, reference.short)
     return descriptor.digest if descriptor else None

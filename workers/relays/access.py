@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.access.identity import choose_source
 from dregsy_queue.config.models import Location
-from dregsy_queue.oci.reference import api_repository
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.tls import certificate_folder
 from workers.relays.relay import Access
 
@@ -22,14 +22,7 @@ async def relay_access(registries: RegistryAccess, location: Location) -> Access
     )
 
 
-def relay_reference(registries: RegistryAccess, location: Location, reference: str) -> str:
-    """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured.
-
-    There, an official image of Docker Hub needs its whole name.
-    """
+def relay_reference(registries: RegistryAccess, location: Location, reference: Reference) -> Reference:
+    """`reference` as a relay must call it: at the registry's `endpoint`, where one is configured."""
     endpoint = registries.endpoint(location)
-    if not endpoint:
-        return reference
-    path = reference.removeprefix(f"{location.host}/")
-    end = min(index for mark in "@:" if (index := path.find(mark)) >= 0)
-    return f"{urlsplit(endpoint).netloc}/{api_repository(location.host, path[:end])}{path[end:]}"
+    return reference.at(urlsplit(endpoint).netloc) if endpoint else reference

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.redact import scrub
 from workers.relays.relay import RelayError, Side
 
@@ -26,7 +28,7 @@ _PERMANENT = re.compile(
 LONGEST = 600
 
 
-def error_of(program: str, reason: str, *, names: Iterable[str], side: Side) -> RelayError:
+def error_of(program: str, reason: str, *, names: Iterable[Reference], side: Side) -> RelayError:
     """The error that `reason` tells of; `side` is the registry that it is about.
 
     References in `names` do not take part in classing: a repository may be called ``unauthorized``. What is in no
@@ -50,9 +52,8 @@ def one_line(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _parts(name: str) -> list[str]:
+def _parts(name: Reference) -> list[str]:
     """A reference, and the pieces of it that programs show alone."""
-    repository = name.partition("@")[0]
-    path = repository.partition("/")[2]
-    plain, _, tag = path.rpartition(":")
-    return [part for part in (name, repository, path, plain or path, tag) if len(part) > 3]
+    tagged = replace(name, digest=None)
+    parts = (str(name), str(tagged), str(tagged).removeprefix(f"{name.registry}/"), name.repository, name.tag or "")
+    return [part for part in parts if len(part) > 3]

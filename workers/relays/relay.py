@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.oci.login import Credentials
+from dregsy_queue.oci.reference import Reference
 
 Side = Literal["source", "target"]
 
@@ -52,10 +53,10 @@ class Access:
 
 @dataclass(frozen=True)
 class Copy:
-    """One image to copy. `source` is ``host/repository@digest``, `target` ``host/repository:tag`` or ``…@digest``."""
+    """One image to copy, from a digest to a tag or a digest."""
 
-    source: str
-    target: str
+    source: Reference
+    target: Reference
     source_access: Access
     target_access: Access
     #: every platform of an index, not just the manifest named

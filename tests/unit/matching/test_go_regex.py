@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dregsy_queue.matching.go_regex import LONGEST, Matcher, Pattern, compile_pattern, replace_all
+from dregsy_queue.matching.go_regex import LONGEST, Matcher, Pattern, Replacement, compile_pattern
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,14 @@ def test_matchers_may_be_inverted(text: str, matching: list[str], others: list[s
     ],
 )
 def test_replacing_is_that_of_go(expression: str, template: str, text: str, expected: str) -> None:
-    assert replace_all(expression, template, text) == expected
+    assert Replacement.parse(expression, template).apply(text) == expected
 
 
 @given(
     st.text(alphabet="ab/é\n", max_size=12), st.sampled_from(["", "a", "a*", "a|b", "(a|/)+", "^", "$", "b?", r"\b"])
 )
 def test_replacing_a_match_by_itself_changes_nothing(text: str, expression: str) -> None:
-    assert replace_all(expression, "$0", text) == text
+    assert Replacement.parse(expression, "$0").apply(text) == text
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20))

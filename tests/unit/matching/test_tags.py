@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dregsy_queue.matching.semver import Version
-from dregsy_queue.matching.tags import TagItem, TagSet, is_tag
+from dregsy_queue.matching.tags import TagItem, TagSet
+from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.reference import is_tag
 
 BUSYBOX = "1.31.0 1.31.1 1.31.1-glibc 1.31.1-musl 1.31.9 1.36.0 v1.35.2 latest glibc stable-musl"
 #: 2.0.0+b is no valid tag, but of equal precedence as 2.0.0.
@@ -167,7 +169,7 @@ def test_a_bad_item_is_named(item: str, reason: str) -> None:
     ],
 )
 def test_items(text: str, tag: str | None, digest: str | None, shown: str) -> None:
-    assert TagItem.parse(text) == TagItem(tag, digest)
+    assert TagItem.parse(text) == TagItem(tag, Digest(digest) if digest else None)
     assert str(TagItem.parse(text)) == shown
 
 

@@ -6,30 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dregsy_queue.oci.digest import Digest, is_digest, is_registered
 from dregsy_queue.oci.hosts import api_host, is_ecr, registry_key, without_port
 from dregsy_queue.oci.reference import Reference, api_repository
 
-D = "sha256:" + "a" * 64
+D = Digest.parse("sha256:" + "a" * 64)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("busybox", "docker.io/library/busybox:latest"),
+        ("busybox", "docker.io/library/busybox"),
         ("busybox:1.36", "docker.io/library/busybox:1.36"),
-        ("docker.io/busybox", "docker.io/library/busybox:latest"),
-        ("index.docker.io/library/busybox:1", "docker.io/library/busybox:1"),
-        ("xelalex/dregsy", "docker.io/xelalex/dregsy:latest"),
-        ("localhost/app", "localhost/app:latest"),
-        ("localhost:5000/app:1", "localhost:5000/app:1"),
+        ("docker.io/busybox", "docker.io/library/busybox"),
+        ("xelalex/dregsy", "docker.io/xelalex/dregsy"),
+        ("localhost/app", "localhost/app"),
         ("127.0.0.1:5000/a/b/c:x", "127.0.0.1:5000/a/b/c:x"),
         ("[::1]:5000/app:1", "[::1]:5000/app:1"),
-        (f"quay.io/a/b@{D}", f"quay.io/a/b@{D}"),
         (f"quay.io/a/b:1@{D}", f"quay.io/a/b:1@{D}"),
     ],
 )
-def test_canonical_form(text: str, expected: str) -> None:
-    assert str(Reference.parse(text).canonical()) == expected
+def test_short_forms_are_those_of_docker(text: str, expected: str) -> None:
+    assert str(Reference.parse(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -44,10 +42,34 @@ names = st.from_regex(r"[a-z0-9]{1,5}(/[a-z0-9]{1,5}){0,2}", fullmatch=True)
 tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,9}", fullmatch=True)
 
 
-@given(st.sampled_from(["a.example", "localhost:5000", "[::1]:5000"]), names, st.none() | tags, st.none() | st.just(D))
-def test_parsing_undoes_writing(registry: str, repository: str, tag: str | None, digest: str | None) -> None:
+hosts = st.sampled_from(["a.example", "localhost:5000", "[::1]:5000", "registry"])
+
+
+@given(
+    hosts,
+    names,
+    st.none() | tags,
+    st.none() | st.just(D),
+)
+def test_parsing_undoes_writing(registry: str, repository: str, tag: str | None, digest: Digest | None) -> None:
     reference = Reference(registry, repository, tag, digest)
-    assert Reference.parse(str(reference)) == reference
+    assert Reference.parse_full(str(reference)) == reference
+    assert registry == "registry" or Reference.parse(str(reference)) == reference
+
+
+def test_other_names_of_an_image() -> None:
+    reference = Reference.parse_full("docker.io/busybox:1")
+    assert (reference.name, reference.short) == ("docker.io/busybox", "1")
+    assert str(reference.by_digest(D)) == f"docker.io/busybox@{D}" and reference.by_digest(D).short == D
+    assert str(reference.at("127.0.0.1:5000")) == "127.0.0.1:5000/library/busybox:1"
+    with pytest.raises(ValueError, match="no digest"):
+        reference.by_digest("sha256")
+
+
+def test_digests() -> None:
+    assert (D.algorithm, D.encoded) == ("sha256", "a" * 64) and Digest.parse(D) == D
+    assert Digest.of(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert is_registered(D) and not is_registered("sha256:abc") and is_digest("blake3:abc")
 
 
 def test_hosts() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
 from dregsy_queue.planning.planner import COMPARISONS, Planned, Planner
 
@@ -26,7 +27,7 @@ class Source:
         return ["1"]
 
     async def head(self, repository: str, reference: str) -> Descriptor:
-        return Descriptor(f"sha256:{repository.encode().hex():0>64}", OCI_MANIFEST, 1)
+        return Descriptor(Digest(f"sha256:{repository.encode().hex():0>64}"), OCI_MANIFEST, 1)
 
 
 class Nothing:

@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, RunFailure, WaitForRegistry
+from dregsy_queue.oci.hosts import RegistryKey
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import from_environment
 from workers.event_loop import CancelledError
@@ -42,10 +43,10 @@ DENIED = RegistryError("denied", kind="denied", temporary=False, registry="dst.e
         (RelayError("broken pipe"), RetryAfter(0, "broken pipe")),
         (RelayError("manifest unknown", "refused"), Failed("manifest unknown")),
         (RelayError("401", "unauthorized"), RetryAfter(0, "401")),
-        (RelayError("429", "rate-limited", "source"), WaitForRegistry("docker.io", None, "429")),
-        (RelayError("429", "rate-limited", "target"), WaitForRegistry("dst.example", None, "429")),
-        (refused(None), WaitForRegistry("dst.example", None, "slow")),
-        (refused(30), WaitForRegistry("dst.example", 30, "slow")),
+        (RelayError("429", "rate-limited", "source"), WaitForRegistry(RegistryKey("docker.io"), None, "429")),
+        (RelayError("429", "rate-limited", "target"), WaitForRegistry(RegistryKey("dst.example"), None, "429")),
+        (refused(None), WaitForRegistry(RegistryKey("dst.example"), None, "slow")),
+        (refused(30), WaitForRegistry(RegistryKey("dst.example"), 30, "slow")),
         (unavailable(), RetryAfter(0, "away")),
         (unavailable(asked=9), RetryAfter(9, "away")),
         (DENIED, Failed("denied")),

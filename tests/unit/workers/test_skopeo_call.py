@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dregsy_queue.oci.login import Credentials
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.tls import certificate_folder
 from workers.relays.relay import Access, Copy
 from workers.relays.skopeo.relay import SkopeoRelay
@@ -32,7 +33,9 @@ def skopeo(tmp_path: Path) -> Path:
 
 
 async def called(skopeo: Path, source: Access, target: Access, *, all_platforms: bool = False) -> list[str]:
-    await SkopeoRelay(str(skopeo)).copy(Copy(SOURCE, TARGET, source, target, all_platforms))
+    await SkopeoRelay(str(skopeo)).copy(
+        Copy(Reference.parse_full(SOURCE), Reference.parse_full(TARGET), source, target, all_platforms)
+    )
     return (skopeo.parent / "arguments").read_text().splitlines()
 
 

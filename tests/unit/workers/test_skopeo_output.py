@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dregsy_queue.oci.reference import Reference
 from workers.relays.failures import LONGEST
 from workers.relays.skopeo.output import error
 
@@ -33,7 +34,7 @@ def fatal(message: str) -> str:
     ],
 )  # fmt: skip
 def test_temporary_or_not(message: str, temporary: bool) -> None:
-    found = error(fatal(message), 1, names=("h/a@sha256:1", "h/a:1"))
+    found = error(fatal(message), 1, names=(Reference.parse_full("h/a@sha256:1"), Reference.parse_full("h/a:1")))
     assert found.kind == ("failed" if temporary else "refused") and found.temporary is temporary
     assert message[:40] in str(found) and "\n" not in str(found)
 
@@ -59,7 +60,7 @@ def test_a_login_refused_in_the_middle_is_tried_once_more() -> None:
 
 @pytest.mark.parametrize("name", ["h/unauthorized:1", "h/goauthentik/denied:1", "h/manifest-unknown:429", "h/x509/a:1"])
 def test_names_of_images_decide_nothing(name: str) -> None:
-    found = error(fatal(f"reading blob sha256:1 of {name}: unexpected EOF"), 1, names=(name,))
+    found = error(fatal(f"reading blob sha256:1 of {name}: unexpected EOF"), 1, names=(Reference.parse_full(name),))
     assert found.temporary and found.kind == "failed"
 
 

@@ -74,27 +74,36 @@ class DockerRelay:
         return f"the Docker daemon at {self._settings.dockerhost} does not answer ({reason})"
 
     def _copy(self, copy: Copy, cancelled: threading.Event) -> Copied:
-        repository, _, tag = copy.target.rpartition(":")
+        source, target = str(copy.source), str(copy.target)
         try:
             client = self._client()
         except (DockerException, requests.RequestException, OSError) as error:
             raise RelayError(self._unreachable(error), "away") from None
         lines: list[str] = []
-        used = (copy.source, copy.target)
+        used = (source, target)
         with self._lock:
             self._in_use.update(used)
         try:
             with _typed("source", copy, self._settings.dockerhost):
-                source_repository, _, digest = copy.source.partition("@")
+                login = _login(copy.source_access)
                 pulled = client.pull(
-                    source_repository, tag=digest, stream=True, decode=True, auth_config=_login(copy.source_access)
+                    copy.source.name,
+                    tag=copy.source.short,
+                    stream=True,
+                    decode=True,
+                    auth_config=login,
                 )
                 _follow(pulled, lines, cancelled)
             with _typed("target", copy, self._settings.dockerhost):
-                if not client.tag(copy.source, repository, tag, force=True):
+                if not client.tag(source, copy.target.name, copy.target.short, force=True):
                     raise RelayError(f"docker: {copy.source} cannot be tagged as {copy.target}")
+                login = _login(copy.target_access)
                 pushed = client.push(
-                    repository, tag=tag, stream=True, decode=True, auth_config=_login(copy.target_access)
+                    copy.target.name,
+                    tag=copy.target.short,
+                    stream=True,
+                    decode=True,
+                    auth_config=login,
                 )
                 found, sent = _follow(pushed, lines, cancelled)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from dregsy_queue.oci.reference import Reference
 from workers.relays.failures import error_of
 from workers.relays.relay import RelayError
 
@@ -13,7 +14,7 @@ _WRITING = re.compile(r"destination|writing|uploading", re.IGNORECASE)
 _FATAL = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
 
 
-def error(output: str, returncode: int, names: Iterable[str] = ()) -> RelayError:
+def error(output: str, returncode: int, names: Iterable[Reference] = ()) -> RelayError:
     """The error that skopeo's `output` tells of; `names` are the references it was given."""
     reason = _reason(output)
     if not reason:

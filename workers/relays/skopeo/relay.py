@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dregsy_queue import redact
 from dregsy_queue.config.models import Config
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.settings import Settings
 from workers.relays.relay import Access, Copied, Copy, RelayError
 from workers.relays.skopeo import output, process
@@ -43,7 +44,7 @@ class SkopeoRelay:
                 ("src", copy.source, copy.source_access),
                 ("dest", copy.target, copy.target_access),
             ):
-                arguments += _access(side, reference, access, files, descriptors)
+                arguments += _login_and_tls(side, reference, access, files, descriptors)
             arguments += [f"docker://{copy.source}", f"docker://{copy.target}"]
             try:
                 ended = await process.run(
@@ -60,8 +61,8 @@ class SkopeoRelay:
         return Copied(text, sent=ended.relayed)
 
 
-def _access(
-    side: str, reference: str, access: Access, files: contextlib.ExitStack, descriptors: list[int]
+def _login_and_tls(
+    side: str, reference: Reference, access: Access, files: contextlib.ExitStack, descriptors: list[int]
 ) -> list[str]:
     arguments = []
     if access.skip_tls_verify:
@@ -72,8 +73,7 @@ def _access(
         # Without it skopeo would use whatever login it finds on this machine.
         arguments.append(f"--{side}-no-creds")
     else:
-        registry = reference.partition("/")[0]
-        descriptor = files.enter_context(auth_file(registry, access.credentials))
+        descriptor = files.enter_context(auth_file(reference.registry, access.credentials))
         descriptors.append(descriptor)
         arguments.append(f"--{side}-authfile=/proc/self/fd/{descriptor}")
     return arguments
