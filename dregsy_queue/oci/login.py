@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user name and its password, which never shows."""
+    """A user name and its password, which never shows; or an OAuth 2 refresh token in the password's place."""
 
     username: str
     password: str = field(repr=False)
+    #: what ``docker login`` keeps as ``identitytoken``; '' for a login by password
+    identity_token: str = field(default="", repr=False)
 
 
 def decode_auth(text: str) -> Credentials:

@@ -17,6 +17,7 @@ from dregsy_queue.registry.transport import RetryPolicy, Transport
 
 #: Connections per registry: requests beyond wait for one to be free.
 CONNECTIONS = 32
+_HEADER = 256 * 1024
 
 
 class Registries:
@@ -77,8 +78,12 @@ class Registries:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # HTTPS_PROXY and NO_PROXY count, as for skopeo
-                trust_env=True,
+                # `proxies` chooses, as Go's programs do; and ~/.netrc would send logins that nobody configured.
+                trust_env=False,
+                auto_decompress=False,
+                # Go's programs take a megabyte of headers; some registries send tokens of 10 KiB in Location.
+                max_line_size=_HEADER,
+                max_field_size=_HEADER,
                 headers={"User-Agent": f"dregsy_queue/{dregsy_queue.__version__}"},
             )
         return self._session

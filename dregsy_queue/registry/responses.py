@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from dregsy_queue.registry.errors import Kind, RegistryError
 
 #: Status codes after which the same request may succeed later.
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: Longest wait that a registry may ask for, in seconds; then it is asked again.
+LONGEST_WAIT = 900.0
+#: A number of seconds beyond this one is a time, not a wait.
+_EPOCH = 1e9
 #: Longest piece of a registry's own words in a message, in characters.
 _LONGEST = 300
 
@@ -56,25 +61,45 @@ def error(answer: Answer, registry: str, what: str, user: str | None = None) -> 
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds from now that a Retry-After header asks for: a number or a date (RFC 9110 §10.2.3)."""
+    """Seconds from now that a Retry-After header asks for: a number or a date (RFC 9110 §10.2.3), 0 to 15 minutes.
+
+    Some registries send the time itself, in seconds since 1970. Whatever is said, the registry is asked again after
+    15 minutes; None: nothing that can be understood.
+    """
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        if seconds > _EPOCH:
+            seconds -= time.time()
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)
 
 
 def _said(body: bytes) -> str:
-    """The registry's own message (OCI distribution-spec, "Error Codes"), in one printable line."""
+    """The server's own words in one printable line: those of an OCI error ("Error Codes"), of ``{"error": …}`` or
+    ``{"message": …}`` as other servers send them, or a line of plain text; '' for HTML and what is none of these."""
     try:
-        first = json.loads(body)["errors"][0]
-        text = str(first.get("message") or first.get("code") or "")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        return ""
-    text = "".join(char if char.isprintable() else " " for char in text)[:_LONGEST]
-    return " ".join(text.split())
+        text = _words(json.loads(body))
+    except (ValueError, RecursionError):
+        plain = body[: 4 * _LONGEST].decode(errors="replace").strip()
+        text = "" if plain.startswith(("<", "{", "[")) else plain
+    text = "".join(char if char.isprintable() else " " for char in text[: 4 * _LONGEST])
+    return " ".join(text.split())[:_LONGEST]
+
+
+def _words(document: object) -> str:
+    """The words of an error document."""
+    if isinstance(document, str):
+        return document
+    if isinstance(document, list):
+        return _words(document[0]) if document else ""
+    if isinstance(document, dict):
+        for name in ("errors", "message", "error_description", "error", "detail", "details", "code"):
+            if document.get(name) and (text := _words(document[name])):
+                return text
+    return ""

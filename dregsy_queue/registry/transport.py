@@ -1,31 +1,32 @@
-"""Requests to one registry: scheme, login, retries, limits of time and size."""
+"""Requests to one registry: its scheme, its login, retries, and limits of rate."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
 
+from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.oci.hosts import api_host, registry_key
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.exchange import BIGGEST, Body, Incoming, NotHTTPSError, exchange, invalid
+from dregsy_queue.registry.origins import parse_url, same_origin
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.signing_in.authorization import Authorization
 from dregsy_queue.registry.signing_in.challenge import parse_challenges
 from dregsy_queue.registry.throttle import Pacer
 
-#: Biggest answer read, in bytes: a tag list of a million names fits its pages of 1,000.
-BIGGEST = 16 * 1024 * 1024
-_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=60)
-_REDIRECTS = 5
+#: Longest time for one request whose answer is read whole, in seconds.
+_WHOLE = 120.0
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,30 @@ class Transport:
         self.registry = registry
         self._key = registry_key(registry)
         self._session = session
-        self._base = endpoint or f"https://{api_host(registry)}"
+        self._home = URL(endpoint or f"https://{api_host(registry)}", encoded=True)
         self._context = context
         #: plain HTTP may be tried where HTTPS is not spoken
         self._may_be_plain = skip_verify and endpoint is None
         self._pacer = pacer
         self._policy = policy
-        self._authorization = Authorization(registry, source, self._fetch_token)
-        # The first request goes alone: it learns scheme and login for all that wait.
-        self._first = asyncio.Lock()
-        self._learned = False
+        self._authorization = Authorization(
+            registry, source, self._ask_token_server, lambda: self._home.scheme == "https"
+        )
+        #: one request learns the scheme and the first challenge; all others wait for it together, then go at once
+        self._greeting = SingleFlight[str, None]()
 
     async def request(
-        self, method: str, url: str, *, what: str, scope: str = "", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        scope: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        limit: int = BIGGEST,
     ) -> Answer:
-        """Send a request; `url` is a path, or a whole URL of the same registry.
+        """Send a request and read its answer, of at most `limit` bytes; `url` as for `open`.
 
         Any status but 401 and temporary ones is the caller's to judge.
 
@@ -85,55 +95,78 @@ class Transport:
         for attempt in range(self._policy.tries):
             last = attempt == self._policy.tries - 1
             try:
-                answer = await self._attempt(method, url, what, scope, dict(headers or {}))
-            except RegistryError as error:
-                if last or not error.temporary or (error.retry_after or 0) > self._policy.longest:
-                    raise
-                wait = error.retry_after or 0
-            else:
+                answer = await self._read(method, url, what, scope, headers, body, limit)
                 if answer.status not in responses.TEMPORARY:
                     return answer
-                problem = responses.error(answer, self.registry, what)
-                if last or (problem.retry_after or 0) > self._policy.longest:
-                    raise problem
-                wait = problem.retry_after or 0
-            await asyncio.sleep(max(wait, self._policy.wait(attempt)))
+                raise responses.error(answer, self.registry, what)
+            except RegistryError as error:
+                asked = error.retry_after or 0
+                if last or not error.temporary or asked > self._policy.longest:
+                    raise
+            await asyncio.sleep(max(asked, self._policy.wait(attempt)))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _attempt(self, method: str, url: str, what: str, scope: str, headers: dict[str, str]) -> Answer:
-        if self._learned:
-            return await self._authorized(method, url, what, scope, headers)
-        async with self._first:
-            answer = await self._authorized(method, url, what, scope, headers)
-            self._learned = True
-            return answer
-
-    async def _authorized(self, method: str, url: str, what: str, scope: str, headers: dict[str, str]) -> Answer:
-        header = await self._authorization.header(scope)
-        answer, challenges = await self._send(method, url, headers, header)
-        if answer.status == 401:
-            secure = self._base.startswith("https:")
-            again = await self._authorization.after_refusal(scope, header, parse_challenges(challenges), secure)
-            if again:
-                answer, _ = await self._send(method, url, headers, again)
-        if answer.status == 401:
-            raise responses.error(answer, self.registry, what, await self._authorization.user())
-        return answer
-
-    async def _send(
-        self, method: str, url: str, headers: dict[str, str], authorization: str
-    ) -> tuple[Answer, list[str]]:
-        async with self._pacer.request(self._key) as observe:
-            answer, challenges = await self._by_scheme(method, url, headers, authorization)
-            await observe(answer.status, answer.headers)
-        return answer, challenges
-
-    async def _by_scheme(
-        self, method: str, url: str, headers: dict[str, str], authorization: str
-    ) -> tuple[Answer, list[str]]:
+    async def _read(
+        self, method: str, url: str, what: str, scope: str, headers: Mapping[str, str] | None, body: bytes, limit: int
+    ) -> Answer:
         try:
-            return await self._exchange(method, self._absolute(url), headers, authorization)
-        except aiohttp.ClientConnectorSSLError:
+            async with (
+                asyncio.timeout(_WHOLE),
+                self.open(method, url, what=what, scope=scope, headers=headers, body=body) as incoming,
+            ):
+                content = b"" if method == "HEAD" else await incoming.read(limit)
+                return Answer(incoming.status, incoming.headers, content, str(incoming.url))
+        except TimeoutError:
+            raise RegistryError(
+                f"{self.registry}: {what}: no whole answer within {_WHOLE:.0f} s",
+                kind="unavailable",
+                temporary=True,
+                registry=self.registry,
+            ) from None
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        scope: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: Body = b"",
+    ) -> AsyncIterator[Incoming]:
+        """Send one request, signed in for `scope`, and give its answer to be streamed. No retries.
+
+        `url` is a path of this registry, or a whole URL, as `Location` has them; one of another origin is asked
+        without login. `scope` may hold several, separated by spaces. A `body` that is a maker of pieces is called again
+        when the registry wants another login first.
+
+        Raises:
+            RegistryError: no answer, or no login.
+        """
+        await self._greeting.run("", self._greet)
+        target = self._absolute(url)
+        async with contextlib.AsyncExitStack() as stack:
+            header = await self._authorization.header(scope) if same_origin(target, self._home) else ""
+            incoming = await stack.enter_async_context(self._paced(method, target, headers, header, body))
+            if incoming.status == 401 and same_origin(incoming.url, self._home):
+                again = await self._after_refusal(scope, header, incoming)
+                if again:
+                    await stack.aclose()
+                    incoming = await stack.enter_async_context(self._paced(method, target, headers, again, body))
+            if incoming.status == 401:
+                raise await self._refused(incoming, what)
+            yield incoming
+
+    async def _greet(self) -> None:
+        """Learn the scheme, and by the challenge of ``/v2/`` how to sign in, before anything is asked for.
+
+        Source: OCI distribution-spec, "Determining Support"; registries hide private repositories from anonymous
+        requests without a challenge.
+        """
+        try:
+            incoming = await self._ping()
+        except NotHTTPSError:
             if not self._may_be_plain:
                 raise RegistryError(
                     f"{self.registry}: it does not speak HTTPS; if it is meant to speak plain HTTP, set "
@@ -142,109 +175,83 @@ class Transport:
                     temporary=False,
                     registry=self.registry,
                 ) from None
-            self._base = "http://" + api_host(self.registry)
-            self._may_be_plain = False
-            return await self._exchange(method, self._absolute(url), headers, authorization)
+            self._home = self._home.with_scheme("http").with_port(self._home.explicit_port)
+            incoming = await self._ping()
+        if incoming.status == 401 and same_origin(incoming.url, self._home):
+            self._authorization.learn(parse_challenges(incoming.headers.getall("WWW-Authenticate", [])))
 
-    def _absolute(self, url: str) -> str:
-        return self._base + url if url.startswith("/") else url
+    async def _ping(self) -> Incoming:
+        async with exchange(self._session, "GET", self._absolute("/v2/"), context=self._context, home=None) as incoming:
+            return incoming
 
-    async def _exchange(
-        self, method: str, url: str, headers: dict[str, str], authorization: str
-    ) -> tuple[Answer, list[str]]:
-        """One request and its redirects; credentials never follow to another origin."""
-        target, origin = URL(url, encoded=True), URL(url, encoded=True).origin()
-        for _ in range(_REDIRECTS):
-            sent = {**headers, "Authorization": authorization} if authorization else headers
-            if target.origin() != origin:
-                sent = headers
-            answer, challenges = await self._once(method, target, sent)
-            location = answer.headers.get("Location")
-            if answer.status not in (301, 302, 303, 307, 308) or not location:
-                return answer, challenges
-            target = target.join(URL(location))
-            if origin.scheme == "https" and target.scheme != "https":
-                break
-        raise RegistryError(
-            f"{self.registry}: it redirects in circles, or from HTTPS to '{target.scheme}'",
-            kind="invalid",
-            temporary=False,
-            registry=self.registry,
-        )
+    async def _after_refusal(self, scope: str, sent: str, incoming: Incoming) -> str:
+        challenge = parse_challenges(incoming.headers.getall("WWW-Authenticate", []))
+        return await self._authorization.after_refusal(scope, sent, challenge)
 
-    async def _fetch_token(self, url: str, authorization: str) -> Answer:
-        headers = {"Authorization": authorization} if authorization else {}
+    async def _refused(self, incoming: Incoming, what: str) -> RegistryError:
+        answer = Answer(401, incoming.headers, await incoming.read(), str(incoming.url))
+        at_home = same_origin(incoming.url, self._home)
+        user = await self._authorization.user() if at_home else None
+        return responses.error(answer, self.registry if at_home else str(incoming.url.authority), what, user)
+
+    @contextlib.asynccontextmanager
+    async def _paced(
+        self, method: str, url: URL, headers: Mapping[str, str] | None, authorization: str, body: Body
+    ) -> AsyncIterator[Incoming]:
+        """One exchange under the registry's limits, which end with the head of the answer."""
+        async with contextlib.AsyncExitStack() as stack:
+            async with self._pacer.request(self._key) as observe:
+                try:
+                    incoming = await stack.enter_async_context(
+                        exchange(
+                            self._session,
+                            method,
+                            url,
+                            context=self._context,
+                            home=self._home,
+                            authorization=authorization,
+                            headers=headers,
+                            body=body,
+                        )
+                    )
+                except NotHTTPSError:
+                    raise invalid(url, "it does not speak HTTPS") from None
+                await observe(incoming.status, incoming.headers)
+            yield incoming
+
+    def _absolute(self, url: str) -> URL:
+        """A path at the registry's API, or a whole URL."""
+        target = parse_url(str(self._home).rstrip("/") + url if url.startswith("/") else url)
+        if target is None:
+            raise invalid(self._home, "it names a URL that cannot be asked")
+        return target
+
+    async def _ask_token_server(self, url: str, authorization: str, form: Mapping[str, str] | None) -> Answer:
+        """`form`: sent by POST (OAuth 2); None: a GET. The login goes to the realm's own origin alone."""
+        target = parse_url(url)
+        if target is None:
+            raise invalid(self._home, "it names a token server whose URL cannot be asked")
         try:
-            return (await self._once("GET", URL(url, encoded=True), headers))[0]
-        except aiohttp.ClientConnectorSSLError as error:
-            raise self._unreachable(error) from None
-
-    async def _once(self, method: str, url: URL, headers: dict[str, str]) -> tuple[Answer, list[str]]:
-        options: dict[str, Any] = {"ssl": self._context} if url.scheme == "https" else {}
-        try:
-            async with self._session.request(
-                method, url, headers=headers, allow_redirects=False, timeout=_TIMEOUT, **options
-            ) as response:
-                body = await self._read(response)
-                answer = Answer(response.status, response.headers, body, str(url))
-                return answer, response.headers.getall("WWW-Authenticate", [])
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-            if isinstance(error, aiohttp.ClientConnectorCertificateError) or _is_verification(error):
-                raise RegistryError(
-                    f"{self.registry}: its certificate is not trusted ({_reason(error)}); put its CA into the "
-                    "certs-dir folder of this host, or set 'skip-tls-verify: true'",
-                    kind="tls",
-                    temporary=False,
-                    registry=self.registry,
-                ) from None
-            if "WRONG_VERSION_NUMBER" in str(error) or "wrong version number" in str(error).lower():
-                raise
-            raise self._unreachable(error) from None
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise self._unreachable(error) from None
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        pieces, size = [], 0
-        async for piece in response.content.iter_chunked(64 * 1024):
-            size += len(piece)
-            if size > BIGGEST:
-                raise RegistryError(
-                    f"{self.registry}: its answer is bigger than {BIGGEST // 1024**2} MiB",
-                    kind="invalid",
-                    temporary=False,
-                    registry=self.registry,
-                )
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def _unreachable(self, error: BaseException) -> RegistryError:
-        inner = getattr(error, "os_error", None)
-        # a name that does not exist is a typo more often than an outage
-        unknown = isinstance(inner, socket.gaierror) and inner.errno == socket.EAI_NONAME
-        return RegistryError(
-            f"{self.registry}: it cannot be reached: {_reason(error)}",
-            kind="unavailable",
-            temporary=not unknown,
-            registry=self.registry,
-        )
-
-
-def _is_verification(error: BaseException) -> bool:
-    inner = getattr(error, "os_error", None) or error.__cause__
-    return isinstance(inner, ssl.SSLCertVerificationError)
-
-
-def _reason(error: BaseException) -> str:
-    inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return str(inner.verify_message)
-    if isinstance(inner, socket.gaierror):
-        return "its name is not known"
-    if isinstance(inner, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(inner, ConnectionResetError | aiohttp.ServerDisconnectedError):
-        return "it closed the connection"
-    if isinstance(inner, TimeoutError | aiohttp.ServerTimeoutError):
-        return "it does not answer in time"
-    text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
-    return " ".join(str(text).split())[:200]
+            async with (
+                asyncio.timeout(_WHOLE),
+                exchange(
+                    self._session,
+                    "GET" if form is None else "POST",
+                    target,
+                    context=self._context,
+                    home=target,
+                    authorization=authorization,
+                    headers={} if form is None else {"Content-Type": "application/x-www-form-urlencoded"},
+                    body=b"" if form is None else urlencode(form).encode(),
+                ) as incoming,
+            ):
+                return Answer(incoming.status, incoming.headers, await incoming.read(), str(incoming.url))
+        except NotHTTPSError:
+            raise invalid(target, "signing in: the token server does not speak HTTPS") from None
+        except TimeoutError:
+            raise RegistryError(
+                f"{target.authority}: signing in: the token server does not answer in time",
+                kind="unavailable",
+                temporary=True,
+                registry=self.registry,
+            ) from None

@@ -12,8 +12,9 @@ from yarl import URL
 
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.exchange import BIGGEST
 from dregsy_queue.registry.pages import MOST_PAGES
-from dregsy_queue.registry.transport import BIGGEST
+from dregsy_queue.registry.proxies import proxy_for
 
 _HUB = "https://hub.docker.com"
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
@@ -30,7 +31,7 @@ class DockerHubLister:
     async def repositories(self, limit: int | None) -> list[str]:
         if self.credentials is None:
             raise _error("lister 'dockerhub' needs 'auth' with the user whose repositories are listed", "auth")
-        async with aiohttp.ClientSession(trust_env=True, timeout=_TIMEOUT) as session:
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, proxy=proxy_for(URL(self.base))) as session:
             headers = {"Authorization": f"JWT {await self._sign_in(session, self.credentials)}"}
             names: list[str] = []
             seen: set[str] = set()

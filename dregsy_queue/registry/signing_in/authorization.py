@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlencode, urlsplit
 
+from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
@@ -13,18 +14,24 @@ from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.signing_in.challenge import Challenge
 from dregsy_queue.registry.signing_in.tokens import Token, TokenCache, parse_token
 
-#: Sends a GET to a token server: URL and Authorization header ('' for none).
-Fetch = Callable[[str, str], Awaitable[Answer]]
+#: Asks a token server: URL, Authorization header ('' for none), and a form to POST (None: a GET).
+Fetch = Callable[[str, str, Mapping[str, str] | None], Awaitable[Answer]]
 
 
 class Authorization:
     """What to send to one registry; learns from its first 401."""
 
-    def __init__(self, registry: str, source: CredentialsSource, fetch: Fetch) -> None:
+    def __init__(
+        self, registry: str, source: CredentialsSource, fetch: Fetch, is_secure: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`is_secure`: whether the registry itself is asked by HTTPS."""
         self._registry = registry
         self._source = source
         self._fetch = fetch
+        self._is_secure = is_secure
         self._challenge: Challenge | None = None
+        #: scope that we asked for → the one that the registry wants instead
+        self._scopes: dict[str, str] = {}
         self._tokens = TokenCache()
 
     async def header(self, scope: str) -> str:
@@ -36,25 +43,26 @@ class Authorization:
         token = self._tokens.get(scope) or await self._renew(scope, None)
         return f"Bearer {token.text}"
 
-    async def after_refusal(self, scope: str, sent: str, challenge: Challenge | None, secure: bool) -> str:
-        """The header to try after a 401; '' when there is nothing left to try.
+    def learn(self, challenge: Challenge | None) -> None:
+        """The registry's first challenge, heard before anything was asked for."""
+        if challenge is not None and self._challenge is None:
+            self._challenge = challenge
 
-        `secure`: the registry was asked by HTTPS, so credentials must not go to a realm by HTTP.
-        """
+    async def after_refusal(self, scope: str, sent: str, challenge: Challenge | None) -> str:
+        """The header to try after a 401 of the registry; '' when there is nothing left to try."""
         if challenge is None:
             return ""
         self._challenge = challenge
         if challenge.scheme == "basic":
             header = await self._basic()
             return header if header != sent else ""
-        if secure and urlsplit(challenge.realm).scheme != "https":
-            raise RegistryError(
-                f"{self._registry}: it sends logins to '{challenge.realm}', which is not HTTPS; nothing was sent",
-                kind="tls",
-                temporary=False,
-                registry=self._registry,
-            )
+        before = self._scopes.get(scope)
+        if challenge.scope and challenge.scope != scope:
+            self._scopes[scope] = challenge.scope
         cached = self._tokens.get(scope)
+        if before != self._scopes.get(scope) and cached:
+            # a token for another scope than the registry asks for: of no use, though fresh
+            return f"Bearer {(await self._renew(scope, cached)).text}"
         refused = cached if cached and sent == f"Bearer {cached.text}" else None
         token = await self._renew(scope, refused)
         return f"Bearer {token.text}"
@@ -75,15 +83,49 @@ class Authorization:
 
     async def _fetch_token(self, scope: str) -> Token:
         assert self._challenge is not None
-        query = {name: value for name, value in (("service", self._challenge.service), ("scope", scope)) if value}
-        separator = "&" if "?" in self._challenge.realm else "?"
-        url = f"{self._challenge.realm}{separator}{urlencode(query)}"
-        answer = await self._fetch(url, await self._basic())
+        credentials = await self._source.credentials()
+        if credentials is not None:
+            self._must_be_safe(self._challenge.realm)
+        asked = self._scopes.get(scope, scope)
+        if credentials is not None and credentials.identity_token:
+            answer = await self._by_identity_token(credentials, asked)
+        else:
+            query = [("service", self._challenge.service)] if self._challenge.service else []
+            query += [("scope", one) for one in asked.split()]
+            separator = "&" if "?" in self._challenge.realm else "?"
+            answer = await self._fetch(
+                self._challenge.realm + (separator + urlencode(query) if query else ""), await self._basic(), None
+            )
         if answer.status != 200:
-            raise responses.error(answer, self._registry, "signing in", await self.user())
+            server = urlsplit(answer.url).netloc.rpartition("@")[2] or self._registry
+            user = credentials.username if credentials else None
+            what = "signing in" if server == self._registry else f"signing in to {self._registry}"
+            raise responses.error(answer, server, what, user)
         try:
             return parse_token(answer.body)
         except ValueError as error:
             raise RegistryError(
                 f"{self._registry}: {error}", kind="invalid", temporary=False, registry=self._registry
             ) from None
+
+    async def _by_identity_token(self, credentials: Credentials, scope: str) -> Answer:
+        """Source: distribution's token specification, "OAuth 2", grant_type refresh_token."""
+        assert self._challenge is not None
+        form = {
+            "grant_type": "refresh_token",
+            "service": self._challenge.service,
+            "client_id": "dregsy_queue",
+            "scope": scope,
+            "refresh_token": credentials.identity_token,
+        }
+        return await self._fetch(self._challenge.realm, "", form)
+
+    def _must_be_safe(self, realm: str) -> None:
+        """A login that would go from HTTPS to a realm by HTTP stays here. Raises: RegistryError."""
+        if self._is_secure() and urlsplit(realm).scheme != "https":
+            raise RegistryError(
+                f"{self._registry}: it sends logins to '{realm[:200]}', which is not HTTPS; nothing was sent",
+                kind="tls",
+                temporary=False,
+                registry=self._registry,
+            )

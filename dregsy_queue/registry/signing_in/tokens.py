@@ -15,6 +15,8 @@ from dregsy_queue.concurrency import SingleFlight
 
 #: What a token without `expires_in` lives, in seconds (token specification).
 DEFAULT_LIFE = 60.0
+#: Longest life that is believed, in seconds.
+LONGEST_LIFE = 86400.0
 #: A token is renewed when this part of its life is left, or this many seconds.
 MARGIN, LONGEST_MARGIN = 0.1, 30.0
 
@@ -35,7 +37,7 @@ def parse_token(body: bytes) -> Token:
     try:
         document = json.loads(body)
         text = document.get("token") or document.get("access_token")
-        life = float(document.get("expires_in") or DEFAULT_LIFE)
+        life = min(max(float(document.get("expires_in") or DEFAULT_LIFE), 0.0), LONGEST_LIFE)
     except (ValueError, AttributeError, TypeError, RecursionError):
         text = None
         life = DEFAULT_LIFE

@@ -1,0 +1,263 @@
+"""One exchange with a registry: a request, its redirects, and an answer that can be streamed or read whole.
+
+Nothing of logins, retries or limits of rate: those are in `transport`. Which login may go where: `origins`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.origins import follow, same_origin
+from dregsy_queue.registry.proxies import proxy_for
+
+#: Biggest body read whole, in bytes: a tag list of a million names fits its pages of 1,000.
+BIGGEST = 16 * 1024 * 1024
+#: A body bigger than this many bytes waits its turn: so many answers at once stay bounded in memory.
+BIG = 1024 * 1024
+#: Big bodies that a process reads at once.
+_BIG_AT_ONCE = 2
+_REDIRECTS = 10
+_PIECE = 64 * 1024
+#: Seconds. No bound on the whole: a blob may take hours, as long as bytes come.
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+
+#: What a request sends: bytes, or a maker of pieces that is called anew when the request is sent again.
+Body = bytes | Callable[[], AsyncIterator[bytes]]
+
+
+class NotHTTPSError(Exception):
+    """The other side answered, and not by TLS; or it hung up on the first word of TLS."""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """An answer whose body has not been read."""
+
+    status: int
+    headers: CIMultiDict[str]
+    #: where it came from, after redirects
+    url: URL
+    _response: aiohttp.ClientResponse
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, in pieces of at most 64 KiB, exactly as it was sent.
+
+        Raises: RegistryError, temporary, when it is cut.
+        """
+        try:
+            async for piece in self._response.content.iter_chunked(_PIECE):
+                yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unreachable(self.url, error) from None
+
+    async def read(self, limit: int = BIGGEST) -> bytes:
+        """The whole body, unpacked where the sender packed it (gzip, deflate). Raises: RegistryError."""
+        body = bytearray()
+        unpack = _unpacker(self.headers.get("Content-Encoding", ""), self.url)
+        async with contextlib.AsyncExitStack() as turn:
+            waited = False
+            async for piece in self.pieces():
+                body += unpack(piece, limit + 1 - len(body))
+                if len(body) > limit:
+                    raise invalid(self.url, f"its answer is bigger than {limit // 1024**2} MiB")
+                if len(body) > BIG and not waited:
+                    waited = True
+                    await turn.enter_async_context(_big_bodies())
+        return bytes(body)
+
+
+@contextlib.asynccontextmanager
+async def exchange(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: URL,
+    *,
+    context: ssl.SSLContext,
+    home: URL | None,
+    authorization: str = "",
+    headers: Mapping[str, str] | None = None,
+    body: Body = b"",
+) -> AsyncIterator[Incoming]:
+    """Send a request and follow its redirects. `authorization` is sent to the origin of `home`, and nowhere else.
+
+    A redirect of a request whose body is streamed is not followed: its answer is the caller's.
+
+    Raises:
+        NotHTTPSError: `url` is HTTPS and the other side does not speak it.
+        RegistryError: no answer, or redirects that lead nowhere.
+    """
+    target, data = url, body if isinstance(body, bytes) else None
+    for _ in range(_REDIRECTS):
+        sent = CIMultiDict({"Accept-Encoding": "identity", **(headers or {})})
+        if authorization and home is not None and same_origin(target, home):
+            sent["Authorization"] = authorization
+        async with _send(session, method, target, sent, context, body if data is None else data) as response:
+            location = response.headers.get("Location")
+            if response.status not in (301, 302, 303, 307, 308) or not location or data is None:
+                yield Incoming(response.status, CIMultiDict(response.headers), target, response)
+                return
+            following = follow(target, location)
+            if following is None:
+                raise invalid(target, "it redirects to something that is no URL of HTTP or HTTPS")
+            if response.status == 303 and method != "HEAD":
+                method, data = "GET", b""
+        if target.scheme == "https" and following.scheme != "https":
+            raise invalid(target, f"it redirects from HTTPS to '{following.scheme}'")
+        target = following
+    raise invalid(url, "it redirects in circles")
+
+
+@contextlib.asynccontextmanager
+async def _send(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: URL,
+    headers: CIMultiDict[str],
+    context: ssl.SSLContext,
+    body: Body,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    options: dict[str, Any] = {"ssl": context} if url.scheme == "https" else {}
+    if body or method in ("POST", "PUT", "PATCH"):
+        options["data"] = body if isinstance(body, bytes) else body()
+    response: aiohttp.ClientResponse | None = None
+    try:
+        response = await session.request(
+            method,
+            url,
+            headers=headers,
+            allow_redirects=False,
+            timeout=_TIMEOUT,
+            proxy=proxy_for(url),
+            skip_auto_headers=("Content-Type",),
+            **options,
+        )
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ssl.SSLError) as error:
+        raise (NotHTTPSError(url) if url.scheme == "https" and _is_no_tls(error) else unreachable(url, error)) from None
+    async with response:
+        yield response
+
+
+def _is_no_tls(error: BaseException) -> bool:
+    """True where the other side spoke plain HTTP, or hung up on the first word of TLS."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError) or _is_verification(error):
+        return False
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "wrong version number" in str(error).lower().replace("_", " ")
+    inner = getattr(error, "os_error", None) or error
+    return isinstance(inner, ConnectionResetError | BrokenPipeError) and isinstance(error, aiohttp.ClientConnectorError)
+
+
+def _big_bodies() -> asyncio.Semaphore:
+    loop: Any = asyncio.get_running_loop()
+    found: asyncio.Semaphore | None = _semaphores.get(loop)
+    if found is None:
+        found = _semaphores[loop] = asyncio.Semaphore(_BIG_AT_ONCE)
+    return found
+
+
+_semaphores: dict[Any, asyncio.Semaphore] = {}
+
+
+def _unpacker(encoding: str, url: URL) -> Callable[[bytes, int], bytes]:
+    """A function of a piece and the most bytes wanted of it; so a small answer cannot unpack to a huge one."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return lambda piece, most: piece
+    if name not in ("gzip", "x-gzip", "deflate"):
+        raise invalid(url, f"its answer is packed as '{name[:20]}', which nobody asked for")
+    # 32: gzip and zlib are told apart by their first bytes
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+
+    def unpack(piece: bytes, most: int) -> bytes:
+        try:
+            return decompressor.decompress(piece, max(1, most))
+        except zlib.error:
+            raise invalid(url, "its answer cannot be unpacked") from None
+
+    return unpack
+
+
+def host_of(url: URL) -> str:
+    """``host`` or ``host:port``, as messages name who answered."""
+    return url.authority.rpartition("@")[2]
+
+
+def invalid(url: URL, why: str) -> RegistryError:
+    """An answer of that host that is of no use, however often it is asked."""
+    return RegistryError(f"{host_of(url)}: {why}", kind="invalid", temporary=False, registry=host_of(url))
+
+
+def unreachable(url: URL, error: BaseException) -> RegistryError:
+    """No whole answer from that host."""
+    host = host_of(url)
+    certificate = isinstance(error, aiohttp.ClientConnectorCertificateError) or _is_verification(error)
+    if certificate:
+        return RegistryError(
+            f"{host}: its certificate is not trusted ({_reason(error)}); {_advice(error)}",
+            kind="tls",
+            temporary=False,
+            registry=host,
+        )
+    inner = getattr(error, "os_error", None)
+    # a name that does not exist is a typo more often than an outage
+    unknown = isinstance(inner, socket.gaierror) and inner.errno == socket.EAI_NONAME
+    return RegistryError(
+        f"{host}: it cannot be reached: {_reason(error)}", kind="unavailable", temporary=not unknown, registry=host
+    )
+
+
+def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    # aiohttp's own class is one, too, and holds the real one
+    for found in (getattr(error, "certificate_error", None), getattr(error, "os_error", None), error.__cause__, error):
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return found
+    return None
+
+
+def _is_verification(error: BaseException) -> bool:
+    return _verification(error) is not None
+
+
+#: OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED, …_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
+_NOT_YET, _EXPIRED, _NAMES = 9, 10, (62, 64)
+
+
+def _advice(error: BaseException) -> str:
+    """What to do about a certificate, by what is wrong with it."""
+    found = _verification(error)
+    code = found.verify_code if found else 0
+    if code in (_EXPIRED, _NOT_YET):
+        return "it must be renewed there (or this machine's clock is wrong)"
+    if code in _NAMES:
+        return "reach the registry by a name that its certificate has"
+    return "put its CA into the certs-dir folder of this host, or set 'skip-tls-verify: true'"
+
+
+def _reason(error: BaseException) -> str:
+    verification = _verification(error)
+    if verification is not None:
+        return str(verification.verify_message)
+    inner = getattr(error, "os_error", None) or error
+    if isinstance(inner, socket.gaierror):
+        return "its name is not known"
+    if isinstance(inner, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(inner, ConnectionResetError | aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        return "it closed the connection"
+    if isinstance(inner, TimeoutError | aiohttp.ServerTimeoutError):
+        return "it does not answer in time"
+    text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    line = "".join(char if char.isprintable() else " " for char in str(text))
+    return " ".join(line.split())[:200]
