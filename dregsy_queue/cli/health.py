@@ -9,6 +9,7 @@ import click
 from redis import RedisError
 
 from dregsy_queue import settings
+from dregsy_queue.cli import options
 
 
 @click.command(
@@ -23,8 +24,10 @@ Examples:
 @click.argument("role", required=False, type=click.Choice(["scheduler", "worker", "container"]))
 @click.option("--host", default=socket.gethostname(), help="Host that the role runs on; by default this one.")
 @click.option("--liveness", is_flag=True, help="Good also while Redis is away: starting the role anew would not help.")
+@options.cluster
 def health(role: str | None, host: str, liveness: bool) -> None:
-    """One line, and exit code 0 (good) or 1."""
+    """For probes: does a worker (or the role of this host) live? One line, and exit code 0 (it does) or 1."""
+    from dregsy_queue.cli.connected import hint
     from dregsy_queue.ledger.connection import connect
     from dregsy_queue.ledger.overview import Overview
 
@@ -44,7 +47,9 @@ def health(role: str | None, host: str, liveness: bool) -> None:
             good, role = bool(overview.workers()), "worker"
             host = "any host"
     except (RedisError, OSError) as error:
-        click.echo(f"{'healthy, as far as one can tell' if liveness else 'unhealthy'}: Redis does not answer: {error}")
+        click.echo(
+            f"{'healthy, as far as one can tell' if liveness else 'unhealthy'}: Redis does not answer: {error}{hint()}"
+        )
         raise SystemExit(0 if liveness else 1) from None
     click.echo(f"{'healthy' if good else 'unhealthy'}: {'a' if good else 'no'} {role} of {host} is alive")
     raise SystemExit(0 if good else 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dregsy_queue import logs, settings
+from dregsy_queue.cli import options
 
 
 @click.command(
@@ -16,15 +17,17 @@ Examples:
 )
 @click.option("--port", default=9464, show_default=True, type=click.IntRange(1, 65535), help="Where it listens.")
 @click.option("--address", default="0.0.0.0", show_default=True, help="Interface it listens on.")  # noqa: S104
+@options.cluster
+@options.logging
 def metrics(port: int, address: str) -> None:
     """Serve metrics of the whole cluster at /metrics, read from Redis at each scrape. One is enough."""
     from dregsy_queue.ledger.connection import connect
     from dregsy_queue.ledger.overview import Overview
-    from dregsy_queue.serve.metrics import serve
+    from dregsy_queue.serve.server import serve
 
     logs.configure()
     try:
-        thread = serve(Overview(connect(settings.from_environment().redis_url)), port, address)
+        thread = serve(Overview(connect(settings.from_environment().redis_url, patient=False)), port, address)
     except OSError as error:
         raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from None
     click.echo(f"metrics of the cluster at http://{address}:{port}/metrics", err=True)

@@ -27,11 +27,14 @@ class Holds:
         self._redis = connection
 
     def all(self) -> dict[tuple[Held, str], Hold]:
-        """By what is held: ``("task", NAME)`` or ``("registry", HOST)``."""
+        """Holds that stand, by what is held: ``("task", NAME)`` or ``("registry", HOST)``."""
         found: dict[tuple[Held, str], Hold] = {}
+        now = float(self._redis.time()[0])
         for field, text in self._redis.hgetall(key("holds")).items():
             kind, _, name = field.partition(" ")
             value = json.loads(text)
             held: Held = "registry" if kind == "registry" else "task"
-            found[held, name] = Hold(float(value["since"]), float(value["until"]), str(value["reason"]))
+            hold = Hold(float(value["since"]), float(value["until"]), str(value["reason"]))
+            if not hold.until or now < hold.until:
+                found[held, name] = hold
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection
-from dregsy_queue.ledger.holds import Hold, Holds
+from dregsy_queue.ledger.holds import Held, Hold, Holds
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunReader
@@ -123,6 +123,14 @@ class Overview:
             left=float(fields.get("left", 0)),
             hold=hold,
         )
+
+    def scheduled(self) -> dict[str, Scheduled]:
+        """What the leading scheduler has in store, by task."""
+        return self._roles.scheduled()
+
+    def holds(self) -> dict[tuple[Held, str], Hold]:
+        """What operators paused and has not ended by itself, as ``("task", NAME)`` or ``("registry", HOST)``."""
+        return self._holds.all()
 
     def schedulers(self) -> list[Role]:
         """Schedulers that live, and those lost of late."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
@@ -26,6 +24,14 @@ class ClusterCollector(Collector):
         yield from self._jobs()
         yield from self._tasks()
         yield from self._registries()
+        yield from self._roles()
+        holds = GaugeMetricFamily("dregsy_paused_by_operator", "tasks and registries on hold", labels=["kind", "name"])
+        for kind, name in self._overview.holds():
+            holds.add_metric([kind, name], 1)
+        yield holds
+        repairs = CounterMetricFamily("dregsy_ledger_repairs", "what was put right in Redis, and should never be")
+        repairs.add_metric([], self._overview.repairs())
+        yield repairs
         workers = self._overview.workers()
         yield GaugeMetricFamily("dregsy_workers", "workers whose lease stands", value=len(workers))
         slots = GaugeMetricFamily("dregsy_worker_slots", "slots of all workers", labels=["state"])
@@ -66,7 +72,15 @@ class ClusterCollector(Collector):
         )
         duration = GaugeMetricFamily("dregsy_run_duration_seconds", "of the last run that ended", labels=["task"])
         failed = GaugeMetricFamily("dregsy_run_failed_images", "failures of the newest run", labels=["task"])
-        for task in self._overview.tasks():
+        interval = GaugeMetricFamily("dregsy_task_interval_seconds", "between two runs; 0: a one-off", labels=["task"])
+        following = GaugeMetricFamily("dregsy_next_run_timestamp_seconds", "when the task is due", labels=["task"])
+        for name, scheduled in self._overview.scheduled().items():
+            interval.add_metric([name], scheduled.interval)
+            if scheduled.next_run:
+                following.add_metric([name], scheduled.next_run)
+        yield from (interval, following)
+        # A task that is gone is not stale, and does not fail.
+        for task in (task for task in self._overview.tasks() if not task.left):
             waiting.add_metric([task.name], task.waiting)
             lag.add_metric([task.name], task.lag)
             if task.last_good:
@@ -76,6 +90,21 @@ class ClusterCollector(Collector):
                 if task.newest.done:
                     duration.add_metric([task.name], task.newest.ended - task.newest.started)
         yield from (waiting, lag, good, duration, failed)
+
+    def _roles(self) -> Iterator[Metric]:
+        schedulers = self._overview.schedulers()
+        living = [role for role in (*schedulers, *self._overview.worker_roles()) if role.lives]
+        leads = any(role.leads for role in schedulers if role.lives)
+        yield GaugeMetricFamily("dregsy_scheduler_up", "1: a scheduler lives and leads", value=int(leads))
+        yield GaugeMetricFamily("dregsy_schedulers", "that live", value=sum(role.lives for role in schedulers))
+        lost = len(self._overview.lost_workers()) + sum(not role.lives for role in schedulers)
+        yield GaugeMetricFamily("dregsy_lost_roles", "schedulers and workers that ended without a word", value=lost)
+        broken = sum(bool(role.error) for role in living)
+        yield GaugeMetricFamily("dregsy_config_broken", "roles whose newest config file cannot be used", value=broken)
+        configs = len({role.config for role in living if role.config})
+        yield GaugeMetricFamily(
+            "dregsy_configs", "different configs in use; more than 1: some are behind", value=configs
+        )
 
     def _registries(self) -> Iterator[Metric]:
         using = GaugeMetricFamily("dregsy_registry_transfers", "transfers that use it now", labels=["registry"])
@@ -96,11 +125,3 @@ class ClusterCollector(Collector):
             if registry.quota_left is not None:
                 quota.add_metric([registry.name], registry.quota_left)
         yield from (using, limit, window, paused, quota)
-
-
-def serve(overview: Overview, port: int, address: str) -> threading.Thread:
-    """Serve ``/metrics`` in a thread of its own."""
-    registry = CollectorRegistry()
-    registry.register(ClusterCollector(overview))
-    _, thread = start_http_server(port, address, registry)
-    return thread

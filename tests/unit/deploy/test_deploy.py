@@ -100,7 +100,9 @@ class _Nothing:
     """An overview of an empty cluster, to learn the names of all metrics."""
 
     def __getattr__(self, name: str) -> Any:
-        return lambda: {} if name in ("states", "transfers", "transferred_bytes") else []
+        if name == "repairs":
+            return lambda: 0
+        return lambda: {} if name in ("states", "transfers", "transferred_bytes", "scheduled") else []
 
 
 def metric_names() -> set[str]:
