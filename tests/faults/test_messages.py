@@ -10,6 +10,7 @@ import pytest
 
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.overview import Overview
+from dregsy_queue.ledger.report import RunCounts
 from tests.lab.cluster import Cluster, slow_skopeo
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
@@ -107,14 +108,14 @@ def test_a_worker_with_a_wrong_clock(cluster: Cluster, source: Registry, target:
     cluster.beat(config)
     stamp = time.mktime(time.strptime(wrong.lines()[0]["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
     assert abs(abs(stamp - time.time()) - 600) < 60, "its clock is wrong indeed"
-    most = 0
-    while True:
-        counts = cluster.reader.newest("t")
-        most = max(most, len(cluster.reader.running_transfers()))
-        if counts and counts.done:
-            break
-        time.sleep(0.05)
-    assert (counts.copied, counts.failed) == (80, 0) and 3 < most <= 6
+    running = []
+
+    def done(counts: RunCounts) -> bool:
+        running.append(len(cluster.reader.running_transfers()))
+        return counts.done
+
+    counts = cluster.wait_for("t", done)
+    assert (counts.copied, counts.failed) == (80, 0) and 1 < max(running) <= 6
     assert max(cluster.copied().values()) == 1
     assert any(line["msg"].startswith("copied") for line in wrong.lines())
     assert not any("taken for dead" in line["msg"] for role in cluster.roles for line in role.lines())

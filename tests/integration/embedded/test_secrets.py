@@ -6,14 +6,13 @@ import base64
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import MakeRegistry
 from tests.lab.dregsy import BIN, auth, beat, location, mapping, sync, task, worker, write_config
 from tests.lab.images import push_many
-from tests.lab.processes import ProcessSampler
+from tests.lab.processes import ProcessSampler, wait_until
 from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
 
@@ -97,11 +96,13 @@ def test_the_cluster_keeps_the_password(tmp_path: Path, make_registry: MakeRegis
     )
     one = worker(tmp_path, config, redis_server.url, "w1", LOG_LEVEL="trace")
     scheduler = beat(tmp_path, config, redis_server.url, LOG_LEVEL="trace")
-    dumps = []
-    while len(target.tags("lib/app")) < 30:
+    dumps: list[str] = []
+
+    def done() -> bool:
         dumps.append(dump(redis_server))
-        time.sleep(0.05)
-    dumps.append(dump(redis_server))
+        return len(target.tags("lib/app")) == 30
+
+    wait_until(done, timeout=120)
     client = redis_server.client()
     client.config_set("rdbcompression", "no")
     client.save()

@@ -102,7 +102,7 @@ def test_only_the_newest_runs_are_kept(ledger: Ledger) -> None:
 
 def test_the_report_has_every_image(ledger: Ledger) -> None:
     ledger.worker()
-    run = ledger.start()
+    ledger.start()
     plan = ledger.claim(ledger.admission.admit()[0])
     current = PlannedOutcome("src.example/t:9", "dst.example/t:9", "", "up-to-date", "up-to-date", digest="d9")
     ledger.runs.add(plan, [image(1), image(2), current])
@@ -110,7 +110,6 @@ def test_the_report_has_every_image(ledger: Ledger) -> None:
     one, two = (ledger.claim(job) for job in sorted(ledger.admission.admit(), key=lambda job: str(job.transfer)))
     ledger.claims.settle(one, Copied("d1"), 1.25)
     ledger.claims.settle(two, Failed("denied"), 0.5)
-    assert ledger.reader.counts(run)
     task = report(ledger.reader, ["t", "unknown"])["tasks"]["t"]
     assert (task["copied"], task["up_to_date"], task["failed"]) == (1, 1, 1)
     assert [(job["source"][-1], job["status"], job["attempts"], job["error"]) for job in task["jobs"]] == [

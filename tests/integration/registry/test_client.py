@@ -245,7 +245,7 @@ async def test_credentials_do_not_follow_a_redirect_to_another_host(
     registries: Registries, make_registry: MakeRegistry, make_proxy: MakeProxy
 ) -> None:
     private = make_registry(users={"bob": "secret-word"})
-    digest = push_image(private, "lib/app", "1")
+    push_image(private, "lib/app", "1")
     thief = make_proxy(private)
 
     async def redirect(request: web.Request) -> web.StreamResponse | None:
@@ -257,7 +257,6 @@ async def test_credentials_do_not_follow_a_redirect_to_another_host(
     with pytest.raises(RegistryError):
         await connect(registries, redirecting.host, BOB).head("lib/app", "1")
     assert thief.log and not any(entry.authorization for entry in thief.log)
-    assert digest
 
 
 @pytest.mark.parametrize("digest", ["$(touch evil)", "../../x", "sha256:", "x y"])
