@@ -1,6 +1,6 @@
 # Everything a person runs here, and CI runs just the same. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-containers test-unit soak bench screenshots lint format schema docs clean
+.PHONY: help setup demo test test-containers test-unit soak bench screenshots lint format schema docs reference clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -53,6 +53,9 @@ docs: setup  ## the documentation as a site, in build/docs; a warning or a dead 
 	  --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -j auto -d build/doctrees docs build/docs
 	@echo "docs: build/docs/index.html"
+
+reference: setup  ## write docs/reference anew from the commands and the models
+	@$(BIN)/python -m docs.generate
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
