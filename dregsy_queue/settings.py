@@ -1,4 +1,4 @@
-"""What the environment sets, for every role; docs/cluster.md ("Settings") lists it for people."""
+"""What the environment sets, for every role; docs/reference/environment.md lists it for people."""
 
 from __future__ import annotations
 
