@@ -52,7 +52,7 @@ def test_every_key_is_explained() -> None:
     models = [document, *document["$defs"].values()]
     keys = {key for model in models for key in model.get("properties", {})}
     example = (ROOT / "config" / "dregsy.yaml").read_text()
-    page = (ROOT / "docs" / "configuration.md").read_text()
+    page = (ROOT / "docs" / "reference" / "config-keys.md").read_text()
     assert {"relay", "keep-images", "reserve", "platform", "aws-role-arn"} <= keys
     assert [key for key in sorted(keys) if f"{key}:" not in example] == []
     assert [key for key in sorted(keys) if not re.search(rf"\b{key}[`:.]", page)] == []
