@@ -156,5 +156,9 @@ class Coordinator:
             log.error("job given up: it outlived several workers", extra=fields(job=job))
         if reaped.unclaimed:
             log.warning("%d messages reached no worker in time and are sent again", len(reaped.unclaimed))
-        for repair in reaped.repairs:
-            log.error("the ledger was put right: %s; does Redis evict keys, or did it lose data?", repair)
+        if reaped.repairs:
+            log.error(
+                "the ledger was put right, does Redis evict keys, or did it lose data? %s%s",
+                reaped.repairs[0],
+                f", and {len(reaped.repairs) - 1} more" if len(reaped.repairs) > 1 else "",
+            )

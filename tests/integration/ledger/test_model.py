@@ -1,0 +1,252 @@
+"""Any order of events, on the real scripts and a real Redis: what must be true is true after each step, and in the end,
+with one healthy worker and time, every run ends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from dregsy_queue.ledger import claims as claims_module
+from dregsy_queue.ledger import runs as runs_module
+from dregsy_queue.ledger import scripts
+from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter
+from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
+from tests.lab.redis import RedisServer
+
+from .invariants import State, check
+from .model import BETWEEN, KINDS, Worker, World, images, until_all_is_over
+
+#: More of them by hand: DREGSY_MODEL_EXAMPLES=2000.
+EXAMPLES = int(os.environ.get("DREGSY_MODEL_EXAMPLES", "150"))
+TASKS = ("a", "b:runs", "c")
+
+_client: redis.Redis
+
+
+class Ledger(RuleBasedStateMachine):
+    """Rules are events; `n` chooses among the workers, messages or jobs that there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(_client)
+        self.limiter = RegistryLimiter(self.world.ledger)
+        self.versions = dict.fromkeys(TASKS, 0)
+
+    @initialize(slots=st.integers(1, 4))
+    def one_worker(self, slots: int) -> None:
+        self.world.add_worker(slots, KINDS)
+
+    def _awake(self, n: int) -> Worker | None:
+        awake = [worker for worker in self.world.workers if not worker.frozen]
+        return awake[n % len(awake)] if awake else None
+
+    # what happens on good days
+
+    @rule(task=st.sampled_from(TASKS), changed=st.booleans())
+    def start(self, task: str, changed: bool) -> None:
+        self.versions[task] += changed
+        self.world.start(task, self.versions[task])
+
+    @rule(n=st.integers(0, 5), seconds=st.sampled_from((0, 0, 1, 5)))
+    def tick(self, n: int, seconds: int) -> None:
+        self.world.advance(seconds)
+        if worker := self._awake(n):
+            self.world.send(worker.tick())
+
+    @rule(n=st.integers(0, 5))
+    def heartbeat(self, n: int) -> None:
+        if worker := self._awake(n):
+            worker.heartbeat()
+
+    @rule(n=st.integers(0, 5))
+    def all_work(self, n: int) -> None:
+        """Everything that can go on goes on, so that later events find more than a beginning."""
+        if worker := self._awake(n):
+            worker.heartbeat()
+            self.world.send(worker.tick())
+            messages, self.world.messages = self.world.messages, []
+            for message in messages:
+                worker.take(message)
+            for name, claim in list(worker.running.items()):
+                if claim.transfer is None:
+                    worker.plan(name, images(claim.task, int(claim.fingerprint[1:])), ends=True)
+
+    @precondition(lambda self: self.world.messages)
+    @rule(n=st.integers(0, 30), m=st.integers(0, 5), stays=st.booleans())
+    def deliver(self, n: int, m: int, stays: bool) -> None:
+        """`stays`: the message comes again, as messages may."""
+        if worker := self._awake(m):
+            message = self.world.messages[n % len(self.world.messages)]
+            if not stays:
+                self.world.messages.remove(message)
+            worker.take(message)
+
+    @rule(n=st.integers(0, 5), m=st.integers(0, 5), how=st.sampled_from(("copied", "failed", "later", "back")))
+    def finish(self, n: int, m: int, how: str) -> None:
+        worker = self._awake(n)
+        transfers = sorted(name for name, claim in worker.running.items() if claim.transfer) if worker else []
+        if worker and transfers:
+            outcomes: dict[str, Outcome] = {
+                "copied": Copied("d"),
+                "failed": Failed("no"),
+                "later": RetryAfter(30, "busy"),
+                "back": PutBack(delay=float("inf")),
+            }
+            worker.finish(transfers[m % len(transfers)], outcomes[how])
+
+    @rule(n=st.integers(0, 5), some=st.integers(0, 5), how=st.sampled_from(("goes on", "ends", "waits")))
+    def plan(self, n: int, some: int, how: str) -> None:
+        worker = self._awake(n)
+        plans = sorted(name for name, claim in worker.running.items() if not claim.transfer) if worker else []
+        if worker and plans:
+            if how == "waits":
+                worker.finish(plans[0], PutBack(delay=20))
+                return
+            claim = worker.running[plans[0]]
+            found = images(claim.task, int(claim.fingerprint[1:]))
+            worker.plan(plans[0], found if how == "ends" else found[:some], ends=how == "ends")
+
+    @rule(seconds=st.sampled_from((1, 4, 6, 21, 40, 90)))
+    def time_passes(self, seconds: int) -> None:
+        self.world.advance(seconds)
+
+    # workers
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(slots=st.integers(1, 4), kinds=st.sampled_from((KINDS, ("plan",), ("plan", "skopeo"))))
+    def worker_comes(self, slots: int, kinds: tuple[str, ...]) -> None:
+        self.world.add_worker(slots, kinds)
+
+    @precondition(lambda self: self.world.workers)
+    @rule(n=st.integers(0, 5), how=st.sampled_from(("dies", "freezes", "returns", "drains", "leaves")))
+    def worker_changes(self, n: int, how: str) -> None:
+        worker = self.world.workers[n % len(self.world.workers)]
+        if how == "dies":
+            self.world.workers.remove(worker)
+        elif how == "drains":
+            worker.draining = True
+        elif how == "leaves" and not worker.frozen:
+            self.world.workers.remove(worker)
+            try:
+                worker.admission.leave(worker.name)
+            except redis.RedisError:
+                return
+        else:
+            worker.frozen = how == "freezes"
+
+    # Redis
+
+    @rule(fault=st.sampled_from(("request", "answer", "twice")))
+    def next_call_is_disturbed(self, fault: str) -> None:
+        self.world.connection.fault = fault
+
+    @rule(refuses=st.booleans())
+    def redis_refuses_writes(self, refuses: bool) -> None:
+        self.world.refuse_writes(refuses)
+
+    @rule()
+    def redis_is_emptied(self) -> None:
+        self.world.empty()
+
+    @rule()
+    def redis_is_saved(self) -> None:
+        self.world.save()
+
+    @precondition(lambda self: self.world.saved)
+    @rule()
+    def redis_comes_back_older(self) -> None:
+        self.world.restore()
+
+    # orders and registries
+
+    @precondition(lambda self: not self.world.refuses)
+    @rule(task=st.sampled_from(TASKS), running_too=st.booleans())
+    def cancel(self, task: str, running_too: bool) -> None:
+        self.world.cancel(task, running_too=running_too)
+
+    @precondition(lambda self: not self.world.refuses and not self.world.connection.fault)
+    @rule(what=st.sampled_from(("task a", "registry dst", "registry src0")), on=st.booleans())
+    def hold(self, what: str, on: bool) -> None:
+        if on:
+            _client.hset("dregsy:holds", what, json.dumps({"since": 0, "until": 0, "reason": "an order"}))
+        else:
+            _client.hdel("dregsy:holds", what)
+            self.world.scheduler._scripts.run("tidy", 0)
+
+    @precondition(lambda self: not self.world.refuses and not self.world.connection.fault)
+    @rule(registry=st.sampled_from(("src0", "dst")), seconds=st.sampled_from((None, 5.0, float("inf"))))
+    def registry_refuses(self, registry: str, seconds: float | None) -> None:
+        self.limiter.pause(registry, seconds)
+        self.limiter.observe_quota(registry, 100, 3600, 10**17)
+
+    @precondition(lambda self: not self.world.refuses and not State(_client).below("using:"))
+    @rule(registry=st.sampled_from(("src1", "dst")), most=st.sampled_from((1, 2, None)))
+    def limits_change(self, registry: str, most: int | None) -> None:
+        self.limiter.configure(registry, Limits(max_concurrent=most))
+
+    # what must be true
+
+    @invariant()
+    def what_must_be_true_is_true(self) -> None:
+        check(_client)
+
+    def teardown(self) -> None:
+        _client.delete("dregsy:pause:src0", "dregsy:pause:dst", "dregsy:paused")
+        over = False
+        for _ in until_all_is_over(self.world):
+            state = check(_client)
+            over = not any("active" in fields for name, fields in state.below("task:").items() if ":" not in name)
+            if over and not state.get("chores"):
+                break
+        assert over, "a run did not end, though a healthy worker had all the time it needed"
+        state = check(_client)
+        left = [
+            name for name in state.values if name.startswith(("using:", "running:", "admitted:", "targets", "delay"))
+        ]
+        assert not left, f"something is held by nobody: {left}"
+        super().teardown()
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    numbers = itertools.count(1)
+    monkeypatch.setattr(scripts, "between", BETWEEN)
+    monkeypatch.setattr(runs_module, "outlast", lambda call: call())
+    for module in (runs_module, claims_module):
+        monkeypatch.setattr(module.secrets, "token_hex", lambda _: f"{next(numbers):08x}")
+    server = RedisServer(tmp_path / "redis", unix_socket=True).start()
+    with server.client() as client:
+        yield client
+    server.kill()
+
+
+def test_whatever_happens(client: redis.Redis) -> None:
+    global _client  # noqa: PLW0603 - hypothesis makes the machine
+    _client = client
+    # Settled by the number of examples alone: what a slow machine cannot do in a second is no failure.
+    chosen = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        database=None,
+        print_blob=True,
+    )
+    run_state_machine_as_test(Ledger, settings=chosen)
