@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import skopeo, startup, waiting
+from bench import ledger, skopeo, startup, waiting
 
-BENCHMARKS = {"startup": startup.main, "waiting": waiting.main, "skopeo": skopeo.main}
+BENCHMARKS = {"ledger": ledger.main, "startup": startup.main, "waiting": waiting.main, "skopeo": skopeo.main}
 
 
 def main() -> int:

@@ -93,9 +93,19 @@ local function lets_in(registry, is_source, kind)
   return not (left and tonumber(left) <= tonumber(reserve or 0))
 end
 
--- Both registries of a lane: each answer is yes or no for the whole lane.
+-- Both registries of a lane: each answer is yes or no for the whole lane, and a no stays one during this call.
+local closed = {}
 local function has_room(source, target, kind)
-  return lets_in(source, true, kind) and (source == target or lets_in(target, false, kind))
+  for _, side in ipairs({{source, true}, {target, source == target}}) do
+    local name = table.concat({side[1], tostring(side[2]), kind == 'plan' and 'plan' or 'transfer'}, ' ')
+    if closed[name] then
+      return false
+    elseif not lets_in(side[1], side[2], kind) then
+      closed[name] = true
+      return false
+    end
+  end
+  return true
 end
 
 -- Takes a place at each registry of an admitted job.
@@ -180,48 +190,59 @@ local function turn(task, list, lane_kind, source, target)
   end
 end
 
--- One look at a lane; returns whether it moved.
-local function look(priority, lane)
+local turns = 0
+
+local function has_time()
+  return #admitted < 4 * most and turns < 4 * most_looks and any_slot()
+end
+
+-- The turn of a lane: one turn for each of its tasks. Returns whether it may have another one.
+local function visit(priority, lane)
   local kind, source, target = string.match(lane, '^%S+ (%S+) (%S*) (%S*)$')
   local list = kind == 'plan' and 'plans' or 'backlog'
-  local task = redis.call('ZRANGE', key('lane', lane), 0, 0)[1]
-  if not task then
-    redis.call('ZREM', key('ring', priority), lane)
-    redis.call('HDEL', key('turns left'), lane)
-    return true
-  end
-  if not has_slot(kind) or not has_room(source, target, kind) then
-    redis.call('ZADD', key('ring', priority), next_turn(), lane)
-    redis.call('HDEL', key('turns left'), lane)
-    return false
-  end
-  turn(task, list, kind, source, target)
-  enroll(task, list)
-  if redis.call('ZSCORE', key('lane', lane), task) then
-    redis.call('ZADD', key('lane', lane), next_turn(), task)
-  end
-  -- A lane stays in front until each of its tasks had its turn.
-  local left = tonumber(redis.call('HGET', key('turns left'), lane) or redis.call('ZCARD', key('lane', lane))) - 1
-  if left > 0 then
-    redis.call('HSET', key('turns left'), lane, left)
-  else
-    redis.call('HDEL', key('turns left'), lane)
-    if redis.call('ZSCORE', key('ring', priority), lane) then
+  local left = tonumber(redis.call('HGET', key('turns left'), lane) or redis.call('ZCARD', key('lane', lane)))
+  while left > 0 and has_time() do
+    if not has_slot(kind) or not has_room(source, target, kind) then
+      redis.call('HDEL', key('turns left'), lane)
       redis.call('ZADD', key('ring', priority), next_turn(), lane)
+      return false
+    end
+    local task = redis.call('ZRANGE', key('lane', lane), 0, 0)[1]
+    if not task then
+      break
+    end
+    turns = turns + 1
+    left = left - 1
+    turn(task, list, kind, source, target)
+    enroll(task, list)
+    if redis.call('ZSCORE', key('lane', lane), task) then
+      redis.call('ZADD', key('lane', lane), next_turn(), task)
     end
   end
+  if left > 0 and redis.call('EXISTS', key('lane', lane)) == 1 then
+    -- It stays in front: the next call goes on here.
+    redis.call('HSET', key('turns left'), lane, left)
+    return false
+  end
+  redis.call('HDEL', key('turns left'), lane)
+  if redis.call('EXISTS', key('lane', lane)) == 0 then
+    redis.call('ZREM', key('ring', priority), lane)
+    return false
+  end
+  redis.call('ZADD', key('ring', priority), next_turn(), lane)
   return true
 end
 
 for priority = 9, 0, -1 do
-  local held, looks = 0, 0
-  while #admitted < 4 * most and looks < most_looks and any_slot() do
-    local lane = redis.call('ZRANGE', key('ring', priority), 0, 0)[1]
-    if not lane or held >= redis.call('ZCARD', key('ring', priority)) then
-      break
+  local lanes = has_time() and redis.call('ZRANGE', key('ring', priority), 0, most_looks - 1) or {}
+  while #lanes > 0 and has_time() do
+    local again = {}
+    for _, lane in ipairs(lanes) do
+      if has_time() and visit(priority, lane) then
+        again[#again + 1] = lane
+      end
     end
-    looks = looks + 1
-    held = look(priority, lane) and 0 or held + 1
+    lanes = again
   end
 end
 return admitted

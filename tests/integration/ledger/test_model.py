@@ -106,7 +106,7 @@ class Ledger(RuleBasedStateMachine):
                 "copied": Copied("d"),
                 "failed": Failed("no"),
                 "later": RetryAfter(30, "busy"),
-                "back": PutBack(delay=float("inf")),
+                "back": PutBack(delay=200),
             }
             worker.finish(transfers[m % len(transfers)], outcomes[how])
 
