@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import redis
 
@@ -50,7 +50,7 @@ def _redis() -> Iterator[redis.Redis]:
 
 
 def _told(client: redis.Redis, what: str) -> None:
-    calls = cast(list[dict[str, Any]], client.slowlog_get(100_000))
+    calls = client.slowlog_get(100_000)
     client.slowlog_reset()
     slowest = sorted((call["duration"] / 1000 for call in calls), reverse=True)[:10]
     print(

@@ -19,7 +19,7 @@ GIVE_UP_AFTER, SUSPECT_AFTER = 3, 2
 #: When nobody reaped for so many seconds, nobody could renew a lease either; then lapsed ones last so much longer.
 STOOD_STILL, COME_BACK = 5.0, 10.0
 #: Jobs admitted in one call of the script, and looks at lanes per priority: bound how long it holds Redis.
-ADMITTED_AT_ONCE, LOOKS = 50, 100
+ADMITTED_AT_ONCE, LOOKS = 25, 100
 #: Seconds between two looks for what cannot be, of all workers together.
 AUDIT_PAUSE = 0.5
 

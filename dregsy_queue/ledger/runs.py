@@ -17,7 +17,7 @@ from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.scripts import Scripts
 
 #: Images handed to Redis in one call: bounds how long one script holds Redis (about two milliseconds).
-BATCH = 100
+BATCH = 50
 
 
 class PlanLostError(DregsyError):
