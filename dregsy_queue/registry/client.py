@@ -19,8 +19,9 @@ from dregsy_queue.registry.transport import Transport
 
 log = logging.getLogger(__name__)
 
-#: Names asked for per page; the distribution registry refuses more for the catalog, ECR for tags.
-PAGE, CATALOG_PAGE = 1000, 100
+#: Names asked for per page: ECR refuses more than 1,000 tags, some registries more than 100 repositories. One less than
+#: these round numbers, so that a list which just has so many names is not taken for a full page.
+PAGE, CATALOG_PAGE = 999, 99
 _MANIFEST_HEADERS = {"Accept": ", ".join(ACCEPT)}
 
 
@@ -80,8 +81,9 @@ class RegistryClient:
         tags: list[str] = []
         async for page in pages(
             self._transport,
-            f"/v2/{name}/tags/list?n={PAGE}",
+            f"/v2/{name}/tags/list",
             "tags",
+            size=PAGE,
             scope=_pull(name),
             what=f"tags of {repository}",
         ):
@@ -100,8 +102,9 @@ class RegistryClient:
         names: list[str] = []
         listing = pages(
             self._transport,
-            f"/v2/_catalog?n={CATALOG_PAGE}",
+            "/v2/_catalog",
             "repositories",
+            size=CATALOG_PAGE,
             scope="registry:catalog:*",
             what="list of repositories",
         )

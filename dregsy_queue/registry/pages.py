@@ -1,76 +1,176 @@
-"""Pagination: lists that a registry gives in pages, followed by `Link` to their end."""
+"""Pagination: lists that a registry gives in pages, read to their end, or not at all.
+
+A list that is shorter than the truth is the worst answer, as nobody notices. So what a registry says of its pages is
+believed only where it can be: see `pages`.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import AsyncIterator
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote
 
+from yarl import URL
+
+from dregsy_queue.logs import fields
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.origins import follow
+from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Transport
 
-_LINK = re.compile(r"<([^>]*)>([^<]*)")
-_NEXT = re.compile(r"""(?:^|;)\s*rel\s*=\s*["']?\s*next\b""", re.IGNORECASE)
+log = logging.getLogger(__name__)
+
+_LINK = re.compile(r"<([^<>]*)>([^<>]*)")
+_NEXT = re.compile(r"""(?:^|[;,])\s*rel\s*=\s*(?:["'][^"']*\bnext\b|next\b)""", re.IGNORECASE)
 #: Most names taken from one list.
 MOST_NAMES = 1_000_000
 #: Most pages read of one list: some may be empty.
 MOST_PAGES = 20_000
+#: Sizes at which registries cut pages by themselves; such a page without `Link` is asked on once.
+_CUTS = frozenset({50, 100, 200, 250, 500, 1000})
 
 
-async def pages(transport: Transport, path: str, key: str, *, scope: str, what: str) -> AsyncIterator[list[str]]:
-    """The names under `key` of each page. A short page does not mean the end; a missing `Link` does.
+async def pages(
+    transport: Transport, path: str, key: str, *, size: int, scope: str, what: str
+) -> AsyncIterator[list[str]]:
+    """The names under `key`, page by page, each name once; `size` names are asked for at a time.
+
+    - A `Link` to a next page is followed; only its path and query count, as proxies name hosts of their own.
+    - A full page without `Link` is not taken for the end: the next one is asked for by ``last=``.
+    - Where a next page cannot be had, the whole list is asked for, without ``n``.
 
     Source: OCI distribution-spec, "Listing Tags"; RFC 8288.
 
     Raises:
         RegistryError: of kind ``not-found`` when there is no such list, ``invalid`` when it never ends.
     """
-    url, seen, count = path, {path}, 0
+    pager = _Pager(transport, key, scope, what)
+    answer = await pager.ask(f"{path}?n={size}")
+    if answer.status in (400, 405, 422):
+        answer = await pager.ask(path)
+    if answer.status != 200:
+        raise responses.error(answer, transport.registry, what)
     while True:
-        answer = await transport.request("GET", url, what=what, scope=scope)
-        if answer.status != 200:
-            raise responses.error(answer, transport.registry, what)
-        names = _names(answer.body, key)
-        if names is None:
-            raise _invalid(transport.registry, what, f"its list has no '{key}'")
-        count += len(names)
-        if count > MOST_NAMES:
-            raise _invalid(transport.registry, what, f"its list has more than {MOST_NAMES} names")
-        yield names
-        following = next_link(answer.headers.get("Link", ""), answer.url)
+        names = pager.names(answer)
+        yield pager.new(names)
+        following = pager.following(answer, names, path, size)
         if following is None:
             return
-        if following in seen:
-            raise _invalid(transport.registry, what, "its list leads in a circle")
-        if len(seen) >= MOST_PAGES:
-            raise _invalid(transport.registry, what, f"its list has more than {MOST_PAGES} pages")
-        seen.add(following)
-        url = following
+        further = await pager.try_page(following)
+        if further is None:
+            # Broken pages: a whole list is the way to be sure.
+            answer = await pager.ask(path)
+            if answer.status != 200:
+                raise responses.error(answer, transport.registry, what)
+            yield pager.new(pager.names(answer))
+            return
+        if "&last=" in following and not pager.has_new(further):
+            # The end, or a registry that obeys `n` and ignores `last`.
+            if len(pager.names(further)) < size:
+                return
+            further = await pager.ask(path)
+            if further.status != 200 or not pager.has_new(further):
+                return
+        answer = further
 
 
-def next_link(header: str, url: str) -> str | None:
-    """The next page's URL, on the same origin as `url`; None at the end."""
-    for target, parameters in _LINK.findall(header):
-        if _NEXT.search(parameters):
-            following, here = urlsplit(urljoin(url, target.strip())), urlsplit(url)
-            # Registries behind proxies name hosts and schemes of their own: only path and query count.
-            return str(urlunsplit((here.scheme, here.netloc, following.path, following.query, "")))
+class _Pager:
+    """One list while it is read."""
+
+    def __init__(self, transport: Transport, key: str, scope: str, what: str) -> None:
+        self._transport, self._key, self._scope, self._what = transport, key, scope, what
+        self._names: set[str] = set()
+        self._asked: set[str] = set()
+
+    async def ask(self, url: str) -> Answer:
+        if len(self._asked) >= MOST_PAGES:
+            raise self._invalid(f"its list has more than {MOST_PAGES} pages")
+        self._asked.add(url)
+        return await self._transport.request("GET", url, what=self._what, scope=self._scope)
+
+    async def try_page(self, url: str) -> Answer | None:
+        """The next page; None where it cannot be had."""
+        if url in self._asked:
+            raise self._invalid("its list leads in a circle")
+        try:
+            answer = await self.ask(url)
+        except RegistryError as error:
+            if error.kind not in ("unavailable", "invalid") or not self._names:
+                raise
+            problem = str(error)
+        else:
+            if answer.status == 200:
+                return answer
+            problem = f"HTTP {answer.status}"
+        log.info("a page cannot be had, the whole list is asked for: %s", problem, extra=fields(list=self._what))
+        return None
+
+    def names(self, answer: Answer) -> list[str]:
+        names = _names(answer.body, self._key)
+        if names is None:
+            raise self._invalid(f"its list has no '{self._key}'")
+        return names
+
+    def new(self, names: list[str]) -> list[str]:
+        """Those of `names` that no page before had."""
+        fresh = [name for name in dict.fromkeys(names) if name not in self._names]
+        self._names.update(fresh)
+        if len(self._names) > MOST_NAMES:
+            raise self._invalid(f"its list has more than {MOST_NAMES} names")
+        return fresh
+
+    def following(self, answer: Answer, names: list[str], path: str, size: int) -> str | None:
+        """Where the next page is; None at the end."""
+        link = next_link(answer.headers, answer.url)
+        if link is not None:
+            return link
+        asked_for_n = "n=" in URL(answer.url).query_string
+        if asked_for_n and names and (len(names) == size or len(names) in _CUTS):
+            return f"{path}?n={size}&last={quote(names[-1], safe='')}"
+        return None
+
+    def has_new(self, answer: Answer) -> bool:
+        """True where a page has names that none before had."""
+        return bool(set(self.names(answer)) - self._names)
+
+    def _invalid(self, why: str) -> RegistryError:
+        registry = self._transport.registry
+        return RegistryError(f"{registry}: {self._what}: {why}", kind="invalid", temporary=False, registry=registry)
+
+
+def next_link(headers: Mapping[str, str], url: str) -> str | None:
+    """The next page's URL, on the same origin as `url`; None where there is none.
+
+    All `Link` lines count (RFC 9110 §5.3). A target that is no URL of HTTP gives the page's own URL, which cannot be
+    followed.
+    """
+    lines: Any = getattr(headers, "getall", None)
+    for line in lines("Link", []) if lines else [headers.get("Link", "")]:
+        for target, parameters in _LINK.findall(line):
+            if _NEXT.search(parameters):
+                here = URL(url, encoded=True)
+                following = follow(here, target)
+                if following is None:
+                    return _NOWHERE
+                return str(here.origin()) + following.raw_path_qs
     return None
 
 
+#: A path that no registry has: asking for it fails, and the whole list is asked for.
+_NOWHERE = "/v2/-/no-such-page"
+
+
 def _names(body: bytes, key: str) -> list[str] | None:
+    """None for an answer that is no list. A repository without tags has null there, or no key at all."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or key not in document:
+    if not isinstance(document, dict) or (key not in document and set(document) - {"name"}):
         return None
-    # A repository without tags has null there.
-    values = document[key] or []
+    values = document.get(key) or []
     return [value for value in values if isinstance(value, str)] if isinstance(values, list) else None
-
-
-def _invalid(registry: str, what: str, why: str) -> RegistryError:
-    return RegistryError(f"{registry}: {what}: {why}", kind="invalid", temporary=False, registry=registry)

@@ -296,7 +296,7 @@ async def test_lists_without_end_are_bounded(
 
     async def endless(request: web.Request) -> web.StreamResponse | None:
         number = int(request.query.get("number", 0))
-        body = {"tags": [f"t{number}"], "repositories": [f"r{number}"] * 10}
+        body = {"tags": [f"t{number}"], "repositories": [f"r{number}-{n}" for n in range(10)]}
         return web.json_response(body, headers={"Link": f'<{request.path}?number={number + 1}>; rel="next"'})
 
     hostile = make_proxy(source, faults=Faults(hook=endless))

@@ -50,10 +50,14 @@ def test_challenges(headers: list[str], expected: Challenge | None) -> None:
         ('</a>; rel="prev"', None),
         ("", None),
         ("nonsense", None),
+        ("</a>; rel=prev>, </b>; rel=next", "http://h/b"),
+        ("<mailto:x>; rel=next", "/v2/-/no-such-page"),
+        ("<http://[>; rel=next", "/v2/-/no-such-page"),
+        ("<http://h:99999/x>; rel=next", "/v2/-/no-such-page"),
     ],
 )
 def test_links(header: str, expected: str | None) -> None:
-    assert next_link(header, "http://h/v2/a") == expected
+    assert next_link({"Link": header}, "http://h/v2/a") == expected
 
 
 def test_retry_after() -> None:
