@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import re
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.errors import RegistryError
@@ -32,9 +32,12 @@ class ClusterPacer:
     For a registry without limit and pause a request costs no Redis call.
     """
 
-    def __init__(self, limiter: RegistryLimiter, rate_of: Callable[[str], tuple[int, float] | None]) -> None:
+    def __init__(
+        self, limiter: RegistryLimiter, rate_of: Callable[[str], tuple[int, float] | None], clock: Clock = SYSTEM
+    ) -> None:
         self._limiter = limiter
         self._rate_of = rate_of
+        self._clock = clock
         #: registry → end of its pause on the monotonic clock
         self._pauses: dict[str, float] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -42,7 +45,7 @@ class ClusterPacer:
 
     def remember_pauses(self, pauses: Mapping[str, float]) -> None:
         """What is paused, as Redis says now; from any thread."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         self._pauses = {registry: now + seconds for registry, seconds in pauses.items()}
 
     @contextlib.asynccontextmanager
@@ -76,7 +79,7 @@ class ClusterPacer:
     async def _wait_for_pause(self, registry: str) -> bool:
         """Returns when no pause stands; True when this is the one request that tries whether it is really over."""
         while registry in self._pauses:
-            wait = self._pauses[registry] - time.monotonic()
+            wait = self._pauses[registry] - self._clock.monotonic()
             if wait > PATIENCE:
                 raise RegistryError(
                     f"{registry}: it answered too many requests and is left alone for {wait:.0f} s more",
@@ -87,18 +90,18 @@ class ClusterPacer:
                 )
             if wait <= 0 and await asyncio.to_thread(self._limiter.free_request, registry):
                 return True
-            await asyncio.sleep(max(wait, 0.2))
+            await self._clock.sleep(max(wait, 0.2))
         return False
 
     async def _wait_for_rate(self, registry: str, token: str, rate: tuple[int, float]) -> None:
         # One at a time asks Redis; the others stand in line here.
         async with self._locks.setdefault(registry, asyncio.Lock()):
-            while wait := await asyncio.to_thread(self._limiter.pace, registry, token, rate):  # noqa: ASYNC110
-                await asyncio.sleep(wait)
+            while wait := await asyncio.to_thread(self._limiter.pace, registry, token, rate):
+                await self._clock.sleep(wait)
 
     async def _pause(self, registry: str, asked: float | None) -> None:
         seconds, new = await asyncio.to_thread(self._limiter.pause, registry, asked)
-        self._pauses[registry] = time.monotonic() + seconds
+        self._pauses[registry] = self._clock.monotonic() + seconds
         if new:
             log.warning("too many requests: registry is paused for %.0f s", seconds, extra=fields(registry=registry))
 
@@ -107,7 +110,7 @@ class ClusterPacer:
         if left is None:
             return
         limit = _RATE_LIMIT.match(headers.get("ratelimit-limit", ""))
-        number, now = int(left[1]), time.monotonic()
+        number, now = int(left[1]), self._clock.monotonic()
         told, last = self._quotas.get(registry, (0.0, -1))
         if now - told < QUOTA_EVERY and number >= last:
             return

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 
 from dregsy_queue import backoff
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import SingleFlight, completed, merged
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
@@ -79,6 +80,7 @@ class Planner:
         attempts: int,
         backoff: float,
         on_wait: Callable[[PlanWait], None] = lambda _: None,
+        clock: Clock = SYSTEM,
         listed: Listed = lambda *_: None,
     ) -> None:
         self._task = task
@@ -90,6 +92,7 @@ class Planner:
         self._attempts = attempts
         self._backoff = backoff
         self._on_wait = on_wait
+        self._clock = clock
         self._listed = listed
         self._children = SingleFlight[tuple[str, str, str], Digest]()
         self._names = Names.of(task)
@@ -128,7 +131,7 @@ class Planner:
             images = [left.what for left in unreached if isinstance(left.what, Image)]
             told = PlanWait(len(unreached), attempt + 1, self._attempts, wait, str(unreached[0].error))
             await asyncio.to_thread(self._on_wait, told)
-            await asyncio.sleep(wait)
+            await self._clock.sleep(wait)
         for left in unreached:
             yield self._failure(left.what, str(left.error))
 

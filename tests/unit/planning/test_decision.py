@@ -1,0 +1,43 @@
+"""Up to date or not: every case of source, target and the last sync."""
+
+from __future__ import annotations
+
+import pytest
+
+from dregsy_queue.ledger.jobs import SyncRecord
+from dregsy_queue.planning.decision import UP_TO_DATE, Verdict, decide, known
+
+#: the source's digest now and before, one platform in it, and what somebody else pushed
+NEW, OLD, CHILD, FOREIGN = "sha256:new", "sha256:old", "sha256:child", "sha256:foreign"
+
+MISSING, CHANGED, DRIFTED = Verdict(True, "missing"), Verdict(True, "changed"), Verdict(True, "drifted")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "target", "record", "verdict"),
+    [
+        (NEW, None, None, MISSING),
+        (NEW, None, SyncRecord(NEW, NEW), MISSING),
+        (NEW, NEW, None, UP_TO_DATE),
+        (NEW, NEW, SyncRecord(OLD, OLD), UP_TO_DATE),
+        (NEW, OLD, None, CHANGED),
+        (NEW, OLD, SyncRecord(OLD, OLD), CHANGED),
+        (NEW, FOREIGN, SyncRecord(NEW, NEW), DRIFTED),
+        (NEW, FOREIGN, SyncRecord(OLD, OLD), CHANGED),
+        # one platform of an index, or a Docker daemon's own manifest: the digests differ by nature
+        (CHILD, CHILD, None, UP_TO_DATE),
+        (CHILD, CHILD, SyncRecord(NEW, CHILD), UP_TO_DATE),
+        (CHILD, FOREIGN, SyncRecord(NEW, FOREIGN), UP_TO_DATE),
+        (CHILD, FOREIGN, SyncRecord(NEW, CHILD), DRIFTED),
+        (CHILD, OLD, SyncRecord(OLD, OLD), CHANGED),
+    ],
+)
+def test_verdicts(wanted: str, target: str | None, record: SyncRecord | None, verdict: Verdict) -> None:
+    assert decide(NEW, wanted, target, record) == verdict
+
+
+def test_what_is_known_without_a_look_into_the_source_is_what_is_decided() -> None:
+    for target in (None, NEW, OLD, CHILD, FOREIGN):
+        for record in (None, SyncRecord(NEW, NEW), SyncRecord(NEW, CHILD), SyncRecord(OLD, OLD)):
+            early = known(NEW, target, record)
+            assert early is None or all(decide(NEW, wanted, target, record) == early for wanted in (NEW, CHILD))

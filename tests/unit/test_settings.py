@@ -1,0 +1,40 @@
+"""What the environment sets, and what it may not."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from dregsy_queue.settings import Settings, SettingsError, from_environment
+
+
+def test_defaults_need_no_environment() -> None:
+    found = from_environment({})
+    assert (found.config, found.redis_url, found.run) == (Path("config.yaml"), "redis://127.0.0.1:6379/0", "")
+    assert (found.keep_runs, found.max_attempts, found.backoff, found.stalled) == (5, 6, 2, 600)
+    assert (found.grace, found.daemon_wait, found.alone) == (60, 290, False)
+
+
+def test_an_empty_variable_is_none() -> None:
+    names = [f"DREGSY_{field.name.upper()}" for field in fields(Settings)]
+    assert from_environment(dict.fromkeys(names, "")) == from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("KEEP_RUNS", 1), ("MAX_ATTEMPTS", 1), ("BACKOFF", 0), ("STALLED", 1), ("GRACE", 0), ("DAEMON_WAIT", 0)],
+)
+def test_numbers_have_a_least_value(name: str, least: int) -> None:
+    assert getattr(from_environment({f"DREGSY_{name}": str(least)}), name.lower()) == least
+    for wrong in (str(least - 0.5), "nan", "inf", "-inf"):
+        with pytest.raises(SettingsError, match=f"DREGSY_{name} is .*at least {least}"):
+            from_environment({f"DREGSY_{name}": wrong})
+    with pytest.raises(SettingsError, match=f"DREGSY_{name} is 'six'"):
+        from_environment({f"DREGSY_{name}": "six"})
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(SettingsError, match="DREGSY_REDIS_URL"):
+        from_environment({"DREGSY_REDIS_URL": "http://127.0.0.1"})
