@@ -36,7 +36,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/* /usr/lib/cni /usr/share/doc /usr/share/man /usr/share/locale \
  && useradd --uid 10001 --user-group --create-home --home-dir /home/dregsy --shell /usr/sbin/nologin dregsy
 COPY --from=build /opt/dregsy /opt/dregsy
-ENV PATH=/opt/dregsy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DREGSY_CONFIG=/config.yaml
+# Flower listens on 127.0.0.1 by itself; in a container which port is open where is said when it is started.
+ENV PATH=/opt/dregsy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DREGSY_CONFIG=/config.yaml FLOWER_ADDRESS=0.0.0.0
 USER 10001:10001
 WORKDIR /home/dregsy
 HEALTHCHECK --interval=15s --timeout=10s --start-period=20s CMD ["dregsy", "health", "container"]

@@ -1,4 +1,7 @@
-"""The Celery application: every setting stands with its reason."""
+"""The Celery application: every setting stands with its reason.
+
+Nothing is read from the environment before Celery asks for its configuration, so importing this is always safe.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import warnings
 from typing import Any
 
+import click
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import beat_init, setup_logging
@@ -14,70 +18,100 @@ from kombu import Queue
 
 from dregsy_queue import logs, settings
 from dregsy_queue.kinds import KINDS, queue_name
-from dregsy_queue.ledger.redis_url import celery_settings
+from dregsy_queue.ledger.redis_url import ANSWER, KEEPALIVE, celery_settings
+from dregsy_queue.prefix import DEFAULT_PREFIX, PREFIX
+from dregsy_queue.worker_options import wrong_option
 
 
-def _make() -> Celery:
+class UnusableSettingsError(click.ClickException, settings.SettingsError):
+    """Celery's commands show it as one line."""
+
+
+def make_app(redis_url: str | None = None) -> Celery:
+    """The application on this Redis; without a URL on that of ``DREGSY_REDIS_URL``, read when it is first needed."""
+    app = Celery("dregsy_queue", set_as_current=redis_url is None)
+    app.add_defaults(lambda: _configuration(redis_url))
+    return app
+
+
+def _configuration(redis_url: str | None) -> dict[str, Any]:
+    """Raises: UnusableSettingsError."""
+    wrong = wrong_option(sys.argv)
+    if wrong:
+        raise UnusableSettingsError(wrong)
     try:
-        address = celery_settings(settings.from_environment().redis_url)
+        url = redis_url or settings.from_environment().redis_url
     except settings.SettingsError as error:
-        # Celery imports this module before anything of ours could tell it better.
-        sys.exit(str(error))
-    transport = {"visibility_timeout": 3600, "health_check_interval": 30, **address.pop("broker_transport_options", {})}
-    app = Celery("dregsy_queue", broker=address["broker_url"])
-    app.conf.update(
-        # The data plane is named, not imported: the control plane does not depend on it.
-        imports=("workers.celery_side.handlers",),
-        task_queues=[Queue(queue_name(kind), routing_key=queue_name(kind)) for kind in KINDS],
-        task_default_queue=queue_name("plan"),
-        # Outcomes are in the ledger; a result per message would only cost Redis calls.
-        task_ignore_result=True,
-        # Transfers wait for processes and sockets: threads share one event loop, one session, one token cache.
-        worker_pool="threads",
-        worker_concurrency=16,
-        # With late acks a running job occupies its prefetch place, so a busy worker reserves nothing more.
-        task_acks_late=True,
-        worker_prefetch_multiplier=1,
+        # Celery reads this before anything of ours could tell it better.
+        raise UnusableSettingsError(str(error)) from None
+    address = celery_settings(url)
+    transport = {
         # Who holds a job is decided by leases in the ledger, on Redis' clock; a message redelivered after this
         # time finds nothing to claim. So it only bounds how long messages of killed workers stay around.
-        broker_transport_options=transport,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
+        "visibility_timeout": 3600,
+        # A network that went silent is noticed: calls end after so many seconds, and the connection that waits for
+        # messages is dropped when an answer is overdue by so many.
+        "socket_timeout": ANSWER,
+        "socket_connect_timeout": 5,
+        **KEEPALIVE,
+        "health_check_interval": 10,
+        # Two clusters in one database have bindings and unacknowledged messages of their own.
+        "global_keyprefix": "" if PREFIX == DEFAULT_PREFIX else PREFIX,
+        **address.pop("broker_transport_options", {}),
+    }
+    return {
+        **address,
+        # The data plane is named, not imported: the control plane does not depend on it.
+        "imports": ("workers.celery_side.handlers",),
+        "task_queues": [Queue(queue_name(kind), routing_key=queue_name(kind)) for kind in KINDS],
+        "task_default_queue": queue_name("plan"),
+        # Outcomes are in the ledger; a result per message would only cost Redis calls.
+        "task_ignore_result": True,
+        # Transfers wait for processes and sockets: threads share one event loop, one session, one token cache.
+        "worker_pool": "threads",
+        "worker_concurrency": 16,
+        # With late acks a running job occupies its prefetch place, so a busy worker reserves nothing more.
+        "task_acks_late": True,
+        "worker_prefetch_multiplier": 1,
+        "broker_transport_options": transport,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A Redis that is full, read-only or cannot persist refuses for a while: that must not end a worker.
+        "broker_channel_error_retry": True,
         # It survives every loss of Redis; Celery's own ends when jobs ran at that moment.
-        worker_consumer="workers.celery_side.consumer:Consumer",
+        "worker_consumer": "workers.celery_side.consumer:Consumer",
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
-        worker_cancel_long_running_tasks_on_connection_loss=False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
         # Flower and `celery events` show transfers without a flag at each worker.
-        worker_send_task_events=True,
-        task_send_sent_event=True,
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
         # Logging is ours alone (logs.py), in one format for all roles.
-        worker_hijack_root_logger=False,
-        worker_redirect_stdouts=False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
         # Messages are names and numbers.
-        task_serializer="json",
-        accept_content=["json"],
-        enable_utc=True,
-        timezone="UTC",
-        beat_scheduler="dregsy_queue.scheduling.beat:Scheduler",
-        # How soon a standby notices that the leader is gone: at most lock timeout and one loop.
-        beat_max_loop_interval=2,
-        redbeat_lock_timeout=10,
-        redbeat_key_prefix="dregsy:beat:",
-    )
-    app.conf.update(address)
-    return app
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "enable_utc": True,
+        "timezone": "UTC",
+        "beat_scheduler": "dregsy_queue.scheduling.beat:Scheduler",
+        # How soon a standby notices that the leader is gone: at most its lock's timeout and one loop.
+        "beat_max_loop_interval": 2,
+    }
 
 
 # What Flower's page of tasks shows when it is told nothing: first of all, from where to where. Celery has no setting
 # for it; Flower's own option and flowerconfig.py take precedence.
 os.environ.setdefault("FLOWER_TASKS_COLUMNS", "args,state,received,runtime,worker,uuid")
 
+# It has no login, so it listens on this machine alone, unless `--address` or the variable says otherwise.
+os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
+
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 # And that it may cancel running tasks when the broker is lost, at each such moment: see above.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
-app = _make()
+app = make_app()
 
 
 @setup_logging.connect

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
+
+#: For calls to clouds: logins, repositories.
+CLOUD_THREADS = ThreadPoolExecutor(8, "cloud")
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -65,6 +70,12 @@ async def merged(streams: Iterable[AsyncGenerator[V, None]], limit: int) -> Asyn
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+async def in_threads(threads: Executor, call: Callable[[], V]) -> V:
+    """`call`, which blocks, in one of these threads; who waits for daemons and clouds has threads of its own, so that
+    nobody who waits for Redis waits for them."""
+    return await asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, call)
 
 
 class SingleFlight(Generic[K, V]):

@@ -15,10 +15,7 @@ from dregsy_queue.ledger.admission import Reaped
 from dregsy_queue.ledger.claims import claim_name
 from dregsy_queue.ledger.presence import HEARTBEAT
 from dregsy_queue.ledger.redis_check import Finding, examine
-from dregsy_queue.ledger.registry_limits import Probe
 from dregsy_queue.logs import fields
-from dregsy_queue.oci.reference import Reference
-from dregsy_queue.registry.errors import RegistryError
 from workers.relay_health import RelayHealth
 from workers.services import Services
 
@@ -76,7 +73,6 @@ class Coordinator:
                 if not examined:
                     self._examine()
                     examined = True
-                self._relays.probe_if_due()
                 if taken != self.kinds:
                     taken = self.kinds
                     self.take_messages_of(taken)
@@ -84,8 +80,6 @@ class Coordinator:
                 self._services.in_hand.write_kept()
                 self._reap()
                 self._services.pacer.remember_pauses(self._services.limiter.pauses())
-                for probe in self._services.limiter.probes():
-                    self._probe_quota(probe)
                 self._services.desk.work()
                 dispatch(app, self._services.admission)
                 if not reachable:
@@ -127,18 +121,6 @@ class Coordinator:
                 loop.cancel(name)
         if heard.put_back:
             log.warning("%d jobs were held for this worker and nobody ran them: they wait again", len(heard.put_back))
-
-    def _probe_quota(self, probe: Probe) -> None:
-        """Send a HEAD, which costs no quota; its headers tell what is left."""
-        task = self._services.config.task(probe.task)
-        if task is None:
-            return
-        reference = Reference.parse_full(probe.source)
-        client = self._services.access().client(task.source)
-        try:
-            self._services.loop.run(client.head(reference.repository, reference.short))
-        except RegistryError as error:
-            log.debug("could not ask what is left of the quota: %s", error)
 
     def _reap(self) -> None:
         """Put back what nobody works on; while there is long work, for a moment."""

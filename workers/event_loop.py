@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import uvloop
@@ -20,6 +20,8 @@ class EventLoopThread:
 
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
+        # For calls to Redis; what waits for daemons and clouds has threads of its own.
+        self._loop.set_default_executor(ThreadPoolExecutor(32, "redis"))
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._closed_to_named = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
@@ -48,9 +50,13 @@ class EventLoopThread:
 
         return asyncio.run_coroutine_threadsafe(named(), self._loop).result()
 
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run `coroutine` on the loop and wait for nothing; it has to deal with its errors itself."""
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
     def names(self) -> set[str]:
         """Names of the coroutines under way."""
-        return set(self._tasks)
+        return set(self._tasks.copy())
 
     def cancel(self, name: str) -> None:
         """Cancel the coroutine of this name, if it still runs."""

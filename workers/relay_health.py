@@ -24,7 +24,7 @@ class RelayHealth:
     def __init__(self, config: Config, settings: Settings, loop: EventLoopThread) -> None:
         """Find out which relays work."""
         self._alone, self._daemon_wait = settings.alone, settings.daemon_wait
-        self._loop = loop
+        self._loop, self._settings = loop, settings
         self._relays = make_relays(config, settings)
         self._working: set[str] = set()
         self._waited_for: set[str] = set()
@@ -32,8 +32,19 @@ class RelayHealth:
         self._next_probe = 0.0
         self.probe()
 
+    def make_anew(self, config: Config) -> None:
+        """Make the relays of another config; copies under way go on by the old ones."""
+        relays = make_relays(config, self._settings)
+        self._working &= set(relays)
+        self._relays = relays
+        self.probe()
+
     def relay(self, name: str) -> Relay:
-        return self._relays[name]
+        """Raises: RelayError, when the config of now does not use it."""
+        found = self._relays.get(name)
+        if found is None:
+            raise RelayError(f"the config of this worker does not use the relay '{name}'", kind="missing")
+        return found
 
     @property
     def offered(self) -> list[str]:

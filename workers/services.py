@@ -22,10 +22,12 @@ from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.ledger.repository_lists import RepositoryLists
+from dregsy_queue.ledger.roles import Roles
 from dregsy_queue.ledger.runs import Runs
 from dregsy_queue.scheduling.order_desk import OrderDesk
 from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.settings import Settings
+from workers.current_access import CurrentAccess
 from workers.event_loop import EventLoopThread
 from workers.throttle import ClusterPacer
 
@@ -48,7 +50,7 @@ class Services:
         self.lists, self.plan_waits, self.orders = RepositoryLists(redis), PlanWaits(redis), Orders(redis)
         self.admission = Admission(redis)
         self.limiter = RegistryLimiter(redis)
-        self.presence = Presence(redis)
+        self.presence, self.roles = Presence(redis), Roles(redis)
         # The leading scheduler comes first: its config decides what a task is.
         self.desk = OrderDesk(
             redis,
@@ -60,16 +62,11 @@ class Services:
         self.pacer = ClusterPacer(self.limiter, self._request_rate)
         #: set when somebody should look at once for what may run now
         self.wake = threading.Event()
-        self._access: tuple[str, RegistryAccess] | None = None
-        self._access_lock = threading.Lock()
+        self.registries = CurrentAccess(self.config, self.pacer, self.loop)
 
     def access(self) -> RegistryAccess:
         """Registries under the config of now; sessions and tokens live as long as the config does."""
-        loaded = self.config.get()
-        with self._access_lock:
-            if self._access is None or self._access[0] != loaded.fingerprint:
-                self._access = (loaded.fingerprint, RegistryAccess(loaded.config, self.pacer))
-            return self._access[1]
+        return self.registries.get()
 
     def dispatch(self) -> None:
         """Send what may run now; where Redis does not answer, the coordinator tries again."""
@@ -80,8 +77,7 @@ class Services:
 
     def close(self) -> None:
         """Close sessions and stop the event loop; nothing may be running any more."""
-        if self._access is not None:
-            self.loop.run(self._access[1].aclose())
+        self.registries.close()
         self.loop.close()
 
     def _request_rate(self, registry: str) -> tuple[int, float] | None:

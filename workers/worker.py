@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 
@@ -12,8 +13,13 @@ from dregsy_queue.settings import Settings
 from workers.coordinator import Coordinator
 from workers.relay_health import RelayHealth
 from workers.services import Services
+from workers.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
+
+
+#: Seconds that putting jobs back and signing off may take after the grace time, whatever Redis does.
+ENDING = 8.0
 
 
 class Worker:
@@ -27,20 +33,28 @@ class Worker:
         self.services = Services(settings)
         self.relays = RelayHealth(self.services.config.get().config, settings, self.services.loop)
         self.coordinator = Coordinator(self.services, self.relays, self.name, slots)
+        self._draining = False
+        self.upkeep = Upkeep(self.services, self.relays, self.name)
 
     def start(self) -> None:
         self.coordinator.start()
+        self.upkeep.start()
 
     def drain(self) -> None:
         """Take no more jobs; after the grace time put the running ones back."""
+        if self._draining:
+            return
+        self._draining = True
         self.coordinator.drain()
-        timer = threading.Timer(self.settings.grace, self._cancel_all)
-        timer.daemon = True
-        timer.start()
+        for seconds, end in ((self.settings.grace, self._cancel_all), (self.settings.grace + ENDING, self._give_up)):
+            timer = threading.Timer(seconds, end)
+            timer.daemon = True
+            timer.start()
 
     def stop(self) -> None:
         """The last job has ended: sign off."""
         self.coordinator.stop()
+        self.upkeep.stop()
         try:
             self.services.admission.leave(self.name)
         except (RedisError, OSError) as error:
@@ -52,3 +66,9 @@ class Worker:
         if running:
             log.info("grace time is over: %d jobs go back to the queue", len(running))
         self.services.loop.cancel_all()
+
+    def _give_up(self) -> None:
+        """Something does not come back, most likely a call to Redis: the leases end by themselves."""
+        log.warning("the worker ends without signing off: Redis did not take what is left within %.0f s", ENDING)
+        logging.shutdown()
+        os._exit(0)

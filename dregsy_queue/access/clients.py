@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dregsy_queue.access.identity import choose_source, ecr_api, ecr_source
-from dregsy_queue.concurrency import SingleFlight
+from dregsy_queue.concurrency import CLOUD_THREADS, SingleFlight, in_threads
 from dregsy_queue.config.models import Config, Location
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.logs import fields
@@ -73,5 +72,5 @@ class RegistryAccess:
 
 
 async def _make_sure(aws: EcrSource, repository: str) -> None:
-    if await asyncio.to_thread(aws.ensure_repository, repository):
+    if await in_threads(CLOUD_THREADS, lambda: aws.ensure_repository(repository)):
         log.info("repository created", extra=fields(registry=aws.registry.host, repository=repository))

@@ -264,6 +264,14 @@ class Config(_Model):
     )
     tasks: list[SyncTask] = Field(default=[], description="what is synced from where to where")
 
+    @model_validator(mode="after")
+    def _relay_of_each_task(self) -> Config:
+        """A task without `relay` has the file's: so it is another task when that changes."""
+        self.__dict__["tasks"] = [
+            task if task.relay else task.model_copy(update={"relay": self.relay}) for task in self.tasks
+        ]
+        return self
+
     @property
     def docker_settings(self) -> DockerSettings:
         """The Docker relay's settings, deprecated top-level keys included."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
 from typing import Any
 
 from dregsy_queue.config.load import fingerprint
-from dregsy_queue.config.models import Config, SyncTask
+from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.kinds import RelayName
 from dregsy_queue.matching.go_regex import Matcher
 
@@ -26,6 +28,23 @@ def task_fingerprint(task: SyncTask) -> str:
     """16 hex digits that change when what the task syncs does; neither do credentials count, nor when it runs."""
     ignored: Any = {"source": {"auth"}, "target": {"auth"}, "interval": True, "priority": True, "verbose": True}
     return fingerprint(task.model_dump(mode="json", exclude=ignored))
+
+
+def login_fingerprint(task: SyncTask) -> str:
+    """8 hex digits that change when who signs in to the task's registries does; slow on purpose (see `_slow_hash`)."""
+    return _slow_hash(tuple(_login(location) for location in (task.source, task.target)))
+
+
+def _login(location: Location) -> str:
+    found = location.credentials
+    return f"{found.username}\0{found.password}" if found else str(location.auth)
+
+
+@lru_cache(maxsize=10_000)
+def _slow_hash(logins: tuple[str, ...]) -> str:
+    # Few digits of a slow hash: nobody can try passwords by it.
+    secret = "\0\0".join(logins).encode()
+    return hashlib.pbkdf2_hmac("sha256", secret, b"dregsy login", 20_000).hex()[:8]
 
 
 def relay_of(config: Config, task: SyncTask) -> RelayName:

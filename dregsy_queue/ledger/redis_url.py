@@ -1,4 +1,4 @@
-"""Where Redis is: one URL for the ledger (redis-py), for Celery's broker (kombu) and for the schedule (redbeat).
+"""Where Redis is: one URL for the ledger (redis-py) and for Celery's broker (kombu).
 
 ``redis://``, ``rediss://`` (TLS; ``?ssl_ca_certs=FILE`` for a private authority), ``redis+socket:///path``, and
 ``sentinel://[:PASSWORD@]HOST:PORT;HOST:PORT…/DB?master_name=NAME``.
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,19 @@ _MASTER = "mymaster"
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
+#: Seconds after which a call that nobody answers ends.
+ANSWER = 10.0
+#: A connection whose other end is gone without a word is closed after about 25 s, also when nothing is sent on it.
+KEEPALIVE: dict[str, Any] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        getattr(socket, name): seconds
+        for name, seconds in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    },
+}
+
+
 class AddressError(DregsyError, ValueError):
     """The URL is none that Redis can be reached by; the text does not quote it, as it may hold a password."""
 
@@ -46,6 +60,11 @@ def check(url: str) -> None:
             "or sentinel://HOST:PORT;HOST:PORT/DB"
         ) from None
     query = parse_qs(urlsplit(url).query)
+    for name in query:
+        if name not in (*_TLS_FILES, "ssl_cert_reqs", "ssl_check_hostname", "db", "virtual_host"):
+            raise AddressError(
+                f"has the option '{name}', which cannot be used here; known are {', '.join(_TLS_FILES)} and db"
+            )
     for name in _TLS_FILES:
         for file in query.get(name, []):
             if not Path(file).is_file():
@@ -93,43 +112,33 @@ def make_client(url: str, *, patient: bool = True) -> Redis:
     options: dict[str, Any] = {
         "decode_responses": True,
         "socket_connect_timeout": 5 if patient else 3,
-        "socket_timeout": 30 if patient else 5,
+        "socket_timeout": ANSWER if patient else 5,
         "health_check_interval": 30,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=4 if patient else 0),
     }
     if not url.startswith("sentinel://"):
-        return Redis.from_url(client_url(url), **options)
+        url = client_url(url)
+        return Redis.from_url(url, **options, **({} if url.startswith("unix://") else KEEPALIVE))
     address = parse_sentinel(url)
     login = {"username": address.username, "password": address.password, "db": address.db}
     sentinel: Any = Sentinel(list(address.nodes), sentinel_kwargs={"socket_timeout": 2})  # type: ignore[no-untyped-call]
-    master: Redis = sentinel.master_for(address.master, **login, **options)
+    master: Redis = sentinel.master_for(address.master, **login, **options, **KEEPALIVE)
     return master
 
 
 def celery_settings(url: str) -> dict[str, Any]:
-    """Celery's and redbeat's settings for this address."""
+    """Celery's settings for this address."""
     if not url.startswith("sentinel://"):
         tls = _tls(url)
         return {
             "broker_url": broker_url(url).partition("?")[0] if tls else broker_url(url),
-            "redbeat_redis_url": client_url(url).partition("?")[0] if tls else client_url(url),
-            "redbeat_redis_options": {},
-            **({"broker_use_ssl": tls, "redbeat_redis_use_ssl": tls} if tls else {}),
+            **({"broker_use_ssl": tls} if tls else {}),
         }
     address = parse_sentinel(url)
     login = f"{address.username or ''}:{address.password}@" if address.password else ""
     return {
         "broker_url": ";".join(f"sentinel://{login}{host}:{port}/{address.db}" for host, port in address.nodes),
         "broker_transport_options": {"master_name": address.master},
-        "redbeat_redis_url": f"redis-sentinel://{address.nodes[0][0]}:{address.nodes[0][1]}/{address.db}",
-        "redbeat_redis_options": {
-            "sentinels": [list(node) for node in address.nodes],
-            "service_name": address.master,
-            "username": address.username,
-            "password": address.password,
-            "db": address.db,
-            "socket_timeout": 10,
-        },
     }
 
 

@@ -37,6 +37,31 @@ class StartedRun:
     follows: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A run of `task` to be started, unless one is active.
+
+    One that is active under another fingerprint is superseded (see `StartedRun.follows`). The newest `kept` (≥ 1) runs
+    of the task are kept. `source` and `target` are its registries (`registry_key`), whose limits its jobs obey.
+    """
+
+    task: str
+    fingerprint: str
+    priority: int
+    kept: int
+    source: str
+    target: str
+
+    def arguments(self) -> tuple[str | int, ...]:
+        unique = secrets.token_hex(4)
+        return (self.task, self.fingerprint, self.priority, max(1, self.kept), self.source, self.target, unique)
+
+
+def _started(answer: tuple[str, int]) -> StartedRun:
+    run, how = answer
+    return StartedRun(run, how == 1, follows=how == 2)
+
+
 class Runs:
     def __init__(self, connection: Connection, in_hand: InHand | None = None) -> None:
         """`in_hand`: of the worker that plans."""
@@ -45,15 +70,14 @@ class Runs:
         self._in_hand = in_hand or InHand()
 
     def start(self, task: str, fingerprint: str, *, priority: int, kept: int, source: str, target: str) -> StartedRun:
-        """Start a run of `task` unless one is active; keeps the newest `kept` (≥ 1) runs of the task.
+        """Start a run of `task` unless one is active, see `Start`."""
+        start = Start(task=task, fingerprint=fingerprint, priority=priority, kept=kept, source=source, target=target)
+        return _started(self._scripts.run("start_run", *start.arguments()))
 
-        One that is active under another fingerprint is superseded (see `StartedRun.follows`).
-        `source` and `target` are its registries (`registry_key`), whose limits its jobs obey.
-        """
-        unique = secrets.token_hex(4)
-        values = (task, fingerprint, priority, max(1, kept), source, target, unique)
-        run, new = self._scripts.run("start_run", *values)
-        return StartedRun(run, new == 1, follows=new == 2)
+    def start_all(self, starts: Sequence[Start]) -> list[StartedRun | Exception]:
+        """Start many in one call to Redis; an error that it answers to one stands in its place."""
+        answers = self._scripts.run_all("start_run", [start.arguments() for start in starts])
+        return [answer if isinstance(answer, Exception) else _started(answer) for answer in answers]
 
     def add(self, plan: Claim, images: Iterable[TransferJob | PlannedOutcome]) -> int:
         """Put planned images into the run; returns how many became jobs.
@@ -86,6 +110,10 @@ class Runs:
             return set()
         known = self._redis.smismember(key("run", plan.run, "targets"), list(targets))
         return {target for target, seen in zip(targets, known, strict=True) if seen}
+
+    def note_planned(self, plan: Claim) -> None:
+        """A one-off task was planned: it counts as started, and as it is now it does not start again."""
+        outlast(lambda: self._redis.set(key("once", plan.task), plan.fingerprint))
 
     def end_plan(self, plan: Claim, problem: RunFailure | None = None) -> bool:
         """Planning is over; `problem` says why it failed as a whole. False when the plan was lost.

@@ -65,6 +65,14 @@ class PathMapping:
             sources = list(dict.fromkeys(matching))
         return [(source, self._target_of(source)) for source in sources]
 
+    def lead(self, repository: str) -> str | None:
+        """The target path of one source repository; None when it is not selected."""
+        if self.pattern is not None:
+            selected = self.pattern.matches(repository)
+        else:
+            selected = self.source == normalize(repository)
+        return self._target_of(normalize(repository)) if selected else None
+
     def _target_of(self, source: str) -> str:
         if self.replacement is not None:
             return normalize(self.replacement.apply(source))

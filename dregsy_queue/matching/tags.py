@@ -95,6 +95,14 @@ class TagSet:
         items = sorted(kept | set(self.verbatim), key=str)
         return self._newest(items) if self.latest else items
 
+    def may_select(self, item: TagItem) -> bool:
+        """Whether `select` takes this image; ``keep: latest N``, which depends on all tags, is not looked at."""
+        if item in self.verbatim:
+            return True
+        tag = item.tag if item.digest is None else None
+        listed = tag is not None and self.needs_listing and self._wanted(tag)
+        return listed and all(keep.matches(tag or "") for keep in self.keep)
+
     def _wanted(self, tag: str) -> bool:
         if not (self.ranges or self.regexes):
             return True

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
-
-from redis import RedisError
 
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.registries import limits_for
@@ -20,7 +14,7 @@ from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
-from dregsy_queue.ledger.runs import Runs, StartedRun
+from dregsy_queue.ledger.runs import Runs, Start, StartedRun
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.settings import Settings
@@ -48,66 +42,73 @@ class RunStarter:
 
     def start(self, task: SyncTask, config: Config) -> StartedRun:
         """Start a run of `task` now; a run that has not ended goes on instead, and a log line says so."""
-        source, target = registry_key(task.source.host), registry_key(task.target.host)
-        for registry in {source, target}:
-            self._limiter.configure(registry, cluster_limits(config, registry))
-        started = self._runs.start(
-            task.name,
-            task_fingerprint(task),
-            priority=task.priority,
-            kept=self._kept,
-            source=source,
-            target=target,
-        )
-        if started.new:
-            log.info("run started", extra=fields(task=task.name, run=started.run))
-        else:
-            log.warning("skipped: the last run has not ended", extra=fields(task=task.name, run=started.run))
-        if self._app is not None:
-            dispatch(self._app, self._admission)
+        self.hand_over_limits([task], config)
+        started = self._runs.start_all([self._start_of(task)])[0]
+        if isinstance(started, Exception):
+            raise started
+        _log_start(task, started)
+        self.send()
         return started
 
-    def wait_for_redis(self) -> None:
-        """Return when Redis answers."""
-        waited = False
-        while True:
-            try:
-                self._redis.ping()
-            except (RedisError, OSError) as error:
-                if not waited:
-                    log.warning("waiting for Redis: %s", error)
-                waited = True
-                time.sleep(1)
-            else:
-                return
+    def start_all(self, tasks: Sequence[SyncTask]) -> list[str]:
+        """Start runs of these tasks in one call to Redis, `send` must follow; returns the names of those that run now.
 
-    def say_that_it_lives(self, stuck: Callable[[], bool]) -> None:
-        """Renew the mark of a living scheduler, in the background, unless it is stuck."""
-        mark = key("scheduler", socket.gethostname())
+        Raises: redis.RedisError when none could be started.
+        """
+        outcomes = self._runs.start_all([self._start_of(task) for task in tasks])
+        refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if not isinstance(outcome, Exception):
+                _log_start(task, outcome)
+        if refused and len(refused) == len(tasks):
+            raise refused[0]
+        if refused:
+            log.warning("%d of %d runs could not be started yet: %s", len(refused), len(tasks), refused[0])
+        return [task.name for task, outcome in zip(tasks, outcomes, strict=True) if not isinstance(outcome, Exception)]
 
-        def renew() -> None:
-            while True:
-                with contextlib.suppress(RedisError, OSError):
-                    if not stuck():
-                        self._redis.set(mark, "1", ex=30)
-                time.sleep(5)
+    def send(self) -> None:
+        """Send what may run now; what cannot be sent yet, is by the workers."""
+        if self._app is not None:
+            dispatch(self._app, self._admission)
 
-        threading.Thread(target=renew, name="presence", daemon=True).start()
+    def hand_over_limits(self, tasks: Iterable[SyncTask], config: Config) -> None:
+        """Tell the ledger the limits of all registries that `tasks` name."""
+        for registry in {registry_key(location.host) for task in tasks for location in (task.source, task.target)}:
+            self._limiter.configure(registry, cluster_limits(config, registry))
 
     def is_new_redis(self) -> bool:
         """True once, on a Redis that has not been asked this before (or forgot it)."""
         return bool(self._redis.set(self._SEEN, "1", nx=True))
 
-    def start_once(self, task: SyncTask, config: Config) -> None:
-        """Start a one-off task, unless this very task (by fingerprint) was started before on this Redis."""
-        mark = key("once", task.name)
-        fingerprint = task_fingerprint(task)
-        if self._redis.get(mark) == fingerprint:
-            log.info("one-off task was started before, not again", extra=fields(task=task.name))
-            return
-        self.start(task, config)
-        # After the start: a scheduler that ends in between starts it again rather than never.
-        self._redis.set(mark, fingerprint)
+    def not_started(self, tasks: Sequence[SyncTask]) -> list[str]:
+        """Names of those of these one-off tasks that no run was planned for yet, as they are now."""
+        found = []
+        for task in tasks:
+            if self._redis.get(key("once", task.name)) == task_fingerprint(task):
+                log.info("one-off task was started before, not again", extra=fields(task=task.name))
+            else:
+                found.append(task.name)
+        return found
+
+    def _start_of(self, task: SyncTask) -> Start:
+        return Start(
+            task=task.name,
+            fingerprint=task_fingerprint(task),
+            priority=task.priority,
+            kept=self._kept,
+            source=registry_key(task.source.host),
+            target=registry_key(task.target.host),
+        )
+
+
+def _log_start(task: SyncTask, started: StartedRun) -> None:
+    tags = fields(task=task.name, run=started.run)
+    if started.new:
+        log.info("run started", extra=tags)
+    elif started.follows:
+        log.info("the task was changed: its run ends early, and a new one follows", extra=tags)
+    else:
+        log.warning("skipped: the last run has not ended", extra=tags)
 
 
 def cluster_limits(config: Config, registry: str) -> Limits:

@@ -50,9 +50,6 @@ def _run(message: tuple[object, ...]) -> None:
 @celeryd_after_setup.connect
 def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
     global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
-    pool = instance.pool_cls.__module__.rpartition(".")[2]
-    if pool not in ("thread", "solo"):
-        sys.exit(f"dregsy_queue needs the threads pool (its default), not '{pool}': leave out --pool")
     try:
         chosen = settings.from_environment()
         _worker = Worker(chosen, sender, slots=instance.concurrency or 1)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.worker.strategy import default
+from kombu.transport import virtual
 from redis import RedisError
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,9 @@ def outlive_connection(message: Any) -> None:  # noqa: ANN401 - kombu's message
                 act(*args, **kwargs)
             except (RedisError, OSError) as error:
                 log.debug("a message is not acknowledged: %s", error)
+                # Redis gives it out again some day, to no effect; its place among those that this worker may have
+                # at once is free, or the worker would hear of no others.
+                virtual.QoS.ack(message.channel.qos, message.delivery_tag)
 
         return guarded
 

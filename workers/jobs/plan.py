@@ -7,19 +7,18 @@ import logging
 import time
 from collections.abc import Iterable
 
-from dregsy_queue import backoff
 from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of, task_fingerprint
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, TransferJob
-from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RetryAfter
+from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import fields
 from dregsy_queue.planning import planner
 from workers.jobs.outcome import is_expected, plan_outcome_of
-from workers.jobs.task_of import task_of
+from workers.jobs.task_of import left_to_others, task_of
 from workers.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -27,22 +26,18 @@ log = logging.getLogger(__name__)
 #: Planned images are handed on when there are so many, or when the first has waited so long (seconds).
 BATCH, BATCH_WAIT = 200, 0.3
 
-_OTHER_CONFIG = "this worker's config has another task of this name; planning is left to others for now"
-
 
 def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
     """Plan a run; None when another planner has taken it over."""
     tags = fields(task=claim.task, run=claim.run)
     task = task_of(claim, worker.services.config)
-    if task is None:
-        log.info("dropped: the task is not in the config any more", extra=tags)
-        return Planned(0)
-    if task_fingerprint(task) != claim.fingerprint:
-        if claim.attempt < worker.settings.max_attempts:
-            return RetryAfter(backoff.delay(worker.settings.backoff, claim.attempt), _OTHER_CONFIG)
-        log.warning("planned as this worker's config has it, which is not what the scheduler has", extra=tags)
+    if task is None or task_fingerprint(task) != claim.fingerprint:
+        return left_to_others(claim, worker.services) or RunFailure(claim.task, _why_not_planned(task))
     try:
-        return Planned(worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.name))
+        jobs = worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.name)
+        if not task.interval:
+            worker.services.runs.note_planned(claim)
+        return Planned(jobs)
     except PlanLostError as error:
         log.warning("%s", error, extra=tags)
         return None
@@ -50,6 +45,12 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
         if not is_expected(error):
             log.exception("unexpected error in planning", extra=tags)
         return plan_outcome_of(error, claim, worker.settings)
+
+
+def _why_not_planned(task: SyncTask | None) -> str:
+    if task is None:
+        return "no worker could plan it: the task is not in the config any more, or not in that of the workers"
+    return "no worker could plan it: the config of the workers has another task of this name than the scheduler's"
 
 
 async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from redis import RedisError
 
+from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.outcome import (
@@ -22,9 +23,10 @@ from dregsy_queue.ledger.outcome import (
     WaitForRegistry,
 )
 from dregsy_queue.logs import fields
+from workers.jobs.allowed import why_dropped
 from workers.jobs.outcome import Transferred, is_expected, outcome_of
 from workers.jobs.plan import plan
-from workers.jobs.task_of import task_of, why_dropped
+from workers.jobs.task_of import left_to_others, task_of
 from workers.jobs.transfer import transfer
 from workers.relays.relay import RelayError
 from workers.worker import Worker
@@ -81,7 +83,10 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
     happened: Transferred | Exception
     try:
         task = task_of(claim, worker.services.config)
-        why = why_dropped(task, job)
+        if task is None and (later := left_to_others(claim, worker.services)):
+            return later
+        used = relay_of(worker.services.config.get().config, task) if task else ""
+        why = why_dropped(task, job, used)
         if task is None or why:
             return Failed(f"dropped: {why}")
         relay = worker.relays.relay(job.relay)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dregsy_queue import backoff
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import task_fingerprint
 from dregsy_queue.ledger.claims import Claim
-from dregsy_queue.ledger.jobs import TransferJob
-from dregsy_queue.oci.hosts import registry_key
+from dregsy_queue.ledger.outcome import RetryAfter
+from workers.services import Services
+
+_OTHER_CONFIG = "this worker's config does not have the task as it was started; the job is left to others for now"
 
 
 def task_of(claim: Claim, config: CurrentConfig) -> SyncTask | None:
@@ -21,12 +24,10 @@ def task_of(claim: Claim, config: CurrentConfig) -> SyncTask | None:
     return task
 
 
-def why_dropped(task: SyncTask | None, job: TransferJob) -> str | None:
-    """Why a job that was planned under another config cannot run under this one; None when it can."""
-    if task is None:
-        return "its task is not in the config any more"
-    planned = job.source_reference.registry, job.target_reference.registry
-    configured = task.source.host, task.target.host
-    if [registry_key(host) for host in planned] != [registry_key(host) for host in configured]:
-        return "its task has other registries by now"
-    return None
+def left_to_others(claim: Claim, services: Services) -> RetryAfter | None:
+    """A job of a task that this worker's config lacks, or has otherwise: where the leading scheduler's config has it,
+    others may have it too, and this worker will when its file is as new. None: it is in no config any more, or all
+    attempts are over."""
+    if claim.attempt >= services.settings.max_attempts or claim.task not in services.roles.scheduled():
+        return None
+    return RetryAfter(backoff.delay(services.settings.backoff, claim.attempt), _OTHER_CONFIG)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from dregsy_queue import redact
-from dregsy_queue.concurrency import SingleFlight
+from dregsy_queue.concurrency import CLOUD_THREADS, SingleFlight, in_threads
 from dregsy_queue.oci.login import Credentials
 
 #: They are renewed when this part of their life is left.
@@ -37,7 +36,7 @@ class KeptSource(ABC):
         return await _fetches.run(self, self._renew, remember=False)
 
     async def _renew(self) -> Credentials:
-        fetched = await asyncio.to_thread(self.fetch)
+        fetched = await in_threads(CLOUD_THREADS, self.fetch)
         redact.hide(fetched.credentials.password, fetched.credentials.username)
         _kept[self] = (fetched.credentials, time.monotonic() + fetched.seconds * (1 - MARGIN))
         return fetched.credentials

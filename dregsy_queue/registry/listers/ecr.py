@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dregsy_queue.concurrency import CLOUD_THREADS, in_threads
 
 if TYPE_CHECKING:
     from dregsy_queue.registry.credentials.ecr import EcrSource
@@ -15,4 +16,4 @@ class EcrLister:
     source: EcrSource
 
     async def repositories(self, limit: int | None) -> list[str]:
-        return await asyncio.to_thread(self.source.repositories, limit)
+        return await in_threads(CLOUD_THREADS, lambda: self.source.repositories(limit))

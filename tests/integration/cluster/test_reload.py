@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.lab.cluster import Cluster, slow_skopeo
-from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.dregsy import auth, location, mapping, task, write_config
 from tests.lab.images import push_many
 from tests.lab.processes import wait_until
 from tests.lab.registry import Registry
@@ -102,6 +102,33 @@ def test_sighup_reads_the_config_and_runs_everything(cluster: Cluster, source: R
     assert target.tags("new") == ["1"]
 
 
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("watch", [True, False])
+def test_a_corrected_password_counts_within_seconds(
+    cluster: Cluster, make_registry: Callable[..., Registry], target: Registry, watch: bool
+) -> None:
+    closed = make_registry(users={"bob": "right-password"})
+    push_many(closed, "lib/app", ["1", "2", "3"])
+
+    def write(password: str) -> Path:
+        source = location(closed, auth=auth("bob", password))
+        often = task("often", source, location(target), mapping("lib/app", "often"), interval=3600)
+        return write_config(cluster.folder, often, watch=watch)
+
+    config = write("wrong-password")
+    roles = [*(cluster.worker(config, f"w{n}") for n in range(2)), cluster.beat(config)]
+    first = cluster.wait_for("often", lambda counts: counts.done, timeout=60)
+    assert first.copied == 0 and first.failed
+    write("right-password")
+    corrected = time.monotonic()
+    again = cluster.wait_for("often", lambda counts: counts.run != first.run and counts.done, timeout=30)
+    assert time.monotonic() - corrected < 15
+    assert (again.copied, again.failed) == (3, 0)
+    assert all(role.process.alive for role in roles)
+    log = "".join(role.log.read_text() for role in roles)
+    assert "-password" not in log and "Unclosed" not in log
+
+
 @pytest.mark.timeout(120)
 def test_jobs_of_a_removed_task_are_dropped(cluster: Cluster, source: Registry, target: Registry) -> None:
     push_many(source, "lib/app", [f"{n}" for n in range(60)])
@@ -115,5 +142,5 @@ def test_jobs_of_a_removed_task_are_dropped(cluster: Cluster, source: Registry, 
     write_config(cluster.folder, stays, watch=True, skopeo=slow)
     counts = cluster.wait_for("gone", lambda counts: counts.done, timeout=60)
     assert counts.failed > 20 and counts.copied + counts.failed == 60
-    assert any(line["msg"].startswith("dropped") and line["level"] == "info" for line in worker.lines())
+    assert any("dropped: its task is not in the config any more" in line["msg"] for line in worker.lines())
     assert cluster.wait_for("stays", lambda counts: counts.done).failed == 0

@@ -67,7 +67,7 @@ def test_defaults(loads: Loads) -> None:
     )
     assert (config.lister.max_items, config.lister.cache_duration, config.watch) == (100, 3600, None)
     task = config.tasks[0]
-    assert (task.interval, task.verbose, task.priority, task.relay) == (0, False, 5, None)
+    assert (task.interval, task.verbose, task.priority, task.relay) == (0, False, 5, "docker")
     assert not task.source.skip_tls_verify and task.source.credentials is None and not task.source.anonymous
     assert loads("").config.tasks == [] and loads("tasks:\n").config.tasks == []
 
@@ -412,7 +412,7 @@ def test_the_relay_of_a_task_counts(loads: Loads) -> None:
         "does not support" in problems(loads, "relay: skopeo\n" + whole.replace("name: t", "name: t, relay: docker"))[0]
     )
     config = loads("relay: ''\n" + TASK.replace("name: t", "name: t, relay: ''")).config
-    assert (config.relay, config.tasks[0].relay) == ("docker", None)
+    assert (config.relay, config.tasks[0].relay) == ("docker", "docker")
 
 
 @pytest.mark.parametrize("relay", ["skopeo", "docker"])

@@ -7,12 +7,14 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
+from dregsy_queue.concurrency import in_threads
 from dregsy_queue.config.models import Config, DockerSettings
 from dregsy_queue.settings import Settings
 from workers.relays.failures import error_of
@@ -20,6 +22,8 @@ from workers.relays.relay import Access, Copied, Copy, RelayError, Side
 
 #: Seconds without a word from the daemon after which a pull or push hangs.
 _SILENCE = 600
+#: Copies at once at most; a worker has fewer slots.
+_COPIES = 64
 #: Lines of progress kept for the log.
 _KEPT_LINES = 40
 
@@ -36,19 +40,21 @@ class DockerRelay:
     def __init__(self, settings: DockerSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
+        # A slow daemon holds up none but its own copies.
+        self._threads = ThreadPoolExecutor(_COPIES, "docker")
         #: references in the daemon that copies under way need
         self._in_use: Counter[str] = Counter()
 
     async def problem(self) -> str | None:
         try:
-            await asyncio.to_thread(self._ping)
+            await in_threads(self._threads, self._ping)
         except (DockerException, requests.RequestException, OSError) as error:
             return self._unreachable(error)
         return None
 
     async def copy(self, copy: Copy) -> Copied:
         cancelled = threading.Event()
-        work = asyncio.create_task(asyncio.to_thread(self._copy, copy, cancelled))
+        work = asyncio.create_task(in_threads(self._threads, lambda: self._copy(copy, cancelled)))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -1,0 +1,39 @@
+"""How do others know that a scheduler lives? It says so after each look, so that one that is stuck says nothing."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from dregsy_queue.config.current import CurrentConfig
+from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.roles import RENEW, Roles
+from dregsy_queue.scheduling.leader import Leader
+
+#: Seconds for which a mark of life counts.
+LIVES = 30
+
+
+class Presence:
+    def __init__(self, connection: Connection, name: str, config: CurrentConfig) -> None:
+        self._redis, self._roles = connection, Roles(connection)
+        self._name, self._config = name, config
+        self._next = 0.0
+        self._said: tuple[bool, str, str] | None = None
+
+    def renew(self, *, leads: bool, leader: Leader) -> None:
+        """Say that this scheduler lives, every `RENEW` seconds, and at once what is new."""
+        now, says = time.monotonic(), (leads, self._config.digest, self._config.error)
+        if now < self._next and says == self._said:
+            return
+        self._redis.set(key("scheduler", socket.gethostname()), "1", ex=LIVES)
+        self._roles.renew(
+            "scheduler",
+            self._name,
+            leads=leads,
+            config_hash=self._config.digest,
+            config_error=self._config.error,
+            scheduled=leader.scheduled() if leads else None,
+        )
+        self._next, self._said = now + RENEW, says

@@ -1,0 +1,132 @@
+"""The leading scheduler on a real Redis: what it starts, when, and what it writes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+from dregsy_queue import settings
+from dregsy_queue.celery import make_app
+from dregsy_queue.config.current import CurrentConfig
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.scheduling.leader import Leader
+from dregsy_queue.scheduling.leadership import Leadership
+from dregsy_queue.scheduling.starter import RunStarter
+from dregsy_queue.scheduling.timetable import Timetable
+from tests.lab.distance import DelayedRelay
+from tests.lab.dregsy import auth, location, mapping, task
+
+Make = Callable[..., Leader]
+
+
+def write(path: Path, *tasks: dict[str, Any], **top: Any) -> Path:
+    path.write_text(json.dumps({"relay": "skopeo", **top, "tasks": list(tasks)}))
+    return path
+
+
+def periodic(name: str, repository: str = "x", **more: Any) -> dict[str, Any]:
+    source = location("src.example", **({"auth": auth("bob", more.pop("password"))} if "password" in more else {}))
+    return task(name, source, location("dst.example"), mapping(repository), **{"interval": 3600, **more})
+
+
+@pytest.fixture
+def make(redis_url: str) -> Make:
+    def leader(config: Path, url: str = redis_url) -> Leader:
+        chosen = settings.from_environment({"DREGSY_REDIS_URL": url})
+        connection = connect(url)
+        leads = Leadership(connection)
+        assert leads.keep_or_take()
+        made = Leader(CurrentConfig(config), "", RunStarter(make_app(url), chosen), Timetable(connection), leads.keep)
+        made.begin()
+        made.tick(hung_up=False)
+        return made
+
+    return leader
+
+
+def runs(redis_url: str, *names: str) -> list[int]:
+    client = _client(redis_url)
+    return [int(client.llen(f"dregsy:task:{name}:runs")) for name in names]
+
+
+def end_runs(redis_url: str) -> None:
+    client = _client(redis_url)
+    for name in client.smembers("dregsy:tasks"):
+        client.hset(f"dregsy:run:{client.hget(f'dregsy:task:{name}', 'active')}", "state", "done")
+
+
+def change(leader: Leader, path: Path, *tasks: dict[str, Any], **top: Any) -> None:
+    write(path, *tasks, **top)
+    leader._config.refresh()
+    leader.tick(hung_up=False)
+
+
+@pytest.mark.timeout(60)
+def test_500_tasks_that_are_due_at_once_start_in_few_calls(make: Make, redis_url: str, tmp_path: Path) -> None:
+    tasks = [periodic(f"t{number}", f"repo-{number}") for number in range(500)]
+    with DelayedRelay("127.0.0.1", int(redis_url.rpartition(":")[2].partition("/")[0]), 0.005) as far:
+        began = time.monotonic()
+        make(write(tmp_path / "c.yaml", *tasks), redis_url.replace(redis_url.split("/")[2], far.host))
+        assert time.monotonic() - began < 8, "one by one it takes far longer than the lock stands"
+    assert set(runs(redis_url, *(f"t{number}" for number in range(500)))) == {1}
+    dues = _client(redis_url).zrange("dregsy:beat::schedule", 0, -1, withscores=True)
+    assert len(dues) == 500 and all(3500 < due - time.time() < 3601 for _, due in dues)
+
+
+@pytest.mark.parametrize("watch", [True, False])
+def test_what_starts_when_the_file_changes(make: Make, redis_url: str, tmp_path: Path, watch: bool) -> None:
+    path, top = tmp_path / "c.yaml", {"watch": watch}
+    once = periodic("once", interval=0)
+    leader = make(write(path, periodic("same"), periodic("other"), periodic("login", password="bad1"), once, **top))
+    names = ("same", "other", "login", "once", "new", "new-once")
+    assert runs(redis_url, *names) == [1, 1, 1, 1, 0, 0]
+    end_runs(redis_url)
+    client = _client(redis_url)
+    run = client.lindex("dregsy:task:once:runs", 0)
+    client.set("dregsy:once:once", client.hget(f"dregsy:run:{run}", "fingerprint"))
+    change(
+        leader, path,
+        periodic("same"), periodic("other", "y"), periodic("login", password="good"), once, periodic("new"),
+        periodic("new-once", interval=0), **top,
+    )  # fmt: skip
+    changed = [1, 2, 2, 1, 1, 1] if watch else [1, 1, 2, 1, 0, 0]
+    assert runs(redis_url, *names) == changed
+    # the next leader takes over: what nobody asked for starts with it, the rest keeps its beat
+    end_runs(redis_url)
+    client.delete("dregsy:beat::lock")
+    make(path)
+    assert runs(redis_url, "same", "other", "login", "once") == [1, changed[1], 2, 1]
+    assert "good" not in _everything(redis_url)
+
+
+def test_limits_are_handed_over_at_once(make: Make, redis_url: str, tmp_path: Path) -> None:
+    path, client = tmp_path / "c.yaml", _client(redis_url)
+    leader = make(write(path, periodic("t"), registries={"src.example": {"max-concurrent": 8}}))
+    assert client.hgetall("dregsy:limits:src.example") == {"max-concurrent": "8"}
+    change(leader, path, periodic("t"), registries={"src.example": {"max-concurrent": 1}})
+    assert client.hgetall("dregsy:limits:src.example") == {"max-concurrent": "1"}
+    change(leader, path, periodic("t"))
+    assert client.hgetall("dregsy:limits:src.example") == {}
+
+
+def test_a_start_that_is_too_far_away_is_brought_back(make: Make, redis_url: str, tmp_path: Path) -> None:
+    client = _client(redis_url)
+    client.zadd("dregsy:beat::schedule", {"dregsy:beat:t": time.time() + 86_400, "dregsy:beat:gone": 1.0})
+    make(write(tmp_path / "c.yaml", periodic("t", interval=30)))
+    ((name, due),) = client.zrange("dregsy:beat::schedule", 0, -1, withscores=True)
+    assert name == "dregsy:beat:t" and due - time.time() < 31
+
+
+def _client(redis_url: str) -> Any:
+    return redis_py.Redis.from_url(redis_url, decode_responses=True)
+
+
+def _everything(redis_url: str) -> str:
+    client = redis_py.Redis.from_url(redis_url)
+    return str([client.dump(name) for name in client.scan_iter(count=1000)])
