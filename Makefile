@@ -10,8 +10,8 @@ help:  ## list the targets
 setup:  ## system packages (apt, when root or with sudo) and a private virtual environment in .venv
 	@scripts/setup
 
-demo: setup  ## two throwaway registries, the quickstart config, a first and a second sync
-	@$(BIN)/python -m demo
+demo: setup  ## two throwaway registries, a first and a second sync; KEEP=1 keeps them up, to play with
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: setup  ## all tests but those of containers, against real registries, Redis and skopeo
 	@$(BIN)/pytest -n $${TEST_JOBS:-4} --dist loadgroup --ignore=tests/containers
@@ -20,7 +20,8 @@ test-containers: setup  ## the image and the compose stack, on a Docker daemon o
 	@scripts/setup-docker
 	@$(BIN)/pytest tests/containers
 
-screenshots: setup  ## make docs/images anew, by headless Chromium
+screenshots: setup  ## make docs/images anew; Flower's page by headless Chromium
+	@$(BIN)/python -m demo.recording
 	@scripts/setup-docker
 	@scripts/flower-screenshot
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from tests.lab.images import push_image, push_index
@@ -27,13 +29,17 @@ def main() -> int:
             text = QUICKSTART.read_text().replace("127.0.0.1:5000", source.host)
             config.write_text(text.replace("127.0.0.1:5001", target.host))
             for word in ("First", "Second"):
-                say(f"{word} run: dregsy -config=config/quickstart.yaml")
+                say(f"{word} run: dregsy -config={config}")
                 code = dregsy(f"-config={config}")
                 if code:
                     return code
             say("What the target has now")
             for repository in ("mirror/web", "mirror/api", "mirror/runtime", "mirror/runtime-arm64"):
                 print(f"  {target.host}/{repository}: {', '.join(sorted(target.tags(repository)))}")
+            if "--keep" in sys.argv:
+                keep(config)
+            else:
+                say("make demo KEEP=1 keeps both registries up, to play with")
             return 0
         except KeyboardInterrupt:
             return 130
@@ -51,6 +57,16 @@ def fill(source: Registry) -> None:
     push_image(source, "shop/api", "latest", size=24 * MIB, layers=4, seed="api-latest")
     push_index(source, "base/runtime", "3.2", platforms=["linux/amd64", "linux/arm64", "linux/arm/v7"])
     print("  filled the source with 9 tags in 3 repositories, one of them for three platforms")
+
+
+def keep(config: Path) -> None:
+    """Wait for Ctrl-C while the registries stay up."""
+    program = Path(sys.executable).parent / "dregsy"
+    say("Both registries stay up until Ctrl-C. In another terminal:")
+    for command in ("plan", "sync"):
+        print(f"  {program} {command} {config}", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def dregsy(*arguments: str) -> int:

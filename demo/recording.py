@@ -1,0 +1,66 @@
+"""Makes docs/images/terminal.svg: what a terminal shows of a plan, a first and a second sync of the demo."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from demo.__main__ import QUICKSTART, fill
+from tests.lab.registry import Registry
+
+PICTURE = Path(__file__).parent.parent / "docs" / "images" / "terminal.svg"
+COMMANDS = (("plan", "dregsy.yaml", "--run", "base-.*"), ("-config=dregsy.yaml",), ("-config=dregsy.yaml",))
+COLUMNS = 92
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="dregsy-recording-") as name:
+        folder = Path(name)
+        source, target = Registry(folder / "source"), Registry(folder / "target")
+        try:
+            source.start()
+            target.start()
+            fill(source)
+            text = QUICKSTART.read_text().replace("127.0.0.1:5000", source.host).replace("127.0.0.1:5001", target.host)
+            (folder / "dregsy.yaml").write_text(text)
+            names = {source.host: "docker.io", target.host: "registry.example.com"}
+            screen = "\n".join(_run(command, folder, names) for command in COMMANDS)
+        finally:
+            source.stop()
+            target.stop()
+    _draw(screen)
+    return 0
+
+
+def _run(arguments: tuple[str, ...], folder: Path, names: dict[str, str]) -> str:
+    program = Path(sys.executable).parent / "dregsy"
+    environment = {**os.environ, "LOG_LEVEL": "error", "COLUMNS": str(COLUMNS)}
+    done = subprocess.run(
+        [program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    shown = done.stdout
+    for host, name in names.items():
+        shown = shown.replace(host, name)
+    return f"$ {' '.join(['dregsy', *arguments])}\n{shown}"
+
+
+def _draw(screen: str) -> None:
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    console.print(Text(screen))
+    svg = console.export_svg(title="dregsy", theme=MONOKAI)
+    # The picture asks no other host for a font.
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "monospace")
+    PICTURE.write_text(svg)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
