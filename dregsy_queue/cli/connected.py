@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
+from typing import IO, Any, TextIO, cast
 
 import click
 from redis import RedisError
 
 from dregsy_queue import settings
 from dregsy_queue.ledger.connection import Connection, connect
+
+
+class Refused(click.ClickException):
+    """What was asked for cannot be done: a text that fits a terminal, and exit code 1."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        from dregsy_queue.terminal import lines, write
+
+        write(lines(f"Error: {self.format_message()}"), cast(TextIO, file or sys.stderr))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from dregsy_queue.cli import options
-from dregsy_queue.cli.connected import connected
+from dregsy_queue.cli.connected import Refused, connected
 from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.jobs import JobResult
@@ -39,7 +39,7 @@ def runs(task: str | None, as_json: bool) -> None:
         overview, reader = Overview(connection), RunReader(connection)
         names = [found.name for found in overview.tasks()]
         if task is not None and task not in names:
-            raise click.ClickException(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
+            raise Refused(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
         found = [run for name in names if task in (None, name) for run in reader.runs(name)]
         found.sort(key=lambda run: -run.started)
         reasons = {run.run: _reason(run, reader) for run in found}
@@ -105,7 +105,7 @@ def jobs(run: str, failed: bool, as_json: bool) -> None:
         reader = RunReader(connection)
         counts = reader.find(run)
         if counts is None:
-            raise click.ClickException(f"there is no run and no task '{clean(run)}'; see dregsy runs")
+            raise Refused(f"there is no run and no task '{clean(run)}'; see dregsy runs")
         found = [result for result in reader.results(counts.run) if not failed or result.status == "failed"]
     found.sort(key=lambda result: (result.source, result.target))
     if as_json:

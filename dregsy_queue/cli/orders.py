@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from dregsy_queue.cli import options
-from dregsy_queue.cli.connected import connected
+from dregsy_queue.cli.connected import Refused, connected
 from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.ledger.connection import Connection
@@ -39,7 +39,7 @@ def run(tasks: Sequence[str], wait: bool) -> None:
             _known(connection, task)
             if hold := Holds(connection).all().get(("task", task)):
                 why = f": {clean(hold.reason)}" if hold.reason else ""
-                raise click.ClickException(f"'{clean(task)}' is paused{why}; first: dregsy resume {clean(task)}")
+                raise Refused(f"'{clean(task)}' is paused{why}; first: dregsy resume {clean(task)}")
         orders = Orders(connection)
         ordered = {task: orders.run(task) for task in dict.fromkeys(tasks)}
         started = {task: _await_start(orders, task, order) for task, order in ordered.items()}
@@ -54,7 +54,7 @@ def _known(connection: Connection, task: str) -> None:
     scheduled = Roles(connection).scheduled()
     if task not in scheduled and any(role.leads and role.lives for role in Roles(connection).list("scheduler")):
         near = clean(did_you_mean(task, list(scheduled)))
-        raise click.ClickException(f"the config of the leading scheduler has no task '{clean(task)}'.{near}")
+        raise Refused(f"the config of the leading scheduler has no task '{clean(task)}'.{near}")
 
 
 def _await_start(orders: Orders, task: str, order: str) -> str:
@@ -62,7 +62,7 @@ def _await_start(orders: Orders, task: str, order: str) -> str:
     while (found := orders.outcome(order)) is None:
         if time.monotonic() > deadline:
             orders.withdraw(task)
-            raise click.ClickException(
+            raise Refused(
                 f"nobody started '{clean(task)}' within {STARTS_WITHIN:.0f} s: no living scheduler or worker has it in "
                 "its config (dregsy status tells more); the order is withdrawn"
             )
@@ -158,7 +158,7 @@ def _find(connection: Connection, reader: RunReader, name: str) -> RunCounts:
     counts = reader.find(name)
     if counts is None:
         near = clean(did_you_mean(name, names_of(connection, ())))
-        raise click.ClickException(f"there is no run and no task '{clean(name)}'.{near}")
+        raise Refused(f"there is no run and no task '{clean(name)}'.{near}")
     return counts
 
 
@@ -234,7 +234,7 @@ def _exists(connection: Connection, kind: Held, name: str) -> None:
     """A registry may be one of a task that has not run yet; a task must be known."""
     known = names_of(connection, ())
     if kind == "task" and name not in known:
-        raise click.ClickException(f"there is no task '{clean(name)}'.{clean(did_you_mean(name, known))}")
+        raise Refused(f"there is no task '{clean(name)}'.{clean(did_you_mean(name, known))}")
 
 
 @click.command(
@@ -256,7 +256,7 @@ def forget(task: str) -> None:
             click.echo(f"there is no task '{clean(task)}': nothing to forget.{clean(did_you_mean(task, known))}")
             return
         if not Orders(connection).forget(task):
-            raise click.ClickException(f"the run of '{clean(task)}' does not end; try again")
+            raise Refused(f"the run of '{clean(task)}' does not end; try again")
         scheduled = task in Roles(connection).scheduled()
     more = "; it is still in the config, and its next run begins from nothing" if scheduled else ""
     click.echo(f"{clean(task)} is forgotten{more}")

@@ -10,7 +10,7 @@ import click
 from redis import RedisError
 
 from dregsy_queue.cli import options, status_json, status_text
-from dregsy_queue.cli.connected import connected
+from dregsy_queue.cli.connected import Refused, connected
 from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.connection import Connection
@@ -42,7 +42,7 @@ def status(task: str | None, as_json: bool, watch: bool, check: bool) -> None:
         found = situation.read(connection)
         names = [known.name for known in found.tasks]
         if task is not None and task not in names:
-            raise click.ClickException(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
+            raise Refused(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
         good = found.verdict.good if task is None else task not in found.failures
         if as_json:
             document = status_json.document(connection, found, task)
