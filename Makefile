@@ -24,6 +24,7 @@ screenshots: setup  ## make docs/images anew; Flower's page by headless Chromium
 	@$(BIN)/python -m demo.recording
 	@scripts/setup-docker
 	@scripts/flower-screenshot
+	@$(BIN)/python -m demo.page
 
 test-unit: setup  ## only the tests that start no process
 	@$(BIN)/pytest -q tests/unit

@@ -43,6 +43,7 @@ _SECTIONS = {
         "runs": (f"{_HERE}.history", "What ran: when, how long, how many images, and why some failed."),
         "jobs": (f"{_HERE}.history", "Every image of a run, and how it ended."),
         "health": (f"{_HERE}.health", "For probes: does a worker or scheduler live? Exit code 0 or 1."),
+        "web": (f"{_HERE}.web", "Serve a page for browsers: tasks, failures, transfers, history."),
         "metrics": (f"{_HERE}.metrics", "Serve metrics of the whole cluster to Prometheus."),
     },
     "Act on a cluster": {

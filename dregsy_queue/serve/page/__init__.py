@@ -1,0 +1,1 @@
+"""The page: how do mirrors stand, for people with a browser?"""
