@@ -74,3 +74,18 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         daemon_wait=number("DREGSY_DAEMON_WAIT", 290, 0),
         alone=environment.get("DREGSY_ALONE", "") == "1",
     )
+
+
+def value_or_file(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """A variable that holds a secret, or what stands in the file that ``NAME_FILE`` names; '' for neither.
+
+    Raises: SettingsError: there is no such file.
+    """
+    path = environment.get(f"{name}_FILE")
+    if not path:
+        return environment.get(name, "")
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no text"
+        raise SettingsError(f"{name}_FILE: '{path}' cannot be read: {reason}") from None

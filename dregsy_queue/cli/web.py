@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-from pathlib import Path
 
 import click
 
@@ -32,7 +30,7 @@ def web(port: int, address: str) -> None:
     from dregsy_queue.serve.page.server import serve
 
     logs.configure()
-    token = _token()
+    token = settings.value_or_file("DREGSY_WEB_TOKEN")
     redact.hide(token)
     shown = f"[{address}]" if ":" in address else address
     click.echo(f"the page is at http://{shown}:{port}/", err=True)
@@ -44,16 +42,6 @@ def web(port: int, address: str) -> None:
         serve(connect(settings.from_environment().redis_url), token, address, port)
     except OSError as error:
         raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from None
-
-
-def _token() -> str:
-    path = os.environ.get("DREGSY_WEB_TOKEN_FILE")
-    if not path:
-        return os.environ.get("DREGSY_WEB_TOKEN", "")
-    try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise click.ClickException(f"DREGSY_WEB_TOKEN_FILE: '{path}' cannot be read: {error.strerror}") from None
 
 
 def _is_loopback(address: str) -> bool:

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ import requests
 import dregsy_queue
 from dregsy_queue import redact
 from dregsy_queue.errors import DregsyError
-from dregsy_queue.settings import SettingsError
+from dregsy_queue.settings import SettingsError, value_or_file
 
 #: Seconds that a receiver has to connect, and to answer.
 TIMEOUT = (5, 15)
@@ -68,13 +67,13 @@ def signature(secret: str, body: bytes) -> str:
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | None:
     """The webhook, when one is set. Raises: SettingsError."""
-    url = _value(environment, "DREGSY_WEBHOOK_URL")
+    url = value_or_file("DREGSY_WEBHOOK_URL", environment)
     if not url:
         return None
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsError("DREGSY_WEBHOOK_URL is no URL; write https://…")
-    secret = _value(environment, "DREGSY_WEBHOOK_SECRET")
+    secret = value_or_file("DREGSY_WEBHOOK_SECRET", environment)
     form = environment.get("DREGSY_WEBHOOK_FORMAT") or "json"
     if form not in ("json", "slack"):
         raise SettingsError(f"DREGSY_WEBHOOK_FORMAT is '{form}'; it must be 'json' or 'slack'")
@@ -86,14 +85,3 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | N
     redact.hide(url)
     redact.hide(secret)
     return Webhook(url, secret, "slack" if form == "slack" else "json", after)
-
-
-def _value(environment: Mapping[str, str], name: str) -> str:
-    """A variable, or what stands in the file that ``NAME_FILE`` names."""
-    path = environment.get(f"{name}_FILE")
-    if not path:
-        return environment.get(name, "")
-    try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise SettingsError(f"{name}_FILE: '{path}' cannot be read: {error.strerror}") from None
