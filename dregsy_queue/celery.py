@@ -70,7 +70,7 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         # Transfers wait for processes and sockets: threads share one event loop, one session, one token cache.
         "worker_pool": "threads",
         "worker_concurrency": 16,
-        # With late acks a running job occupies its prefetch place, so a busy worker reserves nothing more.
+        # With late acks a running job counts as prefetched, so a busy worker reserves no further messages.
         "task_acks_late": True,
         "worker_prefetch_multiplier": 1,
         "broker_transport_options": transport,
@@ -78,7 +78,7 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         # A Redis that is full, read-only or cannot persist refuses for a while: that must not end a worker.
         "broker_channel_error_retry": True,
-        # It survives every loss of Redis; Celery's own ends when jobs ran at that moment.
+        # Our consumer survives every loss of Redis; Celery's own ends the worker if jobs ran at that moment.
         "worker_consumer": "workers.celery_side.consumer:Consumer",
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
@@ -88,7 +88,7 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         # Logging is ours alone (logs.py), in one format for all roles.
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        # Messages are names and numbers.
+        # Messages hold only names and numbers.
         "task_serializer": "json",
         "accept_content": ["json"],
         "enable_utc": True,
@@ -108,7 +108,7 @@ os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
 
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# And that it may cancel running tasks when the broker is lost, at each such moment: see above.
+# Celery warns at every lost connection that it may cancel tasks; a setting above disables that.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 app = make_app()

@@ -1,4 +1,4 @@
-"""Time, as something that is handed in: a test hands in its own, and sees what is waited for without waiting."""
+"""A clock that can be handed in: a test hands in one of its own, and sees what is waited for without waiting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The one of this machine."""
+    """This machine's clock."""
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -55,7 +55,7 @@ async def merged(streams: Iterable[AsyncGenerator[V, None]], limit: int) -> Asyn
             async for _ in completed((drain(stream) for stream in streams), limit):
                 pass
         except BaseException:
-            # What an exception ends needs no more results; the line must not keep it waiting.
+            # After an exception nobody reads results any more: empty the queue, so that no stream blocks on it.
             if results.full():
                 results.get_nowait()
             results.put_nowait(None)
@@ -81,7 +81,7 @@ async def in_threads(threads: Executor, call: Callable[[], V]) -> V:
 class SingleFlight(Generic[K, V]):
     """Lets callers that ask for the same at once share one call, and remembers its result where wanted.
 
-    A call that fails is not remembered: who shared it gets its error, the next one asks anew.
+    A call that fails is not remembered: all who shared it get its error, and the next caller tries again.
     """
 
     def __init__(self) -> None:

@@ -17,8 +17,8 @@ MESSAGE_VERSION = 1
 def dispatch(app: Celery, admission: Admission) -> int:
     """Send what may run now; returns how many messages. Safe to call from anywhere at any time.
 
-    A process that ends between admission and sending loses nothing: an admitted job that no worker claims in
-    time is admitted anew.
+    If the process ends between admission and sending, nothing is lost: a job that no worker claims within 30 s is
+    admitted again.
     """
     admitted = admission.admit()
     if not admitted:

@@ -26,7 +26,7 @@ def _from_environment() -> str:
     try:
         return check_prefix(os.environ.get("DREGSY_PREFIX", ""))
     except ValueError:
-        # Whoever reads the settings says so and ends.
+        # `settings.from_environment` reports it and ends the process.
         return DEFAULT_PREFIX
 
 

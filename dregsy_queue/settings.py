@@ -43,7 +43,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings.
 
     Raises:
-        SettingsError: a number is none, or is out of range; or there is no Redis by such a URL.
+        SettingsError: a value is not a number, or out of range; or the Redis URL is not valid.
     """
 
     def number(name: str, default: float, least: float) -> float:
@@ -51,7 +51,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         try:
             value = float(text) if text else default
         except ValueError:
-            raise SettingsError(f"{name} is '{text}', which is no number") from None
+            raise SettingsError(f"{name} is '{text}', which is not a number") from None
         if not least <= value < float("inf"):
             raise SettingsError(f"{name} is {text}; it must be at least {least:g}")
         return value

@@ -94,7 +94,7 @@ class ClusterPacer:
         return False
 
     async def _wait_for_rate(self, registry: str, token: str, rate: tuple[int, float]) -> None:
-        # One at a time asks Redis; the others stand in line here.
+        # Only one request at a time asks Redis; the others wait here.
         async with self._locks.setdefault(registry, asyncio.Lock()):
             while wait := await asyncio.to_thread(self._limiter.pace, registry, token, rate):
                 await self._clock.sleep(wait)

@@ -28,7 +28,7 @@ class Worker:
     def __init__(self, settings: Settings, nodename: str, slots: int) -> None:
         """Read the config and find out which relays work here. Raises: ConfigError."""
         self.settings = settings
-        # A worker that comes back under its old name is another one: its leases are its own.
+        # A restarted worker has a new name, so it never holds the leases of the one before.
         self.name = f"{nodename}#{secrets.token_hex(4)}"
         self.services = Services(settings)
         self.relays = RelayHealth(self.services.config.get().config, settings, self.services.loop)

@@ -28,9 +28,9 @@ class RegistryAccess:
 
     def __init__(self, config: Config, pacer: Pacer) -> None:
         self._config = config
-        #: target repositories that are known to exist: each is asked for once
+        #: target repositories that are known to exist, so that each is created or looked up once
         self._prepared: SingleFlight[tuple[EcrSource, str], None] = SingleFlight()
-        #: ECR registries that nobody here may create repositories in
+        #: ECR registries in which this identity may not create repositories
         self._unprepared: set[EcrSource] = set()
         self._registries = Registries(
             endpoint_of=lambda host: limits_for(config.registries, host).endpoint,
@@ -53,7 +53,7 @@ class RegistryAccess:
         except RegistryError as error:
             if ecr_source(location) is not None:
                 raise
-            # Who signs in by `auth` may have no AWS identity: whether the repository is there, the push will tell.
+            # With `auth` there may be no AWS identity. Go on: the push fails if the repository is missing.
             if not error.temporary:
                 self._unprepared.add(aws)
             log.info("target repositories are not created: %s", error, extra=fields(registry=location.host))

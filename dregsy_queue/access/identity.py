@@ -20,8 +20,8 @@ _ECR_REFRESH = 6 * 3600.0
 
 
 def choose_source(location: Location) -> CredentialsSource:
-    """``none``: nobody. ECR with `auth-refresh`, `aws-profile` or `aws-role-arn`: AWS. `auth`: that. A Google registry:
-    Google. Else whatever login the user of this machine has."""
+    """The first that applies: `auth: none` is anonymous; ECR with `auth-refresh`, `aws-profile` or `aws-role-arn` asks
+    AWS; `auth` is used as it stands; a Google registry asks Google; else the logins of this machine's user."""
     if location.anonymous:
         return Static(None)
     aws = ecr_source(location)
@@ -44,7 +44,7 @@ def ecr_source(location: Location) -> EcrSource | None:
 
 
 def ecr_api(location: Location) -> EcrSource | None:
-    """AWS' API for a location that is an ECR registry, whoever signs in to the registry itself; None with ``none``."""
+    """AWS' API for a location that is an ECR registry, even if its login is `auth`; None with ``none``."""
     registry = ecr_registry(location.registry)
     if registry is None or location.anonymous:
         return None

@@ -60,11 +60,11 @@ async def list_repositories(config: Config, task: SyncTask, access: RegistryAcce
 
 
 def _good(names: list[str], host: str) -> list[str]:
-    """`names` without what is no repository name: such a thing must not get into URLs and command lines."""
+    """`names` without those that are not valid: they must not get into URLs and command lines."""
     good = [name for name in names if is_repository(name)]
     if len(good) < len(names):
         log.warning(
-            "%d names in the list of repositories are none and are left out",
+            "%d entries in the list of repositories are not valid names and are left out",
             len(names) - len(good),
             extra=fields(registry=host),
         )

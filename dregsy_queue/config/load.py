@@ -96,7 +96,7 @@ def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             place = tuple(part for part in detail["loc"])
-            # The checks above say it better.
+            # `checks.problems` has already reported this key with a better message.
             if place in covered and detail["type"] in ("missing", "model_type", "model_attributes_type"):
                 continue
             found.append(Problem(path, source.line(place), _dotted(place), _message(place, detail)))
@@ -176,7 +176,7 @@ def _unknown_key(path: yaml_lines.Path) -> str:
     else:
         model = _MODELS.get(names[-1], Config)
     known = [info.alias or name for name, info in model.model_fields.items()]
-    # Case and dashes are what people get wrong first.
+    # The most frequent mistakes are wrong case and wrong dashes.
     plain = {name.lower().replace("-", ""): name for name in known}
     wanted = re.sub(r"[-_ ]", "", str(path[-1]).lower())
     near = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.5)

@@ -204,7 +204,7 @@ class _Session:
             )
 
     def _end_children(self) -> None:
-        # A signal finds work under way, to be put away; after the last run there is none, and nobody to wait for.
+        # After a signal jobs still run, and SIGTERM lets workers put them back. After the last run nothing runs.
         number = signal.SIGTERM if self._received else signal.SIGKILL
         for child in self._children:
             if child.process.poll() is None:

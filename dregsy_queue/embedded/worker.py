@@ -12,7 +12,7 @@ from dregsy_queue.celery import app
 
 def main(name: str) -> int:
     """Run until a signal ends it; returns the exit code."""
-    # It is the only one of its Redis, or knows its neighbours by the ledger.
+    # Its Redis is private, so there is nobody to gossip with.
     worker = app.Worker(hostname=name, quiet=True, without_heartbeat=True, without_mingle=True, without_gossip=True)
     worker.start()
     return worker.exitcode or 0

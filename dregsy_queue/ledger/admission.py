@@ -10,7 +10,7 @@ from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.scripts import Scripts
 
-#: A message that no worker takes within this many seconds is given up, and its job admitted anew.
+#: A message that no worker takes within this many seconds is given up, and its job admitted again.
 CLAIM_WITHIN = 30
 #: A job whose target another job writes is looked at again after this many seconds.
 BUSY_TARGET_DELAY = 1
@@ -91,7 +91,7 @@ class Admission:
 
 
 def _transfer(spec: str) -> TransferJob | None:
-    """None for a plan, and for what only another release can read: whoever claims it hands it back."""
+    """None for a plan, and for what only another release can read: the worker that claims it hands it back."""
     try:
         return TransferJob.from_json(spec) if spec else None
     except ValueError:

@@ -13,7 +13,7 @@ from dregsy_queue.ledger.outages import passes
 
 log = logging.getLogger(__name__)
 
-#: An outcome that Redis refuses for a reason of its own, rather than because it can not write now, is tried so often.
+#: Tries for an outcome that Redis refuses with an error that will not pass by itself.
 _TRIES = 5
 
 

@@ -13,7 +13,7 @@ from redis import TimeoutError as RedisTimeoutError
 T = TypeVar("T")
 
 #: How long a call is repeated while Redis is away or refuses, in seconds. What planning could not hand on by then is
-#: planned by whoever takes the plan next.
+#: planned by the worker that takes the plan next.
 PATIENCE = 60.0
 #: What Redis answers while it can not (yet, or just now) do what it was asked; the first word of its error.
 _PASSING = (

@@ -1,4 +1,4 @@
-"""What planning waits for between two tries, for whoever looks on."""
+"""What planning waits for between two tries, for `dregsy status`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Sync records: what was last copied to a target, where source and target digest differ by nature.
+"""Sync records: after each copy, which source digest was copied to a target, and which digest the target then had.
 
-One platform of a multi-platform image has its own digest, and a Docker daemon writes manifests of its own:
-there a record says that this source digest was copied and left that target digest.
+They matter where these two differ: one platform of a multi-platform image has a digest of its own, and a Docker
+daemon writes manifests of its own.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ KEEPALIVE: dict[str, Any] = {
 
 
 class AddressError(DregsyError, ValueError):
-    """The URL is none that Redis can be reached by; the text does not quote it, as it may hold a password."""
+    """The URL is not one of a Redis; the text does not quote it, because it may hold a password."""
 
 
 def check(url: str) -> None:

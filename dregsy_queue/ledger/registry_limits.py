@@ -104,7 +104,7 @@ class RegistryLimiter:
         return [Probe(task, source) for task, source in zip(*[iter(flat)] * 2, strict=True)]
 
     def free_request(self, registry: str) -> bool:
-        """True for the one request that may try a registry whose pause is over; for half a minute nobody else."""
+        """Claim the first request after a pause. One caller gets True; the claim lasts 30 s."""
         return bool(self._redis.set(key("trying", registry), "1", nx=True, ex=30))
 
     def request_tried(self, registry: str) -> None:

@@ -16,7 +16,7 @@ import re2
 LONGEST = 10_000
 #: Memory that one compiled expression may take, in bytes.
 _MEMORY = 16 * 1024 * 1024
-#: An expression that begins with an operator, as a glob such as ``*`` does.
+#: An expression that begins with an operator, for example the glob ``*``.
 _LEADING_OPERATOR = python_re.compile(r"\^?([*?+])\??")
 
 

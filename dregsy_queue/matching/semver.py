@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import total_ordering
 
 _MOST = 2**64 - 1
-#: As many digits as 64 bits have at most; what is longer is no number.
+#: Most digits of a 64-bit number; a longer text is not taken for a number.
 _NUMERIC = re.compile(r"0|[1-9][0-9]{0,19}")
 _IDENTIFIERS = re.compile(r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*")
 
@@ -46,7 +46,7 @@ class Version:
 
     @classmethod
     def parse_tolerant(cls, text: str) -> Version | None:
-        """As tags are written: ``v`` prefix, leading zeros, ``1`` and ``1.2`` are fine. None: no version.
+        """As tags are written: ``v`` prefix, leading zeros, ``1`` and ``1.2`` are fine. None if it is not a version.
 
         A shortened version takes no suffix: ``1.2-alpine`` is no version.
         """

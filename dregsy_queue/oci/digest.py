@@ -12,7 +12,7 @@ _REGISTERED = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 
 
 class Digest(str):
-    """A valid digest of any algorithm. It is a text, so it goes wherever texts go."""
+    """A valid digest of any algorithm. It is a `str`, so JSON, Redis and command lines take it as it is."""
 
     __slots__ = ()
 
@@ -20,7 +20,7 @@ class Digest(str):
     def parse(cls, text: str) -> Digest:
         """Raises: ValueError."""
         if not is_digest(text):
-            raise ValueError(f"'{text}' is no digest")
+            raise ValueError(f"'{text}' is not a digest")
         return cls(text)
 
     @classmethod

@@ -38,7 +38,7 @@ def is_index(media_type: str) -> bool:
 
 
 def parse_index(body: bytes) -> list[IndexEntry]:
-    """The manifests of an index. Raises: ValueError when `body` is none."""
+    """The manifests of an index. Raises: ValueError when `body` is not an index."""
     try:
         document = json.loads(body)
         return [_entry(item) for item in document["manifests"]]

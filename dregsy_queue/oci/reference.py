@@ -38,7 +38,7 @@ class Reference:
         """Read a reference; one without registry is on Docker Hub, under ``library/`` when it has one part.
 
         Raises:
-            ValueError: it is no reference.
+            ValueError: `text` is not a reference.
         """
         path, tag, digest = _cut(text)
         registry, slash, repository = path.partition("/")
@@ -46,7 +46,7 @@ class Reference:
             registry, repository = "docker.io", path
         repository = _with_library(registry, repository)
         if not is_repository(repository):
-            raise ValueError(f"'{text}' is not an image reference: '{repository}' is no repository name")
+            raise ValueError(f"'{text}' is not an image reference: '{repository}' is not a repository name")
         return cls(registry, repository, tag, digest)
 
     @classmethod
@@ -54,12 +54,12 @@ class Reference:
         """Undo `str`: the first part is the registry, whatever it looks like, and nothing is filled in.
 
         Raises:
-            ValueError: it is no reference.
+            ValueError: `text` is not a reference.
         """
         path, tag, digest = _cut(text)
         registry, _, repository = path.partition("/")
         if not registry or not is_repository(repository):
-            raise ValueError(f"'{text}' is not an image reference: '{repository}' is no repository name")
+            raise ValueError(f"'{text}' is not an image reference: '{repository}' is not a repository name")
         return cls(registry, repository, tag, digest)
 
     @property
@@ -73,7 +73,7 @@ class Reference:
         return self.tag or self.digest or ""
 
     def by_digest(self, digest: str) -> Reference:
-        """This very content of the repository. Raises: ValueError when `digest` is none."""
+        """This very content of the repository. Raises: ValueError when `digest` is not a digest."""
         return replace(self, tag=None, digest=Digest.parse(digest))
 
     def at(self, host: str) -> Reference:
@@ -89,12 +89,12 @@ def _cut(text: str) -> tuple[str, str | None, Digest | None]:
     """Registry and repository, tag, digest. Raises: ValueError."""
     rest, at, digest = text.partition("@")
     if at and not is_digest(digest):
-        raise ValueError(f"'{text}' is not an image reference: '{digest}' is no digest")
+        raise ValueError(f"'{text}' is not an image reference: '{digest}' is not a digest")
     path, colon, tag = rest.rpartition(":")
     if not colon or "/" in tag:
         path, tag = rest, ""
     elif not is_tag(tag):
-        raise ValueError(f"'{text}' is not an image reference: '{tag}' is no tag")
+        raise ValueError(f"'{text}' is not an image reference: '{tag}' is not a tag")
     return path, tag or None, Digest(digest) if at else None
 
 

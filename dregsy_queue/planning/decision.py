@@ -17,7 +17,7 @@ UP_TO_DATE = Verdict(False, "up-to-date")
 
 
 def known(source: str, target: str | None, record: SyncRecord | None) -> Verdict | None:
-    """What follows without a look into the source image; None when its content must be known.
+    """The verdict, if the digests alone decide; None if the source's index must be read first.
 
     `source` and `target` are digests (`target` None: not there); `record` is the last sync to this target.
     """

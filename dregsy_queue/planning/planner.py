@@ -64,8 +64,7 @@ class Planner:
     waits for; both may block (Redis).
 
     What fails for a passing reason is tried again in rounds, up to `attempts` in all, `backoff` seconds after
-    the first and ever later: however many images a dead
-    registry has, the waits between the rounds come once.
+    the first round, then twice as long each time. So however many images a dead registry has, each wait comes once.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ def estimate(
 ) -> Estimate:
     """`reserve` pulls are left to others; `limit`: transfers per window (seconds) that the config allows.
 
-    Windows are taken to begin anew now; a sliding one ends sooner.
+    Assumes that each window begins now; a sliding one ends sooner.
     """
     by_limit = _windows(transfers, limit[0], limit[0]) * limit[1] if limit else 0.0
     if quota is None:

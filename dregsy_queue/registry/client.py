@@ -44,7 +44,7 @@ class RegistryClient:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
         if not is_digest(digest):
-            # Older registries do not tell, odd ones tell something else: fetch the manifest and compute.
+            # Old registries omit Docker-Content-Digest, and some send junk: download the manifest and hash it.
             found = await self.manifest(repository, reference)
             return found[0]
         length = answer.headers.get("Content-Length", "")

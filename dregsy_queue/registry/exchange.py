@@ -33,7 +33,7 @@ _PIECE = 64 * 1024
 #: Seconds. No bound on the whole: a blob may take hours, as long as bytes come.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 
-#: What a request sends: bytes, or a maker of pieces that is called anew when the request is sent again.
+#: What a request sends: bytes, or a maker of pieces that is called again when the request is sent again.
 Body = bytes | Callable[[], AsyncIterator[bytes]]
 
 
@@ -219,7 +219,7 @@ def unreachable(url: URL, error: BaseException) -> RegistryError:
 
 
 def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    # aiohttp's own class is one, too, and holds the real one
+    # aiohttp wraps the real error in a class of its own, which is a subclass
     for found in (getattr(error, "certificate_error", None), getattr(error, "os_error", None), error.__cause__, error):
         if isinstance(found, ssl.SSLCertVerificationError):
             return found

@@ -1,4 +1,4 @@
-"""Pacing: a say before each request to a registry, and a look at each answer."""
+"""Pacing: may delay each request to a registry, and sees each answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Pacer(Protocol):
     def request(self, registry: str) -> AbstractAsyncContextManager[Observe]:
         """Entered when a request to `registry` (as `registry_key` names it) may be sent; around the request.
 
-        Raises: RegistryError on entry, when that is not soon.
+        Raises: RegistryError on entry, when the wait would be long.
         """
 
 

@@ -1,4 +1,4 @@
-"""Starting runs: for the scheduler, for one command without one, and for whoever asks from outside."""
+"""Starting runs: for the scheduler, for one command without one, and for callers from outside."""
 
 from __future__ import annotations
 

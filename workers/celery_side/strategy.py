@@ -35,7 +35,7 @@ def tolerant(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
 def outlive_connection(message: Any) -> None:  # noqa: ANN401 - kombu's message
     """Make `message` acknowledge nothing when the connection that brought it is closed or broken by then.
 
-    kombu fails then with an error that Celery takes for the worker's end. Redis has the message back already, and
+    kombu then raises an error on which Celery shuts the worker down. Redis has the message back already, and
     what it said is done: whoever gets it again finds nothing to claim.
     """
 

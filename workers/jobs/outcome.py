@@ -38,7 +38,7 @@ class Transferred:
 
     #: what the target has now
     digest: str
-    #: bytes that were sent to it; None: the relay can not tell
+    #: bytes that were sent to it; None: the relay does not know
     sent: int | None
 
 
@@ -67,7 +67,7 @@ def outcome_of(
 
 
 def plan_outcome_of(happened: Exception, claim: Claim, settings: Settings) -> PlanOutcome:
-    """How a plan ends that did not come to its end. What was planned so far stays in the run."""
+    """How a plan ends that was interrupted or failed. What was planned so far stays in the run."""
     match happened:
         case CancelledError():
             return PutBack()

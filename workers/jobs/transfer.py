@@ -28,7 +28,7 @@ async def transfer(
     """
     client = access.client(task.target)
     target = job.target_reference
-    # An earlier attempt may have come through although nobody heard of it.
+    # An earlier attempt may have succeeded, although its outcome was lost.
     if attempt > 1 and await _digest(client, target) == job.digest:
         return Transferred(job.digest, 0)
     copy = Copy(

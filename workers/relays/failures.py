@@ -14,7 +14,7 @@ _TOO_MANY = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECA
 _UNAUTHORIZED = re.compile(
     r"unauthorized|authentication required|invalid username/password|no basic auth credentials|\b401\b", re.IGNORECASE
 )
-#: What will be the same next time. The texts are those of Go's net and crypto packages, of the registry's error codes
+#: Errors that will not pass. The texts are those of Go's net and crypto packages, of the registry's error codes
 #: (OCI distribution-spec, "Error Codes"), of containers/image and of the Docker daemon.
 _PERMANENT = re.compile(
     r"\bdenied\b|\bforbidden\b|\b403\b"
@@ -31,8 +31,8 @@ LONGEST = 600
 def error_of(program: str, reason: str, *, names: Iterable[Reference], side: Side) -> RelayError:
     """The error that `reason` tells of; `side` is the registry that it is about.
 
-    References in `names` do not take part in classing: a repository may be called ``unauthorized``. What is in no
-    known class counts as temporary: attempts are bounded, and a retry costs less than a lost image.
+    References in `names` do not take part in classing: a repository may be called ``unauthorized``. An unknown
+    error counts as temporary: attempts are bounded, and a retry costs less than a lost image.
     """
     reason = one_line(scrub(reason))
     bare = reason

@@ -43,11 +43,11 @@ class RelayError(DregsyError):
 class Access:
     """How to talk to one registry."""
 
-    #: None: anonymously
+    #: None: anonymous
     credentials: Credentials | None
     #: unverified HTTPS, or plain HTTP where the registry speaks it
     skip_tls_verify: bool
-    #: folder with CA and client certificates of this registry; None where there is none
+    #: folder with CA and client certificates of this registry; None if it does not exist
     certificates: Path | None
 
 
@@ -71,7 +71,7 @@ class Copied:
     output: str
     #: what the target has now; None: what was to be copied
     digest: str | None = None
-    #: bytes that the relay sent to the target; None: it can not tell
+    #: bytes that the relay sent to the target; None: it does not know
     sent: int | None = None
 
 

@@ -129,8 +129,8 @@ local function obstacle(job, kind, spec, losses)
   if kind ~= 'plan' and not (spec and spec.target) then
     return 'lost'
   end
-  -- Which of the jobs that a dead worker ran has killed it is not known. Those that lost several workers run one
-  -- at a time, so that no innocent one is given up with the one that does it.
+  -- We cannot tell which job killed a worker. Jobs that were on several dead workers run one at a time, so that
+  -- only the guilty one reaches the limit.
   if losses >= suspect_after and redis.call('SCARD', key('suspects')) > 0 then
     return 'busy'
   end
@@ -220,7 +220,7 @@ local function visit(priority, lane)
     end
   end
   if left > 0 and redis.call('EXISTS', key('lane', lane)) == 1 then
-    -- It stays in front: the next call goes on here.
+    -- The lane stays in front, so the next call goes on here.
     redis.call('HSET', key('turns left'), lane, left)
     return false
   end

@@ -133,8 +133,8 @@ local function registries_of(job)
   return registries
 end
 
--- Marks a job's place in the transfer windows of its registries: `latest` is the last moment at which its
--- requests of this attempt may have been sent. Places only move to earlier moments, `new` ones apart.
+-- Marks a job in the transfer windows of its registries: `latest` is the last moment at which its
+-- requests of this attempt may have been sent. An existing mark can only be moved earlier.
 local function mark_windows(job, latest, new)
   local attempt = job .. '.' .. (redis.call('HGET', key('job', job), 'epoch') or '')
   for _, registry in ipairs(registries_of(job)) do

@@ -1,5 +1,5 @@
 -- A registry said how many pulls are left. Transfers under way may not be counted by it yet, so they are
--- subtracted; the next answer corrects what that takes too much.
+-- subtracted; the next answer corrects an overcount.
 -- ARGV: registry, limit, window in seconds (0: not said), pulls left
 local registry = ARGV[1]
 local limit, window, left = number(ARGV[2], 0, 1e12), number(ARGV[3], 0, 1e7), number(ARGV[4], -1e12, 1e12)

@@ -1,4 +1,4 @@
-"""Credentials that are fetched, kept while they are good, and fetched anew before they end."""
+"""Credentials that are fetched, kept while they are valid, and fetched again before they expire."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from dregsy_queue.oci.login import Credentials, decode_auth
 from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
 from dregsy_queue.registry.errors import RegistryError
 
-#: How long a login from a file or a helper is used, in seconds: it may be another one by then.
+#: How long a login from a file or a helper is used, in seconds: after that it is read again.
 LIFE = 300.0
 _HUB_KEYS = ("docker.io", "https://index.docker.io/v1/", "index.docker.io")
 
@@ -82,7 +82,7 @@ class DockerConfigSource(KeptSource):
         except (OSError, subprocess.TimeoutExpired, ValueError):
             raise self._error(f"the credential helper {program} does not work") from None
         username, secret = document.get("Username"), document.get("Secret")
-        # "<token>" marks an identity token, which is no password
+        # "<token>" as user name marks an identity token instead of a password
         return Credentials(username, secret) if username and secret and username != "<token>" else None
 
     def _error(self, text: str) -> RegistryError:

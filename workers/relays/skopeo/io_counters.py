@@ -17,8 +17,8 @@ class Moved:
 
     @property
     def relayed(self) -> int:
-        """What is relayed is in both counts. Beside it the one holds the program's libraries and the system's
-        certificates, the other its output and its caches; so the smaller one is nearer to it."""
+        """Relayed bytes are read once and written once. Reads also count libraries and certificates, writes also count
+        output and caches, so the smaller counter is the better estimate."""
         return min(self.read, self.written)
 
 
