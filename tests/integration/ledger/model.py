@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import Copied, Outcome, PutBack
 from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.runs import PlanLostError, Runs, StartedRun
+from dregsy_queue.ledger.scripts import Scripts
 
 #: Redis' clock in the model: scripts read this key instead of asking for the time.
 CLOCK = "test:clock"
@@ -77,16 +79,25 @@ class Worker:
     draining: bool = False
     running: dict[str, Claim] = field(default_factory=dict)
 
-    def take(self, message: Message) -> None:
-        if len(self.running) >= self.slots:
-            return
+    def take(self, message: Message) -> bool:
+        """False when it has no free slot: then the message stays in the queue."""
+        if self.frozen or len(self.running) >= self.slots:
+            return False
         try:
             claim = self.claims.take(message.job, message.epoch, self.name)
         except (RedisError, OSError):
-            return
+            return True
         if claim is not None:
             assert claim.name not in self.running, "a job runs twice in one worker"
             self.running[claim.name] = claim
+        return True
+
+    def end(self, *, with_a_word: bool) -> None:
+        """It is gone, and what it ran with it."""
+        self.running = {}
+        with contextlib.suppress(RedisError, OSError):
+            if with_a_word:
+                self.admission.leave(self.name)
 
     def heartbeat(self) -> None:
         before = set(self.running)
@@ -223,6 +234,10 @@ class World:
         """A client whose answers are bytes; redis-py's types know it as the other one."""
         return redis.Redis(unix_socket_path=self.client.get_connection_kwargs()["path"])
 
+    def release_holds(self) -> None:
+        self.client.delete("dregsy:holds")
+        Scripts(self.ledger).run("tidy", 0)
+
     def cancel(self, task: str, *, running_too: bool) -> None:
         run = self.client.hget(key("task", task), "active")
         if run:
@@ -260,7 +275,7 @@ def until_all_is_over(world: World, rounds: int = 250) -> Iterator[int]:
     """With one healthy worker and time: each round is four seconds. Yields the rounds."""
     world.connection.fault = ""
     world.refuse_writes(False)
-    world.client.delete("dregsy:holds")
+    world.release_holds()
     world.add_worker(8, KINDS)
     for number in range(rounds):
         yield number
@@ -270,9 +285,7 @@ def until_all_is_over(world: World, rounds: int = 250) -> Iterator[int]:
                 continue
             worker.heartbeat()
             world.send(worker.tick())
-        messages, world.messages = world.messages, []
-        for message in messages:
-            world.workers[-1].take(message)
+        world.messages = [message for message in world.messages if not world.workers[-1].take(message)]
         for worker in world.workers:
             for name, claim in [] if worker.frozen else list(worker.running.items()):
                 if claim.transfer is None:

@@ -33,7 +33,7 @@ from .invariants import State, check
 from .model import BETWEEN, KINDS, Worker, World, images, until_all_is_over
 
 #: More of them by hand: DREGSY_MODEL_EXAMPLES=2000.
-EXAMPLES = int(os.environ.get("DREGSY_MODEL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("DREGSY_MODEL_EXAMPLES", "100"))
 TASKS = ("a", "b:runs", "c")
 
 _client: redis.Redis
@@ -48,9 +48,12 @@ class Ledger(RuleBasedStateMachine):
         self.limiter = RegistryLimiter(self.world.ledger)
         self.versions = dict.fromkeys(TASKS, 0)
 
-    @initialize(slots=st.integers(1, 4))
-    def one_worker(self, slots: int) -> None:
+    @initialize(slots=st.integers(2, 4), tasks=st.sampled_from((("a",), ("a", "b:runs"), TASKS)))
+    def one_worker_and_some_runs(self, slots: int, tasks: tuple[str, ...]) -> None:
         self.world.add_worker(slots, KINDS)
+        for task in tasks:
+            self.world.start(task, 0)
+        self.work(0)
 
     def _awake(self, n: int) -> Worker | None:
         awake = [worker for worker in self.world.workers if not worker.frozen]
@@ -75,17 +78,16 @@ class Ledger(RuleBasedStateMachine):
             worker.heartbeat()
 
     @rule(n=st.integers(0, 5))
-    def all_work(self, n: int) -> None:
-        """Everything that can go on goes on, so that later events find more than a beginning."""
+    def work(self, n: int) -> None:
+        """All that one worker can do now but ending transfers, so that other events meet a ledger in full swing."""
         if worker := self._awake(n):
-            worker.heartbeat()
-            self.world.send(worker.tick())
-            messages, self.world.messages = self.world.messages, []
-            for message in messages:
-                worker.take(message)
-            for name, claim in list(worker.running.items()):
-                if claim.transfer is None:
-                    worker.plan(name, images(claim.task, int(claim.fingerprint[1:])), ends=True)
+            for _ in range(2):
+                worker.heartbeat()
+                self.world.send(worker.tick())
+                self.world.messages = [message for message in self.world.messages if not worker.take(message)]
+                for name, claim in list(worker.running.items()):
+                    if claim.transfer is None:
+                        worker.plan(name, images(claim.task, int(claim.fingerprint[1:])), ends=True)
 
     @precondition(lambda self: self.world.messages)
     @rule(n=st.integers(0, 30), m=st.integers(0, 5), stays=st.booleans())
@@ -93,9 +95,8 @@ class Ledger(RuleBasedStateMachine):
         """`stays`: the message comes again, as messages may."""
         if worker := self._awake(m):
             message = self.world.messages[n % len(self.world.messages)]
-            if not stays:
+            if worker.take(message) and not stays:
                 self.world.messages.remove(message)
-            worker.take(message)
 
     @rule(n=st.integers(0, 5), m=st.integers(0, 5), how=st.sampled_from(("copied", "failed", "later", "back")))
     def finish(self, n: int, m: int, how: str) -> None:
@@ -126,79 +127,63 @@ class Ledger(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.world.advance(seconds)
 
-    # workers
-
-    @precondition(lambda self: len(self.world.workers) < 4)
-    @rule(slots=st.integers(1, 4), kinds=st.sampled_from((KINDS, ("plan",), ("plan", "skopeo"))))
-    def worker_comes(self, slots: int, kinds: tuple[str, ...]) -> None:
-        self.world.add_worker(slots, kinds)
-
-    @precondition(lambda self: self.world.workers)
-    @rule(n=st.integers(0, 5), how=st.sampled_from(("dies", "freezes", "returns", "drains", "leaves")))
-    def worker_changes(self, n: int, how: str) -> None:
-        worker = self.world.workers[n % len(self.world.workers)]
-        if how == "dies":
-            self.world.workers.remove(worker)
-        elif how == "drains":
+    @rule(
+        n=st.integers(0, 5),
+        slots=st.integers(1, 4),
+        what=st.sampled_from(("comes", "can only plan", "dies", "freezes", "freezes", "returns", "drains", "leaves")),
+    )
+    def workers_change(self, n: int, slots: int, what: str) -> None:
+        workers = self.world.workers
+        if what in ("comes", "can only plan") or not workers:
+            if len(workers) < 4:
+                self.world.add_worker(slots, KINDS if what == "comes" else ("plan",))
+            return
+        worker = workers[n % len(workers)]
+        if what == "dies" or (what == "leaves" and not worker.frozen):
+            workers.remove(worker)
+            worker.end(with_a_word=what == "leaves")
+        elif what == "drains":
             worker.draining = True
-        elif how == "leaves" and not worker.frozen:
-            self.world.workers.remove(worker)
-            try:
-                worker.admission.leave(worker.name)
-            except redis.RedisError:
-                return
         else:
-            worker.frozen = how == "freezes"
+            worker.frozen = what == "freezes"
 
-    # Redis
-
-    @rule(fault=st.sampled_from(("request", "answer", "twice")))
-    def next_call_is_disturbed(self, fault: str) -> None:
-        self.world.connection.fault = fault
-
-    @rule(refuses=st.booleans())
-    def redis_refuses_writes(self, refuses: bool) -> None:
-        self.world.refuse_writes(refuses)
-
-    @rule()
-    def redis_is_emptied(self) -> None:
-        self.world.empty()
-
-    @rule()
-    def redis_is_saved(self) -> None:
-        self.world.save()
-
-    @precondition(lambda self: self.world.saved)
-    @rule()
-    def redis_comes_back_older(self) -> None:
-        self.world.restore()
-
-    # orders and registries
-
-    @precondition(lambda self: not self.world.refuses)
-    @rule(task=st.sampled_from(TASKS), running_too=st.booleans())
-    def cancel(self, task: str, running_too: bool) -> None:
-        self.world.cancel(task, running_too=running_too)
+    @rule(
+        what=st.sampled_from(("request", "answer", "answer", "twice", "refuses", "accepts", "save", "older", "empty"))
+    )
+    def redis_fails(self, what: str) -> None:
+        """The next call is lost, or its answer, or it is made twice; writes are refused; data comes back older."""
+        if what in ("request", "answer", "twice"):
+            self.world.connection.fault = what
+        elif what in ("refuses", "accepts"):
+            self.world.refuse_writes(what == "refuses")
+        elif what == "save":
+            self.world.save()
+        elif what == "older" and self.world.saved:
+            self.world.restore()
+        elif what == "empty":
+            self.world.empty()
 
     @precondition(lambda self: not self.world.refuses and not self.world.connection.fault)
-    @rule(what=st.sampled_from(("task a", "registry dst", "registry src0")), on=st.booleans())
-    def hold(self, what: str, on: bool) -> None:
-        if on:
-            _client.hset("dregsy:holds", what, json.dumps({"since": 0, "until": 0, "reason": "an order"}))
-        else:
-            _client.hdel("dregsy:holds", what)
-            self.world.scheduler._scripts.run("tidy", 0)
-
-    @precondition(lambda self: not self.world.refuses and not self.world.connection.fault)
-    @rule(registry=st.sampled_from(("src0", "dst")), seconds=st.sampled_from((None, 5.0, float("inf"))))
-    def registry_refuses(self, registry: str, seconds: float | None) -> None:
-        self.limiter.pause(registry, seconds)
-        self.limiter.observe_quota(registry, 100, 3600, 10**17)
-
-    @precondition(lambda self: not self.world.refuses and not State(_client).below("using:"))
-    @rule(registry=st.sampled_from(("src1", "dst")), most=st.sampled_from((1, 2, None)))
-    def limits_change(self, registry: str, most: int | None) -> None:
-        self.limiter.configure(registry, Limits(max_concurrent=most))
+    @rule(
+        task=st.sampled_from(TASKS),
+        registry=st.sampled_from(("src0", "src1", "dst")),
+        what=st.sampled_from(("cancel", "cancel all", "hold", "resume", "pause", "quota", "limit")),
+        most=st.sampled_from((1, 2, None)),
+    )
+    def orders_and_registries(self, task: str, registry: str, what: str, most: int | None) -> None:
+        if what in ("cancel", "cancel all"):
+            self.world.cancel(task, running_too=what == "cancel all")
+        elif what == "hold":
+            for name in (f"task {task}", f"registry {registry}"):
+                _client.hset("dregsy:holds", name, json.dumps({"since": 0, "until": 0, "reason": "an order"}))
+        elif what == "resume":
+            self.world.release_holds()
+        elif what == "pause":
+            self.limiter.pause(registry, None if most is None else most * 1e9)
+        elif what == "quota":
+            self.limiter.observe_quota(registry, 100, 3600, 10**17)
+        elif not State(_client).get(f"using:{registry}"):
+            self.limiter.configure(registry, Limits(max_concurrent=most))
 
     # what must be true
 
@@ -207,7 +192,7 @@ class Ledger(RuleBasedStateMachine):
         check(_client)
 
     def teardown(self) -> None:
-        _client.delete("dregsy:pause:src0", "dregsy:pause:dst", "dregsy:paused")
+        _client.delete("dregsy:pause:src0", "dregsy:pause:src1", "dregsy:pause:dst", "dregsy:paused")
         over = False
         for _ in until_all_is_over(self.world):
             state = check(_client)
