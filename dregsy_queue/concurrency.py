@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 #: For calls to clouds: logins, repositories.
@@ -76,6 +77,51 @@ async def in_threads(threads: Executor, call: Callable[[], V]) -> V:
     """`call`, which blocks, in one of these threads; who waits for daemons and clouds has threads of its own, so that
     nobody who waits for Redis waits for them."""
     return await asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, call)
+
+
+async def together(coroutines: Iterable[Coroutine[Any, Any, V]]) -> list[V]:
+    """Run all at once. The first exception cancels the others and is raised when they have ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+    return [task.result() for task in tasks]
+
+
+@dataclass
+class _Call(Generic[V]):
+    task: asyncio.Task[V]
+    waiting: int = 0
+
+
+class Shared(Generic[K, V]):
+    """Lets callers that ask for the same at once share one call; when nobody waits for it any more, it is cancelled."""
+
+    def __init__(self) -> None:
+        self._calls: dict[K, _Call[V]] = {}
+
+    async def run(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        found = self._calls.get(key)
+        if found is None:
+            found = self._calls[key] = _Call(asyncio.create_task(call()))
+            found.task.add_done_callback(lambda _: self._forget(key, found))
+        found.waiting += 1
+        try:
+            return await asyncio.shield(found.task)
+        finally:
+            found.waiting -= 1
+            if not found.waiting and not found.task.done():
+                self._forget(key, found)
+                found.task.cancel()
+                await asyncio.wait([found.task])
+
+    def _forget(self, key: K, call: _Call[V]) -> None:
+        if self._calls.get(key) is call:
+            del self._calls[key]
 
 
 class SingleFlight(Generic[K, V]):

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from dregsy_queue.prefix import PREFIX
 
 #: As a config names them.
-RelayName = Literal["skopeo", "docker"]
+RelayName = Literal["skopeo", "docker", "direct"]
 
 RELAYS: tuple[RelayName, ...] = get_args(RelayName)
 

@@ -12,6 +12,7 @@ from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_tag
 from dregsy_queue.registry import responses
+from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pages import pages
 from dregsy_queue.registry.responses import Answer
@@ -31,6 +32,7 @@ class RegistryClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.registry = transport.registry
+        self.blobs = Blobs(transport)
 
     async def head(self, repository: str, reference: str) -> Descriptor | None:
         """What `reference` (a tag or a digest) names; None when there is none. Costs one HEAD, which no registry

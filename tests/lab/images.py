@@ -52,7 +52,7 @@ def push_image(
 ) -> str:
     """Push an image of about `size` bytes in all; returns its digest."""
     manifest = _push_parts(registry, repository, size, layers, seed or f"{repository}:{tag}", media, platform)
-    return _put(registry, repository, tag, manifest, KINDS[media]["manifest"])
+    return put_manifest(registry, repository, tag, manifest, KINDS[media]["manifest"])
 
 
 def push_index(
@@ -71,14 +71,14 @@ def push_index(
         own = f"{seed or f'{repository}:{tag}'} {platform}"
         manifest = _push_parts(registry, repository, size, 1, own, media, platform)
         digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
-        _put(registry, repository, digest, manifest, kinds["manifest"])
+        put_manifest(registry, repository, digest, manifest, kinds["manifest"])
         children[platform] = digest
         system, architecture, *variant = platform.split("/")
         described = {"os": system, "architecture": architecture} | ({"variant": variant[0]} if variant else {})
         entry = {"mediaType": kinds["manifest"], "size": len(manifest), "digest": digest, "platform": described}
         entries.append(entry)
     index = {"schemaVersion": 2, "mediaType": kinds["index"], "manifests": entries}
-    return PushedIndex(_put(registry, repository, tag, _json(index), kinds["index"]), children)
+    return PushedIndex(put_manifest(registry, repository, tag, _json(index), kinds["index"]), children)
 
 
 def push_many(registry: Registry, repository: str, tags: Sequence[str], *, size: int = 512) -> dict[str, str]:
@@ -97,7 +97,7 @@ def _push_parts(
         # Level 1 of gzip: random bytes do not shrink, and time is better spent elsewhere.
         blob = gzip.compress(tar, 1, mtime=0)
         diff_ids.append("sha256:" + hashlib.sha256(tar).hexdigest())
-        described.append(_push_blob(registry, repository, blob, kinds["layer"]))
+        described.append(push_blob(registry, repository, blob, kinds["layer"]))
     system, architecture, *variant = platform.split("/")
     config: dict[str, Any] = {
         "architecture": architecture,
@@ -111,7 +111,7 @@ def _push_parts(
     manifest = {
         "schemaVersion": 2,
         "mediaType": kinds["manifest"],
-        "config": _push_blob(registry, repository, _json(config), kinds["config"]),
+        "config": push_blob(registry, repository, _json(config), kinds["config"]),
         "layers": described,
     }
     return _json(manifest)
@@ -127,7 +127,7 @@ def _tar(size: int, seed: str) -> bytes:
     return buffer.getvalue()
 
 
-def _push_blob(registry: Registry, repository: str, blob: bytes, media_type: str) -> dict[str, Any]:
+def push_blob(registry: Registry, repository: str, blob: bytes, media_type: str) -> dict[str, Any]:
     digest = "sha256:" + hashlib.sha256(blob).hexdigest()
     url = f"{registry.url}/v2/{repository}/blobs/uploads/"
     started = _checked(registry.session.post(url), 202)
@@ -139,7 +139,7 @@ def _push_blob(registry: Registry, repository: str, blob: bytes, media_type: str
     return {"mediaType": media_type, "size": len(blob), "digest": digest}
 
 
-def _put(registry: Registry, repository: str, reference: str, manifest: bytes, media_type: str) -> str:
+def put_manifest(registry: Registry, repository: str, reference: str, manifest: bytes, media_type: str) -> str:
     url = f"{registry.url}/v2/{repository}/manifests/{reference}"
     answer = _checked(registry.session.put(url, data=manifest, headers={"Content-Type": media_type}), 201)
     return answer.headers["Docker-Content-Digest"]

@@ -37,12 +37,15 @@ async def transfer(
         source_access=await relay_access(access, task.source),
         target_access=await relay_access(access, task.target),
         all_platforms=job.platform == "all",
+        replaces=job.reason != "missing",
     )
     await access.prepare_target(task.target, target.repository)
     copied = await relay.copy(copy)
     level = logging.INFO if task.verbose else logging.DEBUG
     for line in copied.output.splitlines():
         log.log(level, "%s", line, extra=fields(task=task.name, relay=job.relay, target=job.target))
+    if copied.confirmed:
+        return Transferred(job.digest, copied.sent)
     found = await _digest(client, target)
     # A Docker daemon writes a manifest of its own, and says which.
     wanted = copied.digest or job.digest

@@ -19,6 +19,7 @@ async def relay_access(registries: RegistryAccess, location: Location) -> Access
         credentials=await choose_source(location).credentials(),
         skip_tls_verify=location.skip_tls_verify or plain,
         certificates=certificate_folder(registries.certs_dir, location.host),
+        client=registries.client(location),
     )
 
 

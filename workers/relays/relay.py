@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.reference import Reference
+from dregsy_queue.registry.client import RegistryClient
 
 Side = Literal["source", "target"]
 
@@ -49,6 +50,8 @@ class Access:
     skip_tls_verify: bool
     #: folder with CA and client certificates of this registry; None if it does not exist
     certificates: Path | None
+    #: the registry's API with this login, for a relay that needs no program
+    client: RegistryClient
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Copy:
     target_access: Access
     #: every platform of an index, not just the manifest named
     all_platforms: bool
+    #: the target's tag names something else now, so the target may have parts of the image
+    replaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Copied:
     digest: str | None = None
     #: bytes that the relay sent to the target; None: it does not know
     sent: int | None = None
+    #: the target itself named the digest of what was pushed
+    confirmed: bool = False
 
 
 class Relay(Protocol):

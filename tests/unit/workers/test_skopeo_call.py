@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from workers.relays.skopeo.relay import SkopeoRelay
 SOURCE = "src.example:5000/a/b@sha256:" + "a" * 64
 TARGET = "tgt.example/x/y:2.0"
 ALWAYS = ["--insecure-policy", "copy", "--preserve-digests", "--retry-times", "0"]
-NOBODY = Access(None, False, None)
+ANY_CLIENT: Any = None
+NOBODY = Access(None, False, None, ANY_CLIENT)
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ async def test_nobody_signs_in_unless_told(skopeo: Path) -> None:
 async def test_each_side_as_it_is_configured(skopeo: Path, tmp_path: Path) -> None:
     (tmp_path / "certs.d" / "src.example").mkdir(parents=True)
     folder = certificate_folder(tmp_path / "certs.d", "src.example:5000")
-    source = Access(Credentials("al", 's:e c%s"\\'), skip_tls_verify=True, certificates=folder)
+    source = Access(Credentials("al", 's:e c%s"\\'), skip_tls_verify=True, certificates=folder, client=ANY_CLIENT)
     arguments = await called(skopeo, source, NOBODY, all_platforms=True)
     assert arguments[:7] == [*ALWAYS, "--all", "--src-tls-verify=false"]
     assert arguments[7] == f"--src-cert-dir={tmp_path}/certs.d/src.example"

@@ -1,0 +1,205 @@
+"""What can a registry do with blobs and pushed manifests? One function per request (OCI distribution-spec, "Push")."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from yarl import URL
+
+from dregsy_queue.oci.manifests import ACCEPT
+from dregsy_queue.oci.reference import api_repository
+from dregsy_queue.registry import responses
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.exchange import Incoming
+from dregsy_queue.registry.responses import Answer
+from dregsy_queue.registry.transport import Transport
+
+#: By digest any kind is welcome: the digest says that it is the right one.
+_ANY = {"Accept": ", ".join((*ACCEPT, "application/vnd.oci.artifact.manifest.v1+json", "*/*"))}
+#: Seconds for the body of an answer that is no blob.
+_PATIENCE = 60
+#: Makes the pieces of a body, anew each time that it is sent.
+Pieces = Callable[[], AsyncGenerator[bytes, None]]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload that a registry has opened."""
+
+    repository: str
+    #: where its next request goes
+    url: str
+    #: bytes that each chunk but the last must have (``OCI-Chunk-Min-Length``); 0: the registry does not say
+    least_chunk: int = 0
+
+
+class Blobs:
+    """Blobs of one registry as seen by one identity. Each call raises RegistryError where no answer comes; answers
+    to uploads are the caller's to judge."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.registry = transport.registry
+
+    @contextlib.asynccontextmanager
+    async def get(self, repository: str, digest: str, offset: int = 0) -> AsyncIterator[Incoming]:
+        """A blob as it comes, from `offset` on where the registry can do that (status 206; 416: it ends before)."""
+        name, what = api_repository(self.registry, repository), f"blob {digest} of {repository}"
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        path = f"/v2/{name}/blobs/{digest}"
+        async with self._transport.open("GET", path, what=what, scope=_pull(name), headers=headers) as incoming:
+            if incoming.status not in (200, 206, 416):
+                raise responses.error(await _whole(incoming), self.registry, what)
+            yield incoming
+
+    async def size(self, repository: str, digest: str) -> int | None:
+        """Bytes of a blob; None where there is none. Costs one HEAD."""
+        name = api_repository(self.registry, repository)
+        what = f"blob {digest} of {repository}"
+        answer = await self._transport.request("HEAD", f"/v2/{name}/blobs/{digest}", what=what, scope=_pull(name))
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise responses.error(answer, self.registry, what)
+        length = answer.headers.get("Content-Length", "")
+        return int(length) if length.isdigit() else 0
+
+    async def begin(self, repository: str, digest: str, mount_from: str | None) -> Answer:
+        """Open an upload (202), or find that the blob is there already or can be taken from `mount_from` (201).
+
+        Source: OCI distribution-spec, "Mounting a blob from another repository".
+        """
+        name, scope, query = api_repository(self.registry, repository), "", ""
+        if mount_from is not None:
+            origin = api_repository(self.registry, mount_from)
+            query = f"?mount={quote(digest, safe=':')}&from={quote(origin, safe='')}"
+            scope = f" {_pull(origin)}" if origin != name else ""
+        return await self._transport.request(
+            "POST",
+            f"/v2/{name}/blobs/uploads/{query}",
+            what=f"upload to {repository}",
+            scope=_push(name) + scope,
+            headers={"Content-Length": "0"},
+            body=b"",
+        )
+
+    def upload(self, repository: str, answer: Answer) -> Upload | None:
+        """The upload that `answer` tells of; None where it names none."""
+        location = answer.headers.get("Location", "")
+        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        if not location:
+            return None
+        own, target = URL(answer.url, encoded=True), URL(location, encoded=True)
+        url = own.join(target)
+        if url.host == own.host and url.scheme != own.scheme:
+            # A registry behind a proxy that ends TLS may not know by which scheme it was asked.
+            url = URL(f"{own.origin()}{url.raw_path_qs}", encoded=True)
+        return Upload(repository, str(url), int(least) if least.isdigit() else 0)
+
+    async def put(self, upload: Upload, digest: str, body: bytes) -> Answer:
+        """Send `body` and end the upload."""
+        url, headers = _ending(upload, digest), {"Content-Type": "application/octet-stream"}
+        return await self._request("PUT", upload, url, headers, body)
+
+    async def put_stream(self, upload: Upload, digest: str, body: Pieces, length: int) -> Answer:
+        """The same while the body still comes: `length` bytes. Raises: what `body` raises, too."""
+        return await self._stream("PUT", upload, _ending(upload, digest), body, length)
+
+    async def patch_stream(self, upload: Upload, body: Pieces, length: int) -> Answer:
+        """Send a whole body; `put` without a body must end the upload."""
+        return await self._stream("PATCH", upload, upload.url, body, length)
+
+    async def patch(self, upload: Upload, chunk: bytes, start: int) -> Answer:
+        """Send one chunk, which begins at byte `start` of the blob."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Range": f"{start}-{start + len(chunk) - 1}",
+        }
+        return await self._request("PATCH", upload, upload.url, headers, chunk)
+
+    async def cancel(self, upload: Upload) -> None:
+        await self._request("DELETE", upload, upload.url, {}, b"")
+
+    async def manifest(self, repository: str, digest: str) -> Answer:
+        """A manifest of any kind by its digest, unchecked. Counts as a pull."""
+        name = api_repository(self.registry, repository)
+        what = f"image {repository} {digest}"
+        path = f"/v2/{name}/manifests/{digest}"
+        answer = await self._transport.request("GET", path, what=what, scope=_pull(name), headers=_ANY)
+        if answer.status != 200:
+            raise responses.error(answer, self.registry, what)
+        return answer
+
+    async def has_manifest(self, repository: str, digest: str) -> bool:
+        name = api_repository(self.registry, repository)
+        what = f"image {repository} {digest}"
+        path = f"/v2/{name}/manifests/{digest}"
+        answer = await self._transport.request("HEAD", path, what=what, scope=_pull(name), headers=_ANY)
+        return answer.status == 200
+
+    async def put_manifest(self, repository: str, reference: str, media_type: str, body: bytes) -> Answer:
+        """Push a manifest, byte for byte, under a tag or its digest."""
+        name = api_repository(self.registry, repository)
+        return await self._transport.request(
+            "PUT",
+            f"/v2/{name}/manifests/{reference}",
+            what=f"push of {repository} {reference}",
+            scope=_push(name),
+            headers={"Content-Type": media_type},
+            body=body,
+        )
+
+    async def _stream(self, method: str, upload: Upload, url: str, body: Pieces, length: int) -> Answer:
+        failed: list[Exception] = []
+
+        async def watched() -> AsyncIterator[bytes]:
+            async with contextlib.aclosing(body()) as pieces:
+                try:
+                    async for piece in pieces:
+                        yield piece
+                except Exception as error:
+                    failed.append(error)
+                    raise
+
+        what, scope = f"upload to {upload.repository}", self._scope(upload)
+        headers = {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
+        try:
+            async with self._transport.open(
+                method, url, what=what, scope=scope, headers=headers, body=watched
+            ) as incoming:
+                return await _whole(incoming)
+        except RegistryError:
+            # The connection broke because its body did.
+            if failed:
+                raise failed[0] from None
+            raise
+
+    async def _request(self, method: str, upload: Upload, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        what = f"upload to {upload.repository}"
+        scope = self._scope(upload)
+        return await self._transport.request(method, url, what=what, scope=scope, headers=headers, body=body)
+
+    def _scope(self, upload: Upload) -> str:
+        return _push(api_repository(self.registry, upload.repository))
+
+
+async def _whole(incoming: Incoming) -> Answer:
+    async with asyncio.timeout(_PATIENCE):
+        return Answer(incoming.status, incoming.headers, await incoming.read(), str(incoming.url))
+
+
+def _ending(upload: Upload, digest: str) -> str:
+    separator = "&" if "?" in upload.url else "?"
+    return f"{upload.url}{separator}digest={quote(digest, safe=':')}"
+
+
+def _pull(name: str) -> str:
+    return f"repository:{name}:pull"
+
+
+def _push(name: str) -> str:
+    return f"repository:{name}:pull,push"

@@ -1,0 +1,246 @@
+"""How does a blob get to a target? Found there, mounted there, or moved there while it still arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from dregsy_queue import backoff
+from dregsy_queue.concurrency import Shared
+from dregsy_queue.registry import responses
+from dregsy_queue.registry.blobs import Blobs, Upload
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.responses import Answer
+from workers.relays.direct.body import Body
+from workers.relays.direct.content import Blob
+from workers.relays.direct.known import Known, Place
+from workers.relays.direct.manners import MIB, Manners, Way
+
+#: Up to so many bytes a blob is read whole before it is sent: such a request can be sent again.
+SMALL = 256 * 1024
+#: Blobs under way at once per process. A big one holds at most 1 MiB and a connection at each end, a chunked one its
+#: chunk; the connections of one registry must do for all big ones, should it be source and target.
+BIG_AT_ONCE, SMALL_AT_ONCE, CHUNKED_AT_ONCE = 12, 96, 4
+#: From so many bytes on, a registry that does not tell what it has is asked before the blob is sent.
+WORTH_ASKING = MIB
+#: Attempts at one blob, beside those of its job.
+TRIES, PAUSE = 3, 0.5
+#: Ways of sending that are tried before giving up.
+MOST_LESSONS = 6
+
+
+@dataclass(frozen=True)
+class End:
+    """A repository of one registry, to be read or written."""
+
+    blobs: Blobs
+    repository: str
+
+    @property
+    def place(self) -> Place:
+        return Place(self.blobs.registry, self.repository)
+
+
+class StalledError(Exception):
+    """Nothing moved for too long."""
+
+
+class LearnedError(Exception):
+    """A registry refused a way of sending, and the next attempt will take another; `error`: what it said."""
+
+    def __init__(self, error: RegistryError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class BlobMover:
+    """Makes sure of blobs at targets; to be used on one event loop.
+
+    However many jobs want a blob at once, it moves once per target registry: one leads, the others mount it.
+    """
+
+    def __init__(self, known: Known, stalled_after: float) -> None:
+        self._known = known
+        self._stalled_after = stalled_after
+        self._manners: defaultdict[str, Manners] = defaultdict(Manners)
+        self._calls = Shared[tuple[Place, str], int]()
+        self._leading = weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock]()
+        self._big = asyncio.Semaphore(BIG_AT_ONCE)
+        self._small = asyncio.Semaphore(SMALL_AT_ONCE)
+        self._chunked = asyncio.Semaphore(CHUNKED_AT_ONCE)
+
+    async def ensure(self, source: End, target: End, blob: Blob) -> int:
+        """Returns the bytes that this caller moved. Raises: RegistryError, StalledError."""
+        led = False
+
+        async def call() -> int:
+            nonlocal led
+            led = True
+            return await self._ensure(source, target, blob)
+
+        while not self._known.has(target.place, blob.digest):
+            try:
+                moved = await self._calls.run((target.place, blob.digest), call)
+                return moved if led else 0
+            except (RegistryError, StalledError):
+                # Who led may have read it elsewhere: what failed there says nothing about this source.
+                if led:
+                    raise
+        return 0
+
+    async def _ensure(self, source: End, target: End, blob: Blob) -> int:
+        key = (target.blobs.registry, blob.digest)
+        if self._known.where(*key) is None:
+            lock = self._leading.setdefault(key, asyncio.Lock())
+            async with lock:
+                if self._known.where(*key) is None:
+                    return await self._move(source, target, blob)
+        return await self._move(source, target, blob)
+
+    async def _move(self, source: End, target: End, blob: Blob) -> int:
+        tries, lessons = 0, 0
+        while True:
+            try:
+                upload = await self._begin(target, blob)
+                moved = await self._send(source, target, blob, upload) if upload else 0
+                self._known.learn(target.place, blob.digest)
+                return moved
+            except LearnedError as lesson:
+                lessons += 1
+                if lessons > MOST_LESSONS:
+                    raise lesson.error from None
+            except RegistryError as error:
+                tries += 1
+                if not error.temporary or error.kind == "rate-limited" or tries >= TRIES or error.retry_after:
+                    raise
+                await asyncio.sleep(backoff.delay(PAUSE, tries))
+
+    async def _begin(self, target: End, blob: Blob) -> Upload | None:
+        """An open upload; None when the target has the blob, or took it from another repository."""
+        blobs, repository = target.blobs, target.repository
+        manners = self._manners[blobs.registry]
+        origin = self._known.where(blobs.registry, blob.digest) or repository
+        answer = await self._post(target, blob, origin if manners.mounts else None)
+        if answer.status == 201:
+            manners.tells |= origin == repository
+            return None
+        upload = blobs.upload(repository, answer) if answer.status == 202 else None
+        if upload is None:
+            raise responses.error(answer, blobs.registry, f"upload to {repository}")
+        if not manners.tells and (blob.size or 0) >= WORTH_ASKING and await self._is_there(target, blob):
+            await blobs.cancel(upload)
+            return None
+        return upload
+
+    async def _is_there(self, target: End, blob: Blob) -> bool:
+        manners = self._manners[target.blobs.registry]
+        if not manners.heads:
+            return False
+        try:
+            return await target.blobs.size(target.repository, blob.digest) is not None
+        except RegistryError as error:
+            if error.temporary:
+                raise
+            manners.heads = False
+            return False
+
+    async def _post(self, target: End, blob: Blob, origin: str | None) -> Answer:
+        """Ask to mount; a registry that refuses such a request gets a plain one, as it does when the login does not
+        reach as far as `origin`."""
+        try:
+            answer = await target.blobs.begin(target.repository, blob.digest, origin)
+        except RegistryError as error:
+            if error.kind != "auth" or origin in (None, target.repository):
+                raise
+            return await target.blobs.begin(target.repository, blob.digest, target.repository)
+        if origin is None or answer.status in (201, 202) or answer.status not in (400, 403, 404, 405, 501):
+            return answer
+        plain = await target.blobs.begin(target.repository, blob.digest, None)
+        if plain.status == 202 and origin == target.repository:
+            self._manners[target.blobs.registry].mounts = False
+        return plain
+
+    async def _send(self, source: End, target: End, blob: Blob, upload: Upload) -> int:
+        size = blob.size
+        if size is None:
+            size = await source.blobs.size(source.repository, blob.digest) or 0
+        way = self._manners[target.blobs.registry].way
+        async with self._stall_guard() as moved:
+            body = Body(source.blobs, source.repository, blob.digest, size, moved)
+            if size <= SMALL:
+                async with self._small:
+                    whole = b"".join([piece async for piece in body.pieces()])
+                    answer = await self._put(way, target, upload, blob.digest, whole)
+            else:
+                async with self._big:
+                    answer = await self._stream(way, target, upload, blob.digest, body)
+        self._judge(way, target, blob, answer)
+        return size
+
+    async def _put(self, way: Way, target: End, upload: Upload, digest: str, body: bytes) -> Answer:
+        if way.kind == "put" or not body:
+            return await target.blobs.put(upload, digest, body)
+        answer = await target.blobs.patch(upload, body, 0)
+        if answer.status >= 300:
+            return answer
+        return await target.blobs.put(target.blobs.upload(target.repository, answer) or upload, digest, b"")
+
+    async def _stream(self, way: Way, target: End, upload: Upload, digest: str, body: Body) -> Answer:
+        blobs = target.blobs
+        if way.kind == "put":
+            answer = await blobs.put_stream(upload, digest, body.pieces, body.size)
+            self._manners[blobs.registry].sent += answer.status < 300
+            return answer
+        if way.kind == "patch":
+            answer = await blobs.patch_stream(upload, body.pieces, body.size)
+        else:
+            async with self._chunked:
+                upload, answer = await _chunks(target, upload, body, way.chunk_size(upload))
+        if answer.status >= 300:
+            return answer
+        return await blobs.put(blobs.upload(target.repository, answer) or upload, digest, b"")
+
+    def _judge(self, way: Way, target: End, blob: Blob, answer: Answer) -> None:
+        if answer.status < 300:
+            return
+        what = f"blob {blob.digest} to {target.repository}"
+        self._manners[target.blobs.registry].learn(answer, way, target.blobs.registry, what)
+        raise LearnedError(responses.error(answer, target.blobs.registry, what))
+
+    @contextlib.asynccontextmanager
+    async def _stall_guard(self) -> AsyncIterator[Callable[[int], None]]:
+        """Gives what must be called whenever bytes move; ends what is under way when it is not called for too long."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._stalled_after) as limit:
+                yield lambda _: limit.reschedule(loop.time() + self._stalled_after)
+        except TimeoutError:
+            if limit.expired():
+                raise StalledError(f"no byte moved for {self._stalled_after:.0f} s, and the copy was ended") from None
+            raise
+
+
+async def _chunks(target: End, upload: Upload, body: Body, size: int) -> tuple[Upload, Answer]:
+    """Send a body in chunks of `size` bytes; returns where to end the upload, and the last answer."""
+    gathered, start = bytearray(), 0
+
+    async def send() -> Answer:
+        nonlocal upload, start
+        chunk = bytes(gathered[:size])
+        answer = await target.blobs.patch(upload, chunk, start)
+        start += len(chunk)
+        del gathered[:size]
+        upload = target.blobs.upload(target.repository, answer) or upload
+        return answer
+
+    async with contextlib.aclosing(body.pieces()) as pieces:
+        async for piece in pieces:
+            gathered += piece
+            while len(gathered) > size:
+                if (answer := await send()).status >= 300:
+                    return upload, answer
+    return upload, await send()

@@ -1,0 +1,100 @@
+"""What does a manifest name? Its blobs and its children, whatever kind of manifest it is. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dregsy_queue.oci.reference import is_digest
+
+#: Layers that registries need not have: who pulls takes them from their `urls` (image-spec, non-distributable layers).
+_FOREIGN = ("nondistributable", "foreign")
+_ALGORITHMS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
+
+
+@dataclass(frozen=True)
+class Blob:
+    digest: str
+    #: in bytes; None: the manifest does not say
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Child:
+    digest: str
+    #: "" where the index does not say
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as the source has it."""
+
+    digest: str
+    media_type: str
+    body: bytes
+    blobs: tuple[Blob, ...]
+    children: tuple[Child, ...]
+
+
+def parse_manifest(digest: str, media_type: str, body: bytes) -> Manifest:
+    """Raises: ValueError: `body` is not what `digest` says, or it names something that cannot be."""
+    if not matches(digest, body):
+        raise ValueError("the registry sent something else than its digest says")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no manifest") from None
+    if not isinstance(document, dict):
+        raise ValueError("it is no manifest")
+    blobs = {blob.digest: blob for blob in _blobs(document)}
+    children = {child.digest: child for child in _children(document)}
+    kind = media_type or str(document.get("mediaType") or "")
+    return Manifest(digest, kind, body, tuple(blobs.values()), tuple(children.values()))
+
+
+def hasher(digest: str) -> Any:  # noqa: ANN401 - hashlib has no type of its own
+    """A new hash of the algorithm that `digest` names. Raises: ValueError: nobody here can check it."""
+    algorithm = digest.partition(":")[0]
+    if algorithm not in _ALGORITHMS:
+        raise ValueError(f"digests by '{algorithm}' cannot be checked here; there are {', '.join(_ALGORITHMS)}")
+    return _ALGORITHMS[algorithm]()
+
+
+def matches(digest: str, body: bytes) -> bool:
+    """Raises: ValueError, as `hasher`."""
+    found = hasher(digest)
+    found.update(body)
+    return bool(found.hexdigest() == digest.partition(":")[2])
+
+
+def _blobs(document: dict[str, Any]) -> Iterator[Blob]:
+    """Config and layers, the blobs of an artifact, and the layers of Docker's first schema, which has no sizes."""
+    for item in _objects([document.get("config")], document.get("layers"), document.get("blobs")):
+        kind = str(item.get("mediaType") or "")
+        if not (item.get("urls") and any(word in kind for word in _FOREIGN)):
+            yield Blob(_digest(item.get("digest")), _size(item.get("size")))
+    for item in _objects(document.get("fsLayers")):
+        yield Blob(_digest(item.get("blobSum")), None)
+
+
+def _children(document: dict[str, Any]) -> Iterator[Child]:
+    for item in _objects(document.get("manifests")):
+        yield Child(_digest(item.get("digest")), str(item.get("mediaType") or ""))
+
+
+def _objects(*lists: object) -> Iterable[dict[str, Any]]:
+    return [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
+
+
+def _digest(value: object) -> str:
+    if not isinstance(value, str) or not is_digest(value):
+        raise ValueError("it names something by a digest that is none")
+    return value
+
+
+def _size(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,175 @@
+"""The direct relay: an image with all it names goes from registry to registry, on the worker's event loop.
+
+Children go before their index, blobs before their manifest, and every manifest goes byte for byte. Memory: at most
+1 MiB per blob under way, and `BIG_AT_ONCE` and the like bound these per process.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from dregsy_queue.concurrency import Shared, together
+from dregsy_queue.config.models import Config
+from dregsy_queue.oci.reference import Reference
+from dregsy_queue.registry import responses
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.responses import Answer
+from dregsy_queue.settings import Settings
+from workers.relays.direct.blob import BlobMover, End, StalledError
+from workers.relays.direct.content import Child, Manifest, parse_manifest
+from workers.relays.direct.known import Known
+from workers.relays.relay import Copied, Copy, RelayError
+
+#: Manifests kept for other tags of the same image: how many, and up to which size in bytes.
+KEPT, KEPT_SIZE = 512, 64 * 1024
+#: Indexes in indexes that are followed.
+DEEPEST = 8
+#: Answers to the push of a manifest that name parts which the target does not have (any more, or at this moment).
+_MISSING_PARTS = (b"MANIFEST_BLOB_UNKNOWN", b"BLOB_UNKNOWN", b"DIGEST_INVALID", b"MANIFEST_UNKNOWN")
+
+
+def make(config: Config, settings: Settings) -> DirectRelay:
+    return DirectRelay(settings.stalled)
+
+
+@dataclass
+class _Image:
+    """One copy under way."""
+
+    source: End
+    target: End
+    replaces: bool
+    sent: int = 0
+
+
+class DirectRelay:
+    kind = "direct"
+
+    def __init__(self, stalled_after: float = 600) -> None:
+        """`stalled_after`: seconds without a byte moved after which a blob is given up."""
+        self._known = Known()
+        self._mover = BlobMover(self._known, stalled_after)
+        self._kept: OrderedDict[tuple[str, str, str], Manifest] = OrderedDict()
+        self._fetches = Shared[tuple[str, str, str], Manifest]()
+
+    async def problem(self) -> str | None:
+        return None
+
+    async def copy(self, copy: Copy) -> Copied:
+        source, target = Reference.parse(copy.source), Reference.parse(copy.target)
+        digest = source.digest or ""
+        image = _Image(
+            End(copy.source_access.client.blobs, _repository(copy.source)),
+            End(copy.target_access.client.blobs, _repository(copy.target)),
+            copy.replaces,
+        )
+        try:
+            manifest = await self._fetch(image.source, digest, "")
+            confirmed = await self._push(image, manifest, target.tag or digest, depth=0)
+        except StalledError as error:
+            raise RelayError(str(error)) from None
+        except RegistryError as error:
+            if error.kind != "auth":
+                raise
+            side = "source" if error.registry == image.source.blobs.registry else "target"
+            raise RelayError(str(error), "unauthorized", "source" if side == "source" else "target") from None
+        return Copied("", sent=image.sent, confirmed=confirmed)
+
+    async def _push(self, image: _Image, manifest: Manifest, reference: str, *, depth: int) -> bool:
+        """Push a manifest and before it all that it names. True when the target's answer names its digest."""
+        if depth > DEEPEST:
+            raise self._refused(image.source, manifest, f"indexes stand in each other more than {DEEPEST} deep")
+        for last in (False, True):
+            await self._push_parts(image, manifest, depth)
+            answer = await image.target.blobs.put_manifest(
+                image.target.repository, reference, manifest.media_type, manifest.body
+            )
+            if last or not _parts_are_missing(answer):
+                break
+            self._forget_parts(image, manifest)
+        return self._accepted(image, manifest, answer)
+
+    async def _push_parts(self, image: _Image, manifest: Manifest, depth: int) -> None:
+        async def blob(number: int) -> None:
+            moved = await self._mover.ensure(image.source, image.target, manifest.blobs[number])
+            image.sent += moved
+
+        async def child(number: int) -> None:
+            await self._ensure_child(image, manifest.children[number], depth + 1)
+
+        await together(
+            [
+                *(blob(number) for number in range(len(manifest.blobs))),
+                *(child(number) for number in range(len(manifest.children))),
+            ]
+        )
+
+    async def _ensure_child(self, image: _Image, child: Child, depth: int) -> None:
+        target = image.target
+        if self._known.has(target.place, child.digest):
+            return
+        if image.replaces and await target.blobs.has_manifest(target.repository, child.digest):
+            self._known.learn(target.place, child.digest)
+            return
+        manifest = await self._fetch(image.source, child.digest, child.media_type)
+        await self._push(image, manifest, child.digest, depth=depth)
+        self._known.learn(target.place, child.digest)
+
+    async def _fetch(self, source: End, digest: str, media_type: str) -> Manifest:
+        """A manifest of the source; the same one under many tags is read once."""
+        key = (source.blobs.registry, source.repository, digest)
+        if found := self._kept.get(key):
+            self._kept.move_to_end(key)
+            return found
+
+        async def fetch() -> Manifest:
+            answer = await source.blobs.manifest(source.repository, digest)
+            told = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            try:
+                manifest = parse_manifest(digest, media_type or told, answer.body)
+            except ValueError as error:
+                text = f"{source.blobs.registry}: image {source.repository} {digest}: {error}"
+                raise RegistryError(text, kind="invalid", temporary=True, registry=source.blobs.registry) from None
+            if len(manifest.body) <= KEPT_SIZE:
+                self._kept[key] = manifest
+                if len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return manifest
+
+        return await self._fetches.run(key, fetch)
+
+    def _forget_parts(self, image: _Image, manifest: Manifest) -> None:
+        for digest in (*(blob.digest for blob in manifest.blobs), *(child.digest for child in manifest.children)):
+            self._known.forget(image.target.place, digest)
+        image.replaces = True
+
+    def _accepted(self, image: _Image, manifest: Manifest, answer: Answer) -> bool:
+        target = image.target
+        what = f"push of {target.repository} {manifest.digest}"
+        if answer.status >= 300:
+            error = responses.error(answer, target.blobs.registry, what)
+            if _parts_are_missing(answer):
+                error.temporary = True
+            raise error
+        named = answer.headers.get("Docker-Content-Digest", "")
+        if named and named != manifest.digest and named.partition(":")[0] == manifest.digest.partition(":")[0]:
+            raise RegistryError(
+                f"{target.blobs.registry}: {what}: the registry made {named} of it",
+                kind="invalid",
+                temporary=False,
+                registry=target.blobs.registry,
+            )
+        return named == manifest.digest
+
+    def _refused(self, source: End, manifest: Manifest, why: str) -> RegistryError:
+        text = f"{source.blobs.registry}: image {source.repository} {manifest.digest}: {why}"
+        return RegistryError(text, kind="invalid", temporary=False, registry=source.blobs.registry)
+
+
+def _parts_are_missing(answer: Answer) -> bool:
+    return answer.status in (400, 404) and any(code in answer.body for code in _MISSING_PARTS)
+
+
+def _repository(reference: str) -> str:
+    return Reference.parse(reference).repository
