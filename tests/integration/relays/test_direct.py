@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from dregsy_queue.oci.login import Credentials
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.credentials.source import Static
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pool import Registries
@@ -44,7 +45,9 @@ class Direct:
     ) -> Copied:
         """References with hosts; `user` signs in to the source."""
         read, write = self._access(source, user), self._access(target, None)
-        return await self.relay.copy(Copy(source, target, read, write, all_platforms=True, replaces=replaces))
+        return await self.relay.copy(
+            Copy(Reference.parse(source), Reference.parse(target), read, write, all_platforms=True, replaces=replaces)
+        )
 
     def _access(self, reference: str, user: Credentials | None) -> Access:
         tls = TLSSettings(skip_verify=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dregsy_queue.oci.reference import is_digest
+from dregsy_queue.oci.digest import is_digest
 
 #: Layers that registries need not have: who pulls takes them from their `urls` (image-spec, non-distributable layers).
 _FOREIGN = ("nondistributable", "foreign")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from dregsy_queue.concurrency import Shared, together
 from dregsy_queue.config.models import Config
-from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
@@ -57,16 +56,15 @@ class DirectRelay:
         return None
 
     async def copy(self, copy: Copy) -> Copied:
-        source, target = Reference.parse(copy.source), Reference.parse(copy.target)
-        digest = source.digest or ""
+        digest = copy.source.short
         image = _Image(
-            End(copy.source_access.client.blobs, _repository(copy.source)),
-            End(copy.target_access.client.blobs, _repository(copy.target)),
+            End(copy.source_access.client.blobs, copy.source.repository),
+            End(copy.target_access.client.blobs, copy.target.repository),
             copy.replaces,
         )
         try:
             manifest = await self._fetch(image.source, digest, "")
-            confirmed = await self._push(image, manifest, target.tag or digest, depth=0)
+            confirmed = await self._push(image, manifest, copy.target.short, depth=0)
         except StalledError as error:
             raise RelayError(str(error)) from None
         except RegistryError as error:
@@ -169,7 +167,3 @@ class DirectRelay:
 
 def _parts_are_missing(answer: Answer) -> bool:
     return answer.status in (400, 404) and any(code in answer.body for code in _MISSING_PARTS)
-
-
-def _repository(reference: str) -> str:
-    return Reference.parse(reference).repository
