@@ -3,7 +3,7 @@
 -- missing record for one that is gone, and never looks at more than some hundred things.
 
 -- Python puts its own values here when it loads a script, where they are others.
-local KINDS = {'plan', 'skopeo', 'docker'}
+local KINDS = {'plan', 'skopeo', 'docker', 'direct'}
 local PREFIX = 'dregsy:'
 -- Records looked at in one slice of long work.
 local SLICE = 200
