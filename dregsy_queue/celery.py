@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 from celery import Celery
-from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.exceptions import SecurityWarning
 from celery.signals import beat_init, setup_logging
 from kombu import Queue
 
@@ -108,8 +108,6 @@ os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
 
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# Celery warns at every lost connection that it may cancel tasks; a setting above disables that.
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 app = make_app()
 

@@ -67,6 +67,7 @@ class Roles:
         """Say every `RENEW` seconds that this role lives.
 
         `scheduled`: all tasks of a leader's config; ones that Redis knows and it does not name have left the config.
+        None: they are as they were.
         """
         tasks = {task: [found.interval, found.next_run] for task, found in (scheduled or {}).items()}
         self._scripts.run(
@@ -75,11 +76,11 @@ class Roles:
             name,
             LEASE,
             REMEMBERED,
-            int(leads and scheduled is not None),
+            int(leads),
             config_hash,
             config_error,
             dregsy_queue.__version__,
-            json.dumps(tasks),
+            json.dumps(tasks) if leads and scheduled is not None else "",
         )
 
     def leave(self, kind: Kind, name: str) -> None:

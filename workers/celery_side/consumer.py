@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from celery import signals
 from celery.worker import consumer
+from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
+
+
+#: Seconds until a Redis that refused is asked again.
+REFUSED = 1.0
 
 
 class Consumer(consumer.Consumer):
@@ -27,6 +33,9 @@ class Consumer(consumer.Consumer):
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Redis went away. kombu (5.7) closes a connection that broke while jobs ran by an error of its own, which
         Celery takes for the worker's end; the connection is of no use any more, and another one follows."""
+        if isinstance(exc, ResponseError):
+            # It answers, and refuses (it is full, read-only, or this user may not): so it does a moment later, too.
+            time.sleep(REFUSED)
         try:
             super().on_connection_error_after_connected(exc)
         except AttributeError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
 
 from dregsy_queue import settings
@@ -49,6 +51,9 @@ def _run(message: tuple[object, ...]) -> None:
 
 @celeryd_after_setup.connect
 def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
+    # At each loss of Redis Celery would warn that it may cancel running tasks some day: dregsy_queue/celery.py says
+    # that it does not. Celery sets its own filters, so late.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
     try:
         chosen = settings.from_environment()
