@@ -37,6 +37,12 @@ class Digest(str):
         """What stands behind the algorithm: hex digits, with the registered ones."""
         return self.partition(":")[2]
 
+    def names(self, content: bytes) -> bool:
+        """Whether this is the digest of `content`. Raises: ValueError for an algorithm that is not registered."""
+        if not is_registered(self):
+            raise ValueError(f"'{self}' is of an algorithm that cannot be verified")
+        return hashlib.new(self.algorithm, content).hexdigest() == self.encoded
+
 
 def is_digest(text: str) -> bool:
     """True for a valid digest of any algorithm."""

@@ -59,3 +59,19 @@ def _entry(item: dict[str, object]) -> IndexEntry:
     if not is_digest(digest):
         raise ValueError
     return IndexEntry(Digest(digest), str(item.get("mediaType", "")), size if isinstance(size, int) else 0, parsed)
+
+
+def media_type_of(body: bytes, said: str) -> str:
+    """The type of a manifest by its own word, else as its server `said` (image-spec: ``mediaType`` of the document)."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return said
+    if not isinstance(document, dict):
+        return said
+    own = document.get("mediaType")
+    if isinstance(own, str) and own in ACCEPT:
+        return own
+    if said not in ACCEPT and isinstance(document.get("manifests"), list):
+        return OCI_INDEX
+    return said

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
@@ -36,6 +37,8 @@ COMPARISONS = 64
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
 
+#: Indexes in indexes are followed so deep.
+_NESTED = 4
 #: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
 _INDEX_PULLS = 8
 
@@ -201,7 +204,7 @@ class Planner:
             async with self._room:
                 source, target = await asyncio.gather(
                     self._source.head(image.source_repository, image.source_reference),
-                    self._target.head(image.target_repository, image.target_reference),
+                    self._target.head_target(image.target_repository, image.target_reference),
                 )
             if source is None:
                 return self._failure(image, f"{self._names.source(image)} does not exist")
@@ -247,21 +250,46 @@ class Planner:
         platform = Platform.parse(image.platform) if image.platform else host_platform()
 
         async def look() -> Digest:
-            _, body = await self._source.manifest(image.source_repository, digest)
-            try:
-                entries = parse_index(body)
-            except ValueError as error:
-                text = f"{self._names.source(image)}: {error}"
-                raise RegistryError(text, kind="invalid", temporary=False, registry=self._task.source.host) from None
-            chosen = choose(entries, platform)
+            known: set[str] = set()
+            chosen = await self._in_index(image, digest, platform, _NESTED, known)
             if chosen is None:
-                known = ", ".join(sorted({str(entry.platform) for entry in entries if entry.platform}))
-                raise RegistryError(
-                    f"{self._names.source(image)} has no image for {platform}; it has {known or 'none'}",
-                    kind="not-found",
-                    temporary=False,
-                    registry=self._task.source.host,
+                raise self._invalid(
+                    f"{self._names.source(image)} has no image for {platform}; it has {_some(known)}", "not-found"
                 )
-            return chosen.digest
+            return chosen
 
         return await self._children.run((image.source_repository, digest, str(platform)), look)
+
+    async def _in_index(
+        self, image: Image, digest: Digest, platform: Platform, depth: int, known: set[str]
+    ) -> Digest | None:
+        """The manifest for a platform in an index, or in one of the indexes in it; None when there is none.
+
+        Source: OCI image-spec, image-index.md: entries may be indexes themselves.
+        """
+        _, body = await self._source.manifest(image.source_repository, digest)
+        try:
+            entries = parse_index(body)
+        except ValueError as error:
+            raise self._invalid(f"{self._names.source(image)}: {error}") from None
+        known.update(str(entry.platform) for entry in entries if entry.platform)
+        chosen = choose(entries, platform)
+        if chosen is not None and not is_index(chosen.media_type):
+            return chosen.digest
+        nested = [chosen] if chosen is not None else []
+        nested += [entry for entry in entries if is_index(entry.media_type) and entry is not chosen]
+        for entry in nested if depth else []:
+            if entry.platform is None or entry is chosen:
+                found = await self._in_index(image, entry.digest, platform, depth - 1, known)
+                if found is not None:
+                    return found
+        return None
+
+    def _invalid(self, text: str, kind: Literal["invalid", "not-found"] = "invalid") -> RegistryError:
+        return RegistryError(text, kind=kind, temporary=False, registry=self._task.source.host)
+
+
+def _some(platforms: set[str]) -> str:
+    """Names of platforms for a message: what a registry sent, so bounded and printable."""
+    names = ["".join(char if char.isprintable() else "?" for char in name)[:40] for name in sorted(platforms)[:20]]
+    return ", ".join(names) + (f" and {len(platforms) - 20} more" if len(platforms) > 20 else "") or "none"

@@ -8,12 +8,13 @@ import logging
 from yarl import URL
 
 from dregsy_queue.logs import fields
-from dregsy_queue.oci.digest import Digest, is_digest
-from dregsy_queue.oci.manifests import ACCEPT, Descriptor
+from dregsy_queue.oci.digest import Digest, is_digest, is_registered
+from dregsy_queue.oci.manifests import ACCEPT, Descriptor, media_type_of
 from dregsy_queue.oci.reference import api_repository, is_tag
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
 from dregsy_queue.registry.pages import pages
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Transport
@@ -23,34 +24,89 @@ log = logging.getLogger(__name__)
 #: Names asked for per page: ECR refuses more than 1,000 tags, some registries more than 100 repositories. One less than
 #: these round numbers, so that a list which just has so many names is not taken for a full page.
 PAGE, CATALOG_PAGE = 999, 99
+#: Biggest manifest read, in bytes; distribution-spec, "Pushing Manifests": registries should take at least 4 MiB.
+_BIGGEST_MANIFEST = 8 * 1024 * 1024
 _MANIFEST_HEADERS = {"Accept": ", ".join(ACCEPT)}
 
 
 class RegistryClient:
     """One registry as seen by one identity. `repository` is without leading ``/`` everywhere."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, memory: HeadMemory | None = None) -> None:
+        """`memory`: which registries refuse HEADs, as far as others found out."""
         self._transport = transport
+        self._memory = memory or ProcessMemory()
         self.registry = transport.registry
         self.blobs = Blobs(transport)
 
     async def head(self, repository: str, reference: str) -> Descriptor | None:
-        """What `reference` (a tag or a digest) names; None when there is none. Costs one HEAD, which no registry
-        counts as a pull.
+        """What `reference` (a tag or a digest) names at a source; None when there is none. Costs one HEAD, which no
+        registry counts as a pull.
+
+        A HEAD that is not answered by 200 is no verdict: some registries refuse every HEAD, or answer 404 to it. The
+        manifest is asked for then, which counts as a pull; a registry whose HEADs do not work is remembered.
 
         Raises:
-            RegistryError
+            RegistryError: the registry does not tell; in the words of its answer to the GET.
         """
-        answer = await self._manifest("HEAD", repository, reference)
+        refused = self._memory.is_refused(self.registry)
+        told = None if refused else await self._by_head(repository, reference)
+        if told is not None and _is_telling(told):
+            return told
+        answer = await self._manifest("GET", repository, reference)
         if answer is None:
             return None
-        digest = answer.headers.get("Docker-Content-Digest", "")
-        if not is_digest(digest):
-            # Old registries omit Docker-Content-Digest, and some send junk: download the manifest and hash it.
-            found = await self.manifest(repository, reference)
-            return found[0]
-        length = answer.headers.get("Content-Length", "")
-        return Descriptor(Digest(digest), _media_type(answer), int(length) if length.isdigit() else 0)
+        if told is None and not refused:
+            log.info("HEAD of manifests does not work there: GET is used", extra=fields(registry=self.registry))
+            await self._memory.remember(self.registry)
+        return self._described(answer, reference)
+
+    async def head_target(self, repository: str, reference: str) -> Descriptor | None:
+        """What a target has under `reference`; None where it is not known to have it: then the push decides.
+
+        Some registries answer 401 or 403 for a repository that the push would create. Raises: RegistryError for what is
+        temporary, and for a login that is refused.
+        """
+        if not self._memory.is_refused(self.registry):
+            try:
+                answer = await self._manifest("HEAD", repository, reference)
+            except RegistryError as error:
+                if error.temporary or error.kind in ("auth", "tls", "rate-limited"):
+                    raise
+            else:
+                if answer is None or is_digest(answer.headers.get("Docker-Content-Digest", "")):
+                    return None if answer is None else _descriptor(answer)
+        try:
+            answer = await self._manifest("GET", repository, reference)
+        except RegistryError as error:
+            if error.temporary or error.kind in ("auth", "tls", "rate-limited"):
+                raise
+            return None
+        if answer is None:
+            return None
+        await self._memory.remember(self.registry)
+        return self._described(answer, reference)
+
+    async def _by_head(self, repository: str, reference: str) -> Descriptor | None:
+        """What a HEAD tells; None where it tells nothing."""
+        try:
+            answer = await self._manifest("HEAD", repository, reference)
+        except RegistryError as error:
+            if error.temporary or error.kind in ("tls", "rate-limited"):
+                raise
+            return None
+        return None if answer is None else _descriptor(answer)
+
+    def _described(self, answer: Answer, reference: str) -> Descriptor:
+        """What a manifest that was read whole is. Raises: RegistryError when it is not what `reference` says."""
+        if is_registered(reference) and not Digest(reference).names(answer.body):
+            raise RegistryError(
+                f"{self.registry}: the registry sent something else ({Digest.of(answer.body)}) than {reference}",
+                kind="invalid",
+                temporary=True,
+                registry=self.registry,
+            )
+        return Descriptor(Digest.of(answer.body), media_type_of(answer.body, _media_type(answer)), len(answer.body))
 
     async def manifest(self, repository: str, reference: str) -> tuple[Descriptor, bytes]:
         """A manifest and its bytes; checked against the digest when `reference` is one. Counts as a pull.
@@ -58,24 +114,15 @@ class RegistryClient:
         Raises:
             RegistryError: also when there is none, or when it is not what its digest says.
         """
-        what = f"image {repository} {reference}"
         answer = await self._manifest("GET", repository, reference)
         if answer is None:
             raise RegistryError(
-                f"{self.registry}: {what}: does not exist",
+                f"{self.registry}: image {repository} {reference}: does not exist",
                 kind="not-found",
                 temporary=False,
                 registry=self.registry,
             )
-        digest = Digest.of(answer.body)
-        if reference.startswith("sha256:") and reference != digest:
-            raise RegistryError(
-                f"{self.registry}: {what}: the registry sent something else ({digest})",
-                kind="invalid",
-                temporary=True,
-                registry=self.registry,
-            )
-        return Descriptor(digest, _media_type(answer), len(answer.body)), answer.body
+        return self._described(answer, reference), answer.body
 
     async def tags(self, repository: str) -> list[str]:
         """All tags of a repository, as the registry orders them. Raises: RegistryError."""
@@ -166,12 +213,28 @@ class RegistryClient:
             what=what,
             scope=_pull(name),
             headers=_MANIFEST_HEADERS,
+            limit=_BIGGEST_MANIFEST,
         )
         if answer.status == 404:
             return None
         if answer.status != 200:
             raise responses.error(answer, self.registry, what)
         return answer
+
+
+def _descriptor(answer: Answer) -> Descriptor:
+    """What the headers of an answer say; with an empty digest where they say none."""
+    length = answer.headers.get("Content-Length", "")
+    size = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
+    return Descriptor(Digest(answer.headers.get("Docker-Content-Digest", "")), _media_type(answer), size)
+
+
+def _is_telling(found: Descriptor) -> bool:
+    """Whether headers alone say enough: a SHA-256 digest, and a type of manifest that we know.
+
+    Another algorithm names the same manifest otherwise than targets do; an odd type may hide an index.
+    """
+    return is_registered(found.digest) and found.digest.algorithm == "sha256" and found.media_type in ACCEPT
 
 
 def _pull(repository: str) -> str:

@@ -11,6 +11,7 @@ import aiohttp
 import dregsy_queue
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.credentials.source import CredentialsSource
+from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
 from dregsy_queue.registry.throttle import NoPacing, Pacer
 from dregsy_queue.registry.tls import TLSSettings, make_context
 from dregsy_queue.registry.transport import RetryPolicy, Transport
@@ -33,11 +34,13 @@ class Registries:
         ca_of: Callable[[str], Path | None] = lambda _: None,
         pacer: Pacer | None = None,
         policy: RetryPolicy | None = None,
+        memory: HeadMemory | None = None,
     ) -> None:
         self._endpoint_of = endpoint_of
         self._ca_of = ca_of
         self._pacer = pacer or NoPacing()
         self._policy = policy or RetryPolicy()
+        self._memory = memory or ProcessMemory()
         self._session: aiohttp.ClientSession | None = None
         self._clients: dict[tuple[str, CredentialsSource, TLSSettings, str | None], RegistryClient] = {}
 
@@ -64,7 +67,7 @@ class Registries:
                 pacer=self._pacer,
                 policy=self._policy,
             )
-            self._clients[key] = RegistryClient(transport)
+            self._clients[key] = RegistryClient(transport, self._memory)
         return self._clients[key]
 
     async def aclose(self) -> None:

@@ -32,16 +32,21 @@ class Answer:
     url: str
 
 
-def error(answer: Answer, registry: str, what: str, user: str | None = None) -> RegistryError:
-    """The error that an answer other than success stands for; `what` was asked for."""
+def error(
+    answer: Answer, registry: str, what: str, user: str | None = None, *, accepted: bool = False
+) -> RegistryError:
+    """The error that an answer other than success stands for; `what` was asked for.
+
+    `accepted`: the login itself is good, so a 401 is about rights.
+    """
     said = _said(answer.body)
     status = answer.status
     kind: Kind = "invalid"
-    if status == 401:
+    if status == 403 or (status == 401 and accepted):
+        kind, text = "denied", f"access is denied{f' to user {user!r}' if user else ''}"
+    elif status == 401:
         kind = "auth"
         text = f"login of user '{user}' is refused" if user else "it wants a login, or there is no such repository"
-    elif status == 403:
-        kind, text = "denied", f"access is denied{f' to user {user!r}' if user else ''}"
     elif status == 404:
         kind, text = "not-found", "there is no such repository or image"
     elif status == 429:

@@ -18,7 +18,7 @@ from dregsy_queue.oci.hosts import api_host, registry_key
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.exchange import BIGGEST, Body, Incoming, NotHTTPSError, exchange, invalid
+from dregsy_queue.registry.exchange import BIGGEST, Body, Incoming, NotHTTPSError, exchange, host_of, invalid
 from dregsy_queue.registry.origins import parse_url, same_origin
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.signing_in.authorization import Authorization
@@ -192,7 +192,9 @@ class Transport:
         answer = Answer(401, incoming.headers, await incoming.read(), str(incoming.url))
         at_home = same_origin(incoming.url, self._home)
         user = await self._authorization.user() if at_home else None
-        return responses.error(answer, self.registry if at_home else str(incoming.url.authority), what, user)
+        host = self.registry if at_home else host_of(incoming.url)
+        accepted = at_home and user is not None and self._authorization.is_accepted
+        return responses.error(answer, host, what, user, accepted=accepted)
 
     @contextlib.asynccontextmanager
     async def _paced(

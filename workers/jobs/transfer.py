@@ -49,13 +49,13 @@ async def transfer(
     found = await _digest(client, target)
     # A Docker daemon writes a manifest of its own, and says which.
     wanted = copied.digest or job.digest
+    if found is None:
+        raise RelayError(f"{task.target.host} does not show {target} after {wanted} was copied to it")
     if found != wanted:
-        raise RelayError(
-            f"the target has {found or 'nothing'} after {wanted} was copied to it; does somebody else write there?"
-        )
+        raise RelayError(f"the target has {found} after {wanted} was copied to it; does somebody else write there?")
     return Transferred(wanted, copied.sent)
 
 
 async def _digest(client: RegistryClient, reference: Reference) -> str | None:
-    descriptor = await client.head(reference.repository, reference.short)
+    descriptor = await client.head_target(reference.repository, reference.short)
     return descriptor.digest if descriptor else None

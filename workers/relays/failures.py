@@ -21,9 +21,14 @@ _PERMANENT = re.compile(
     r"|manifest unknown|name unknown|blob unknown|not known to registry|\b404\b|not found$|manifest for .* not found"
     r"|x509|certificate|HTTP response to HTTPS client"
     r"|invalid reference format|invalid image name|unsupported (digest|schema|manifest)|no matching manifest"
+    # what a proxy or a registry refuses for good: sizes, immutable tags, read-only registries
+    r"|\b(400|405|406|410|411|412|413|414|415|422|431|451)\b|too large|precondition|immutable|cannot be overwritten"
+    r"|read-only|method not allowed|operation is unsupported|tag ?_?invalid|manifest invalid"
     r"|preserve digests|would invalidate|no image found in (image index|manifest list)",
     re.IGNORECASE,
 )
+#: What a registry says of a manifest whose layers another upload touches at that very moment: it passes.
+_BLOB_GONE = re.compile(r"blob unknown|digest invalid", re.IGNORECASE)
 #: Longest reason kept, in characters; some registries answer with whole web pages.
 LONGEST = 600
 
@@ -43,6 +48,8 @@ def error_of(program: str, reason: str, *, names: Iterable[Reference], side: Sid
         return RelayError(text, "rate-limited", side)
     if _UNAUTHORIZED.search(bare):
         return RelayError(text, "unauthorized", side)
+    if side == "target" and _BLOB_GONE.search(bare):
+        return RelayError(text, "failed", side)
     return RelayError(text, "refused" if _PERMANENT.search(bare) else "failed", side)
 
 

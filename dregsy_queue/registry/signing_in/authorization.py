@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlencode, urlsplit
 
@@ -16,6 +17,9 @@ from dregsy_queue.registry.signing_in.tokens import Token, TokenCache, parse_tok
 
 #: Asks a token server: URL, Authorization header ('' for none), and a form to POST (None: a GET).
 Fetch = Callable[[str, str, Mapping[str, str] | None], Awaitable[Answer]]
+
+#: Seconds for which a refused login is not tried again.
+_REFUSED_FOR = 10.0
 
 
 class Authorization:
@@ -33,6 +37,9 @@ class Authorization:
         #: scope that we asked for → the one that the registry wants instead
         self._scopes: dict[str, str] = {}
         self._tokens = TokenCache()
+        self._accepted = False
+        #: the last refusal of a login: it is not sent again at once for each image, which locks accounts
+        self._refusal: tuple[Credentials, float, RegistryError] | None = None
 
     async def header(self, scope: str) -> str:
         """The header to send now, '' for none: what was learned so far, without asking anybody but for tokens."""
@@ -42,6 +49,11 @@ class Authorization:
             return await self._basic()
         token = self._tokens.get(scope) or await self._renew(scope, None)
         return f"Bearer {token.text}"
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether a token server has accepted the login: what is refused then is a matter of rights."""
+        return self._accepted
 
     def learn(self, challenge: Challenge | None) -> None:
         """The registry's first challenge, heard before anything was asked for."""
@@ -86,6 +98,7 @@ class Authorization:
         credentials = await self._source.credentials()
         if credentials is not None:
             self._must_be_safe(self._challenge.realm)
+            self._must_be_new(credentials)
         asked = self._scopes.get(scope, scope)
         if credentials is not None and credentials.identity_token:
             answer = await self._by_identity_token(credentials, asked)
@@ -100,7 +113,11 @@ class Authorization:
             server = urlsplit(answer.url).netloc.rpartition("@")[2] or self._registry
             user = credentials.username if credentials else None
             what = "signing in" if server == self._registry else f"signing in to {self._registry}"
-            raise responses.error(answer, server, what, user)
+            problem = responses.error(answer, server, what, user)
+            if credentials is not None and problem.kind == "auth":
+                self._refusal = (credentials, time.monotonic() + _REFUSED_FOR, problem)
+            raise problem
+        self._accepted = credentials is not None
         try:
             return parse_token(answer.body)
         except ValueError as error:
@@ -119,6 +136,12 @@ class Authorization:
             "refresh_token": credentials.identity_token,
         }
         return await self._fetch(self._challenge.realm, "", form)
+
+    def _must_be_new(self, credentials: Credentials) -> None:
+        """Raises: RegistryError when this very login was refused a moment ago."""
+        if self._refusal and self._refusal[0] == credentials and time.monotonic() < self._refusal[1]:
+            first = self._refusal[2]
+            raise RegistryError(str(first), kind=first.kind, temporary=False, registry=first.registry)
 
     def _must_be_safe(self, realm: str) -> None:
         """A login that would go from HTTPS to a realm by HTTP stays here. Raises: RegistryError."""
