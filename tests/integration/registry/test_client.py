@@ -391,7 +391,9 @@ async def test_what_a_registry_says_is_one_printable_line(
 ) -> None:
     message = "no\x1b[2J\nlevel=info msg=forged " + "x" * 5000
     body = json.dumps({"errors": [{"message": message}]}).encode()
-    hostile = make_proxy(source, faults=Faults(answers=[("GET .*/tags/", 418, body), ("(HEAD|GET) .*/manifests/", 400, b"[" * 200_000)]))
+    hostile = make_proxy(
+        source, faults=Faults(answers=[("GET .*/tags/", 418, body), ("(HEAD|GET) .*/manifests/", 400, b"[" * 200_000)])
+    )
     with pytest.raises(RegistryError) as caught:
         await connect(registries, hostile.host).tags("lib/app")
     text = str(caught.value)

@@ -38,7 +38,7 @@ class Source:
 
 
 class Nothing:
-    async def head(self, repository: str, reference: str) -> None:
+    async def head_target(self, repository: str, reference: str) -> None:
         return None
 
 
