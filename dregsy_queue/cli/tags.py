@@ -42,16 +42,15 @@ def tags(repository: str, filters: Sequence[str], config: Path | None, skip_tls_
 
     Tags go to standard output; how many are left after each filter, to standard error.
     """
-    reference = _reference(repository)
     try:
         TagSet.parse(filters)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--filter") from None
     loaded = load_or_exit(config).config if config else Config()
     secrets.keep_out_of_texts(loaded)
-    location = _location(loaded, reference.registry, skip_tls_verify)
+    location, path = _place(loaded, repository, skip_tls_verify)
     try:
-        found = asyncio.run(_look(loaded, location, reference.repository, filters))
+        found = asyncio.run(_look(loaded, location, path, filters))
     except RegistryError as error:
         raise click.ClickException(scrub(str(error))) from None
     if as_json:
@@ -62,23 +61,20 @@ def tags(repository: str, filters: Sequence[str], config: Path | None, skip_tls_
         click.echo(str(item))
 
 
-def _reference(text: str) -> Reference:
+def _place(config: Config, text: str, skip_tls_verify: bool) -> tuple[Location, str]:
+    """How the config reaches this registry, as a source rather than as a target, or plainly; and the repository."""
+    locations = [task.source for task in config.tasks] + [task.target for task in config.tasks]
+    # A registry that a config names may have any name; without one, Docker's rule tells registries from paths.
+    named = next((location for location in locations if text.startswith(f"{location.host}/")), None)
     try:
-        reference = Reference.parse(text)
+        reference = Reference.parse_full(text) if named else Reference.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="REPOSITORY") from None
     if reference.tag or reference.digest:
         raise click.BadParameter(f"'{text}' names one image; give registry/path alone", param_hint="REPOSITORY")
-    return reference
-
-
-def _location(config: Config, registry: str, skip_tls_verify: bool) -> Location:
-    """How the config reaches this registry, as a source rather than as a target; plainly where it does not."""
-    locations = [task.source for task in config.tasks] + [task.target for task in config.tasks]
-    for location in locations:
-        if registry_key(location.host) == registry_key(registry):
-            return location
-    return Location.model_validate({"registry": registry, "skip-tls-verify": skip_tls_verify})
+    same = (location for location in locations if registry_key(location.host) == registry_key(reference.registry))
+    plain = {"registry": reference.registry, "skip-tls-verify": skip_tls_verify}
+    return named or next(same, None) or Location.model_validate(plain), reference.repository
 
 
 async def _look(config: Config, location: Location, repository: str, filters: Sequence[str]) -> Attrition:

@@ -175,7 +175,7 @@ class _TaskPlan:
         async def sized(row: Row) -> Row:
             if row.action != "copy":
                 return row
-            repository = Reference.parse(row.source).repository
+            repository = Reference.parse_full(row.source).repository
             return replace(row, size=await image_size(client, repository, row.digest))
 
         return [row async for row in completed(map(sized, rows), REQUESTS_AT_ONCE)]
