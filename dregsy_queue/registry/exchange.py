@@ -32,6 +32,8 @@ _REDIRECTS = 10
 _PIECE = 64 * 1024
 #: Seconds. No bound on the whole: a blob may take hours, as long as bytes come.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+#: Who streams a body sees by itself whether it moves; after its last byte a registry may need minutes to store it.
+_STREAMED = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None)
 
 #: What a request sends: bytes, or a maker of pieces that is called again when the request is sent again.
 Body = bytes | Callable[[], AsyncIterator[bytes]]
@@ -138,7 +140,7 @@ async def _send(
             url,
             headers=headers,
             allow_redirects=False,
-            timeout=_TIMEOUT,
+            timeout=_TIMEOUT if isinstance(body, bytes) else _STREAMED,
             proxy=proxy_for(url),
             skip_auto_headers=("Content-Type",),
             **options,
