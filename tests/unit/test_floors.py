@@ -21,6 +21,7 @@ FLOORS = [
     {"config", "registry", "notify"},
     {"access"},
     {"planning"},
+    {"worker_options"},
     {"celery"},
     {"dispatch"},
     {"scheduling"},
@@ -73,6 +74,10 @@ def imports(path: Path) -> Iterator[str]:
                 yield from (f"{node.module}.{name.name}" for name in node.names)
             elif node.module:
                 yield node.module
+
+
+def test_every_room_is_on_a_floor() -> None:
+    assert {room(module) for module, _ in modules()} <= set(FLOOR)
 
 
 @pytest.mark.parametrize(("module", "path"), list(modules()), ids=[module for module, _ in modules()])
