@@ -35,6 +35,11 @@ def login_fingerprint(task: SyncTask) -> str:
     return _slow_hash(tuple(_login(location) for location in (task.source, task.target)))
 
 
+def run_fingerprint(task: SyncTask) -> str:
+    """What a run of this task is started as: changes when what it syncs does, or who signs in."""
+    return f"{task_fingerprint(task)}-{login_fingerprint(task)}"
+
+
 def _login(location: Location) -> str:
     found = location.credentials
     return f"{found.username}\0{found.password}" if found else str(location.auth)

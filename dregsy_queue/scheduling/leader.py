@@ -45,6 +45,8 @@ class Leader:
     def begin(self) -> None:
         """This scheduler leads from now on: the schedule is that of its file, as it is now."""
         self._config.refresh()
+        for finding in self._timetable.examine(self._config.snapshot.tasks):
+            log.error("%s", finding.text)
         self._set_up_as = None
         self._tasks = {}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.registries import limits_for
-from dregsy_queue.config.selection import task_fingerprint
+from dregsy_queue.config.selection import run_fingerprint
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.connection import connect
@@ -84,7 +84,7 @@ class RunStarter:
         """Names of those of these one-off tasks that no run was planned for yet, as they are now."""
         found = []
         for task in tasks:
-            if self._redis.get(key("once", task.name)) == task_fingerprint(task):
+            if self._redis.get(key("once", task.name)) == run_fingerprint(task):
                 log.info("one-off task was started before, not again", extra=fields(task=task.name))
             else:
                 found.append(task.name)
@@ -93,7 +93,7 @@ class RunStarter:
     def _start_of(self, task: SyncTask) -> Start:
         return Start(
             task=task.name,
-            fingerprint=task_fingerprint(task),
+            fingerprint=run_fingerprint(task),
             priority=task.priority,
             kept=self._kept,
             source=registry_key(task.source.host),

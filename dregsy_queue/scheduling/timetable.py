@@ -6,11 +6,12 @@ scheduled as).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.redis_check import Finding, examine
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Timetable:
     def now(self) -> float:
         seconds, micro = self._redis.time()
         return seconds + micro / 1e6
+
+    def examine(self, tasks: Collection[str]) -> list[Finding]:
+        """What is wrong with this Redis, for a config with these tasks."""
+        return examine(self._redis, tasks)
 
     def set_up(self, entries: Mapping[str, Entry], *, at_once: bool) -> None:
         """These are all periodic tasks; what else is scheduled, is no more."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.config.selection import relay_of, task_fingerprint
+from dregsy_queue.config.selection import relay_of, run_fingerprint
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, TransferJob
@@ -31,7 +31,7 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
     """Plan a run; None when another planner has taken it over."""
     tags = fields(task=claim.task, run=claim.run)
     task = task_of(claim, worker.services.config)
-    if task is None or task_fingerprint(task) != claim.fingerprint:
+    if task is None or run_fingerprint(task) != claim.fingerprint:
         return left_to_others(claim, worker.services) or RunFailure(claim.task, _why_not_planned(task))
     try:
         jobs = worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.name)
@@ -50,7 +50,7 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
 def _why_not_planned(task: SyncTask | None) -> str:
     if task is None:
         return "no worker could plan it: the task is not in the config any more, or not in that of the workers"
-    return "no worker could plan it: the config of the workers has another task of this name than the scheduler's"
+    return "no worker could plan it: the workers' config has the task, or its login, otherwise than the scheduler's"
 
 
 async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:

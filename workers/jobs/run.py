@@ -26,7 +26,7 @@ from dregsy_queue.logs import fields
 from workers.jobs.allowed import why_dropped
 from workers.jobs.outcome import Transferred, is_expected, outcome_of
 from workers.jobs.plan import plan
-from workers.jobs.task_of import left_to_others, task_of
+from workers.jobs.task_of import is_login_of_before, left_to_others, task_of
 from workers.jobs.transfer import transfer
 from workers.relays.relay import RelayError
 from workers.worker import Worker
@@ -81,11 +81,13 @@ def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, 
 def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
     """Copy one image; every exception is an outcome."""
     happened: Transferred | Exception
+    config = worker.services.config
+    used_config = config.snapshot
     try:
-        task = task_of(claim, worker.services.config)
+        task = task_of(claim, config)
         if task is None and (later := left_to_others(claim, worker.services)):
             return later
-        used = relay_of(worker.services.config.get().config, task) if task else ""
+        used = relay_of(used_config.loaded.config, task) if task else ""
         why = why_dropped(task, job, used)
         if task is None or why:
             return Failed(f"dropped: {why}")
@@ -96,6 +98,8 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
         if not is_expected(error):
             log.exception("unexpected error in a transfer", extra=_tags(claim))
         happened = error
+    if is_login_of_before(happened, config, used_config):
+        return PutBack("the login was refused, and the config has another one by now")
     if isinstance(happened, RelayError):
         worker.relays.heard(job.relay, happened)
     return outcome_of(happened, claim, job, worker.settings, relay_may_come=worker.relays.may_still_come())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dregsy_queue import backoff
-from dregsy_queue.config.current import CurrentConfig
+from dregsy_queue.config.current import CurrentConfig, Snapshot
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.config.selection import task_fingerprint
+from dregsy_queue.config.selection import run_fingerprint
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.outcome import RetryAfter
+from dregsy_queue.registry.errors import RegistryError
+from workers.relays.relay import RelayError
 from workers.services import Services
 
 _OTHER_CONFIG = "this worker's config does not have the task as it was started; the job is left to others for now"
@@ -19,9 +21,15 @@ def task_of(claim: Claim, config: CurrentConfig) -> SyncTask | None:
     A config other than that by which the run was started may be an old one, so the file is looked at again.
     """
     task = config.task(claim.task)
-    if (task is None or task_fingerprint(task) != claim.fingerprint) and config.refresh():
+    if (task is None or run_fingerprint(task) != claim.fingerprint) and config.refresh():
         task = config.task(claim.task)
     return task
+
+
+def is_login_of_before(error: object, config: CurrentConfig, used: Snapshot) -> bool:
+    """Whether a registry refused a login that the config does not have any more. `used`: what the attempt went by."""
+    refused = isinstance(error, RegistryError | RelayError) and error.kind in ("auth", "unauthorized")
+    return refused and (config.refresh() or config.snapshot is not used)
 
 
 def left_to_others(claim: Claim, services: Services) -> RetryAfter | None:
