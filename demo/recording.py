@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from tests.lab.registry import Registry
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "terminal.svg"
 COMMANDS = (("plan", "dregsy.yaml", "--run", "base-.*"), ("-config=dregsy.yaml",), ("-config=dregsy.yaml",))
-COLUMNS = 92
+COLUMNS = 72
 
 
 def main() -> int:
@@ -50,7 +51,7 @@ def _run(arguments: tuple[str, ...], folder: Path, names: dict[str, str]) -> str
     shown = done.stdout
     for host, name in names.items():
         shown = shown.replace(host, name)
-    return f"$ {' '.join(['dregsy', *arguments])}\n{shown}"
+    return f"$ {shlex.join(['dregsy', *arguments])}\n{shown}"
 
 
 def _draw(screen: str) -> None:
