@@ -258,5 +258,5 @@ def forget(task: str) -> None:
         if not Orders(connection).forget(task):
             raise Refused(f"the run of '{clean(task)}' does not end; try again")
         scheduled = task in Roles(connection).scheduled()
-    more = "; it is still in the config, and its next run begins from nothing" if scheduled else ""
+    more = "\nit is still in the config: its next run begins from nothing" if scheduled else ""
     click.echo(f"{clean(task)} is forgotten{more}")

@@ -100,7 +100,11 @@ def _next(task: TaskOverview, situation: Situation) -> str:
     if not task.next_run or task.left:
         return "none" if task.left or task.interval else ""
     left = task.next_run - situation.now
-    return f"in {span(left)}" if 0 < left < 120 else "now" if left <= 0 else moment(task.next_run, situation.now)
+    return f"in {span(left)}" if 0 < left < 120 else _due(-left) if left <= 0 else moment(task.next_run, situation.now)
+
+
+def _due(seconds: float) -> str:
+    return "now" if seconds < 10 else f"overdue {span(seconds)}"
 
 
 def _task_of(situation: Situation, failure: Failure) -> str:
@@ -152,7 +156,7 @@ def _roles(situation: Situation) -> Iterator[Part]:
             role.name,
             ("leads" if role.leads else "stands by") if role.lives else Text("lost", style="red"),
             "",
-            Text(clean(role.error), style="red") if role.error else role.config[:8],
+            Text("broken", style="red") if role.error else role.config[:8],
         )
         for role in situation.schedulers
     ]

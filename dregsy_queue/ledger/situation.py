@@ -133,14 +133,30 @@ def _workers(situation: Situation) -> Verdict:
 
 def _config(situation: Situation) -> Verdict:
     roles = [role for role in (*situation.schedulers, *situation.worker_roles) if role.lives]
-    broken = [role for role in roles if role.error]
-    problems = [f"the config of {role.kind} {role.name.partition('#')[0]} is not used: {role.error}" for role in broken]
+    broken: dict[str, list[Role]] = {}
+    for role in roles:
+        if role.error:
+            broken.setdefault(role.error, []).append(role)
+    problems = [f"{_who(those)} cannot use the config file as it is now: {error}" for error, those in broken.items()]
     hashes = {role.config for role in roles if role.config}
     if len(hashes) > 1:
         leader = next((role.config for role in roles if role.leads), "")
-        behind = [role.name.partition("#")[0] for role in roles if role.config and role.config != leader]
-        problems.append(f"another config than the leading scheduler's: {', '.join(sorted(set(behind)))}")
+        behind = [role for role in roles if role.config and role.config != leader]
+        problems.append(f"{_who(behind)} works by another config than the leading scheduler")
     return Verdict(problems, ["one config everywhere"] if len(hashes) == 1 and not broken else [])
+
+
+def _who(roles: Sequence[Role]) -> str:
+    """``worker w1@lab``; of several their number."""
+    if len(roles) == 1:
+        return f"{roles[0].kind} {_name(roles[0])}"
+    kinds = [(sum(role.kind == kind for role in roles), kind) for kind in ("scheduler", "worker")]
+    return " and ".join(f"{number} {kind}{'' if number == 1 else 's'}" for number, kind in kinds if number)
+
+
+def _name(role: Role) -> str:
+    """A worker is known by its node; several schedulers of a host by their processes."""
+    return role.name.partition("#")[0] if role.kind == "worker" else role.name
 
 
 def _tasks(situation: Situation) -> Verdict:
