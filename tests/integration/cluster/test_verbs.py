@@ -65,7 +65,8 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
 
     # what is wrong, why, and what waits for what
     told = operator.does("status")
-    assert told.startswith("WRONG: ") and "1 of 3 tasks fail: part" in told
+    assert told.startswith("WRONG: 1 of 3 tasks fail: part\n"), "who leads, standbys, workers, configs are well"
+    assert "leads, 1 stands by; 2 workers with 32 slots; one config" in told
     assert f"{source.host} has its 2 of max-concurrent" in told and r"[/odd] \x1b[31m name" in told
     found = operator.status()
     assert not found["good"] and found["tasks"]["part"]["failed"] == 2
@@ -124,7 +125,10 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
     assert len(json.loads(operator.does("jobs", ended.run, "--json"))) == 24
 
     # forget
-    assert "is forgotten" in operator.does("forget", "part") and "nothing to forget" in operator.does("forget", "part")
+    for _ in range(2):
+        assert "part is forgotten\nit is still in the config" in operator.does("forget", "part")
+    assert "nothing to forget" in operator.does("forget", "no-such-task")
+    assert "has no task 'no-such-task'" in operator.does("run", "no-such-task", code=1)
     assert set(operator.status()["tasks"]) == {"slow", ODD}
 
     told_ends = [line for role in cluster.roles for line in role.lines() if line["msg"].startswith("run ended")]
@@ -136,4 +140,5 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
     for role in cluster.roles:
         role.process.kill()
     wait_until(lambda: not operator.status()["workers"], timeout=60, what="leases to end")
-    assert "no worker lives" in operator.does("status", "--check", code=1)
+    told = operator.does("status", "--check", code=1)
+    assert "no worker lives" in told and "no scheduler lives" in told
