@@ -34,8 +34,8 @@ async def transfer(
     copy = Copy(
         source=relay_reference(access, task.source, job.source_reference.by_digest(job.digest)),
         target=relay_reference(access, task.target, target),
-        source_access=await relay_access(access, task.source),
-        target_access=await relay_access(access, task.target),
+        source_access=await relay_access(access, task.source, job.source_reference.repository),
+        target_access=await relay_access(access, task.target, target.repository),
         all_platforms=job.platform == "all",
         replaces=job.reason != "missing",
     )

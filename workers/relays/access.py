@@ -12,11 +12,11 @@ from dregsy_queue.registry.tls import certificate_folder
 from workers.relays.relay import Access
 
 
-async def relay_access(registries: RegistryAccess, location: Location) -> Access:
-    """Raises: RegistryError when there is no login to be had."""
+async def relay_access(registries: RegistryAccess, location: Location, repository: str) -> Access:
+    """For one repository. Raises: RegistryError when there is no login to be had."""
     plain = (registries.endpoint(location) or "").startswith("http://")
     return Access(
-        credentials=await choose_source(location).credentials(),
+        credentials=await choose_source(location).credentials(repository),
         skip_tls_verify=location.skip_tls_verify or plain,
         certificates=certificate_folder(registries.certs_dir, location.host),
         client=registries.client(location),

@@ -29,7 +29,7 @@ _fetches: SingleFlight[KeptSource, Credentials] = SingleFlight()
 class KeptSource(ABC):
     """A source whose equals (they are frozen data) share what was fetched; `fetch` may block, it runs in a thread."""
 
-    async def credentials(self) -> Credentials | None:
+    async def credentials(self, repository: str = "") -> Credentials | None:
         known = _kept.get(self)
         if known and time.monotonic() < known[1]:
             return known[0]
@@ -38,6 +38,7 @@ class KeptSource(ABC):
     async def _renew(self) -> Credentials:
         fetched = await in_threads(CLOUD_THREADS, self.fetch)
         redact.hide(fetched.credentials.password, fetched.credentials.username)
+        redact.hide(fetched.credentials.identity_token, fetched.credentials.username)
         _kept[self] = (fetched.credentials, time.monotonic() + fetched.seconds * (1 - MARGIN))
         return fetched.credentials
 

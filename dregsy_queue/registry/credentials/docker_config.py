@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,76 +20,157 @@ from dregsy_queue.registry.errors import RegistryError
 
 #: How long a login from a file or a helper is used, in seconds: after that it is read again.
 LIFE = 300.0
+#: Seconds after which the files are looked at again for entries of namespaces.
+_LOOK_AGAIN = 5.0
+#: How helpers say that they have no login (docker-credential-helpers, credentials/error.go).
+_NO_LOGIN = ("credentials not found", "no credentials server url", "no credentials username")
 _HUB_KEYS = ("docker.io", "https://index.docker.io/v1/", "index.docker.io")
 
 
 @dataclass(frozen=True)
 class DockerConfigSource(KeptSource):
-    """The login for `host`; anonymous where there is none."""
+    """The login for `host`; anonymous where there is none.
+
+    `namespace`: the key of an entry for a part of the registry, as ``quay.io/team``; '' for the registry as a whole.
+    """
 
     host: str
+    namespace: str = ""
 
-    async def credentials(self) -> Credentials | None:
+    async def credentials(self, repository: str = "") -> Credentials | None:
+        if repository and not self.namespace and (namespace := _namespace_of(self.host, repository)):
+            return await replace(self, namespace=namespace).credentials()
         found = await super().credentials()
-        return found if found and found.username else None
+        return found if found and (found.username or found.identity_token) else None
 
     def fetch(self) -> Fetched:
-        for path in _files():
-            try:
-                document = json.loads(path.read_text())
-            except (OSError, ValueError):
-                continue
-            found = self._look_in(document) if isinstance(document, dict) else None
+        for document in _documents():
+            found = self._look_in(document)
             if found:
                 return Fetched(found, LIFE)
         return Fetched(Credentials("", ""), LIFE)
 
     def _look_in(self, document: dict[str, Any]) -> Credentials | None:
-        helpers = document.get("credHelpers") or {}
+        helpers = document.get("credHelpers")
         for key in self._keys():
             if isinstance(helpers, dict) and helpers.get(key):
                 return self._ask(str(helpers[key]), key)
-        auths = document.get("auths") or {}
+        auths = document.get("auths")
         for key in self._keys():
             entry = auths.get(key) if isinstance(auths, dict) else None
-            if isinstance(entry, dict) and entry.get("auth"):
-                try:
-                    return decode_auth(str(entry["auth"]))
-                except ValueError:
-                    continue
+            found = _login(entry) if isinstance(entry, dict) else None
+            if found:
+                return found
         store = document.get("credsStore")
-        if store:
-            for key in self._keys():
-                found = self._ask(str(store), key)
-                if found:
-                    return found
+        for key in self._keys() if store and not self.namespace else ():
+            found = self._ask(str(store), key)
+            if found:
+                return found
         return None
 
     def _keys(self) -> tuple[str, ...]:
+        if self.namespace:
+            return (self.namespace,)
         if registry_key(self.host) == "docker.io":
             return _HUB_KEYS
-        return (self.host, f"https://{self.host}", f"https://{self.host}/v2/", f"https://{self.host}/v1/")
+        host = self.host
+        return (
+            host,
+            f"https://{host}",
+            f"http://{host}",
+            f"https://{host}/",
+            f"https://{host}/v2/",
+            f"https://{host}/v1/",
+        )
 
     def _ask(self, helper: str, key: str) -> Credentials | None:
+        """The login that a credential helper has; None when it says that it has none. Raises: RegistryError."""
         program = f"docker-credential-{helper}"
         if "/" in helper:
-            return None
+            raise self._error(f"'{helper[:60]}' is no name of a credential helper")
         try:
             # The host goes in and the secret comes out by pipes: neither shows in a process list.
             done = subprocess.run([program, "get"], input=key, capture_output=True, text=True, timeout=30, check=False)
-            document = json.loads(done.stdout) if done.returncode == 0 else {}
         except FileNotFoundError:
             raise self._error(f"the credential helper {program} was not found") from None
-        except (OSError, subprocess.TimeoutExpired, ValueError):
-            raise self._error(f"the credential helper {program} does not work") from None
-        username, secret = document.get("Username"), document.get("Secret")
+        except subprocess.TimeoutExpired:
+            raise self._error(f"the credential helper {program} gave no answer within 30 s") from None
+        except (OSError, ValueError):
+            raise self._error(f"the credential helper {program} cannot be run") from None
+        if done.returncode != 0:
+            words = " ".join(f"{done.stdout} {done.stderr}".split())
+            if any(none in words.lower() for none in _NO_LOGIN):
+                return None
+            words = "".join(char for char in words if char.isprintable())[:200]
+            raise self._error(f"the credential helper {program} fails: {words or f'exit code {done.returncode}'}")
+        try:
+            document = json.loads(done.stdout)
+            username, secret = str(document.get("Username") or ""), str(document.get("Secret") or "")
+        except (ValueError, AttributeError):
+            raise self._error(f"the credential helper {program} answers with something that is no login") from None
         # "<token>" as user name marks an identity token instead of a password
-        return Credentials(username, secret) if username and secret and username != "<token>" else None
+        if username == "<token>":
+            return Credentials("", "", secret) if secret else None
+        return Credentials(username, secret) if username and secret else None
 
     def _error(self, text: str) -> RegistryError:
         return RegistryError(
             f"{self.host}: {text}; set 'auth', or 'auth: none'", kind="auth", temporary=False, registry=self.host
         )
+
+
+def _login(entry: dict[str, Any]) -> Credentials | None:
+    """The login of one entry of ``auths``; None where it has none (Docker leaves empty ones beside a store)."""
+    token = entry.get("identitytoken")
+    username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
+    if entry.get("auth"):
+        try:
+            decoded = decode_auth(str(entry["auth"]))
+        except ValueError:
+            return None
+        username, password = decoded.username, decoded.password
+    if isinstance(token, str) and token:
+        return Credentials(username, "", token)
+    return Credentials(username, password) if username else None
+
+
+def _documents() -> list[dict[str, Any]]:
+    """The files that are there and can be read, in order."""
+    found = []
+    for path in _files():
+        try:
+            document = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(document, dict):
+            found.append(document)
+    return found
+
+
+def _namespace_of(host: str, repository: str) -> str:
+    """The most specific entry for `repository` that is not the registry's own, as ``host/team``; '' for none.
+
+    Source: containers-auth.json(5), "auths": keys may be ``host[/namespace[/user[/repo]]]``.
+    """
+    now = time.monotonic()
+    if now >= _namespaces_until.get(host, 0):
+        _namespaces[host] = {
+            key
+            for document in _documents()
+            for section in ("auths", "credHelpers")
+            if isinstance(document.get(section), dict)
+            for key in document[section]
+            if key.startswith(f"{host}/")
+        }
+        _namespaces_until[host] = now + _LOOK_AGAIN
+    parts = repository.split("/")
+    names = (f"{host}/{'/'.join(parts[:end])}" for end in range(len(parts), 0, -1))
+    return next((name for name in names if name in _namespaces[host]), "")
+
+
+#: Entries for parts of a registry, by host, and until when they are believed on the monotonic clock.
+_namespaces: dict[str, set[str]] = {}
+_namespaces_until: dict[str, float] = {}
 
 
 def _files() -> list[Path]:

@@ -11,8 +11,8 @@ from dregsy_queue.oci.login import Credentials
 class CredentialsSource(Protocol):
     """Gives the credentials for one registry, fresh enough to be used now. Hashable: equal sources share clients."""
 
-    async def credentials(self) -> Credentials | None:
-        """None: nobody signs in."""
+    async def credentials(self, repository: str = "") -> Credentials | None:
+        """The login for a repository (``a/b``; '' for the registry as a whole). None: nobody signs in."""
 
     def __hash__(self) -> int: ...
 
@@ -23,5 +23,5 @@ class Static:
 
     value: Credentials | None
 
-    async def credentials(self) -> Credentials | None:
+    async def credentials(self, repository: str = "") -> Credentials | None:
         return self.value

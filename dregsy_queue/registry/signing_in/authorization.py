@@ -46,7 +46,7 @@ class Authorization:
         if self._challenge is None:
             return ""
         if self._challenge.scheme == "basic":
-            return await self._basic()
+            return await self._basic(scope)
         token = self._tokens.get(scope) or await self._renew(scope, None)
         return f"Bearer {token.text}"
 
@@ -66,7 +66,7 @@ class Authorization:
             return ""
         self._challenge = challenge
         if challenge.scheme == "basic":
-            header = await self._basic()
+            header = await self._basic(scope)
             return header if header != sent else ""
         before = self._scopes.get(scope)
         if challenge.scope and challenge.scope != scope:
@@ -83,8 +83,8 @@ class Authorization:
         credentials = await self._source.credentials()
         return credentials.username if credentials else None
 
-    async def _basic(self) -> str:
-        credentials = await self._source.credentials()
+    async def _basic(self, scope: str) -> str:
+        credentials = await self._source.credentials(_repository(scope))
         if credentials is None:
             return ""
         login = f"{credentials.username}:{credentials.password}".encode()
@@ -95,7 +95,7 @@ class Authorization:
 
     async def _fetch_token(self, scope: str) -> Token:
         assert self._challenge is not None
-        credentials = await self._source.credentials()
+        credentials = await self._source.credentials(_repository(scope))
         if credentials is not None:
             self._must_be_safe(self._challenge.realm)
             self._must_be_new(credentials)
@@ -107,7 +107,7 @@ class Authorization:
             query += [("scope", one) for one in asked.split()]
             separator = "&" if "?" in self._challenge.realm else "?"
             answer = await self._fetch(
-                self._challenge.realm + (separator + urlencode(query) if query else ""), await self._basic(), None
+                self._challenge.realm + (separator + urlencode(query) if query else ""), await self._basic(scope), None
             )
         if answer.status != 200:
             server = urlsplit(answer.url).netloc.rpartition("@")[2] or self._registry
@@ -152,3 +152,9 @@ class Authorization:
                 temporary=False,
                 registry=self._registry,
             )
+
+
+def _repository(scope: str) -> str:
+    """``a/b`` of ``repository:a/b:pull``; '' for other scopes."""
+    kind, _, rest = scope.partition(" ")[0].partition(":")
+    return rest.rpartition(":")[0] if kind == "repository" else ""

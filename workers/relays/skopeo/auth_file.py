@@ -22,7 +22,10 @@ def auth_file(registry: str, credentials: Credentials) -> Iterator[int]:
     The child opens it as ``/proc/self/fd/N``.
     """
     login = f"{credentials.username}:{credentials.password}".encode()
-    content = {"auths": {registry: {"auth": base64.b64encode(login).decode()}}}
+    entry = {"auth": base64.b64encode(login).decode()}
+    if credentials.identity_token:
+        entry["identitytoken"] = credentials.identity_token
+    content = {"auths": {registry: entry}}
     descriptor = os.memfd_create("auth", 0)
     try:
         os.write(descriptor, json.dumps(content).encode())
