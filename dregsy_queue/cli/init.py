@@ -10,8 +10,9 @@ _STARTER = """\
 # What dregsy syncs, from where to where. Every key: docs/configuration.md
 # Check it with: dregsy validate FILE, dregsy check FILE; see what it would do with: dregsy plan FILE
 
-# What copies the images: skopeo (a program on this machine) or docker (a Docker daemon).
-relay: skopeo
+# What copies the images: direct (registry to registry, nothing else needed), skopeo (a program on this machine) or
+# docker (a Docker daemon).
+relay: direct
 
 # Limits that all workers keep together, by registry.
 # registries:
