@@ -35,7 +35,7 @@ class Coordinator:
         self._services = services
         self._relays = relays
         self._name, self._slots = name, slots
-        #: makes Celery take messages of these kinds and no others; set by whoever set up Celery
+        #: makes Celery take messages of these kinds and no others; set by `celery_side.handlers`
         self.take_messages_of: Callable[[Sequence[str]], None] = lambda _: None
         self._draining = False
         self._told: set[Finding] = set()
@@ -86,7 +86,7 @@ class Coordinator:
                     log.info("Redis answers again")
                 reachable = True
             except Exception as error:
-                # Redis away is an ordinary day; whatever else it is, the next tick must come.
+                # An outage of Redis is expected. After any other error the next tick must come, too.
                 if reachable or not isinstance(error, RedisError | OSError):
                     log.warning("coordination waits: %s", error, exc_info=not isinstance(error, RedisError | OSError))
                 reachable, next_heartbeat, examined = False, 0.0, False
@@ -114,8 +114,8 @@ class Coordinator:
         )
         for job, epoch in heard.lost:
             name = claim_name(job, epoch)
-            # One that ended in between is not held any more either, and all is well with it; one that began in
-            # between was claimed after the ledger looked.
+            # Jobs that ended meanwhile are not held any more, which is fine; those that began meanwhile were claimed
+            # after the ledger looked.
             if name in running and name in loop.names():
                 log.warning("ended: the job was cancelled, or runs elsewhere by now", extra=fields(job=job))
                 loop.cancel(name)

@@ -78,7 +78,7 @@ async def _check(config: Config, identity: _Identity, access: RegistryAccess, li
         client = access.client(identity.location)
         await client.get_json("/v2/", what="its API")
     except RegistryError as error:
-        # Without a login the registry itself may be closed although repositories are open.
+        # Anonymous: a registry may refuse its base URL although its repositories are public.
         if error.kind != "auth" or credentials is not None:
             finding = diagnosis.of_registry(error, credentials)
             return report(*_steps_before(finding), finding)

@@ -39,7 +39,7 @@ class LocalPacer:
         sent = self._sent.setdefault(registry, deque())
         now = time.monotonic()
         due = max(now, sent[0] + window) if len(sent) >= number else now
-        # Taken at once: who comes next counts from here.
+        # Reserve the moment before sleeping, so that the next caller gets a later one.
         sent.append(due)
         while len(sent) > number:
             sent.popleft()

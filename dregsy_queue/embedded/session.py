@@ -76,7 +76,7 @@ def _signals() -> Iterator[list[int]]:
         received.append(number)
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    # the scheduler's business, where there is one (`_Session` hands it on)
+    # for the scheduler, if there is one: `_Session` passes the signal on
     previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield received

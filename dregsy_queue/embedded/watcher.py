@@ -1,4 +1,4 @@
-"""How does it stand? What one-command mode's displays show, from the ledger."""
+"""What one-command mode's displays show, read from the ledger."""
 
 from __future__ import annotations
 

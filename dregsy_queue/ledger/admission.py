@@ -14,9 +14,9 @@ from dregsy_queue.ledger.scripts import Scripts
 CLAIM_WITHIN = 30
 #: A job whose target another job writes is looked at again after this many seconds.
 BUSY_TARGET_DELAY = 1
-#: A job that so many workers did not survive is failed; from SUSPECT_AFTER on it runs with no other such job.
+#: A job fails after it was on GIVE_UP_AFTER workers that died; from SUSPECT_AFTER on, only one such job runs at a time.
 GIVE_UP_AFTER, SUSPECT_AFTER = 3, 2
-#: When nobody reaped for so many seconds, nobody could renew a lease either; then lapsed ones last so much longer.
+#: When nobody called reap for STOOD_STILL seconds, no worker could renew its lease: all get COME_BACK seconds more.
 STOOD_STILL, COME_BACK = 5.0, 10.0
 #: Jobs admitted in one call of the script, and looks at lanes per priority: bound how long it holds Redis.
 ADMITTED_AT_ONCE, LOOKS = 25, 100
@@ -43,7 +43,7 @@ class Reaped:
     taken: list[str]
     given_up: list[str]
     unclaimed: list[str]
-    #: what could not be and was put right, as texts; nothing of the ledger's own leaves such a thing
+    #: contradictions that were repaired, as texts; the scripts themselves never leave any
     repairs: list[str] = field(default_factory=list)
     #: there is more long work: reap again soon
     more: bool = False

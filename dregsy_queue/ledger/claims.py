@@ -47,7 +47,7 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """Of this very claim: another one of the same job has another name."""
+        """Names this claim, not just the job: a later claim of the same job has another name."""
         return claim_name(self.job, self.epoch)
 
 

@@ -53,7 +53,7 @@ class InHand:
             return True
 
     def drop(self, job: str, epoch: int) -> None:
-        """Nobody here works on it any more; if an outcome waits to be written, it stays in hand until then."""
+        """This worker no longer works on it. If an outcome is still to be written, the job stays in hand until then."""
         with self._lock:
             if not any((kept.job, kept.epoch) == (job, epoch) for kept in self._outcomes):
                 self._jobs.discard((job, epoch))

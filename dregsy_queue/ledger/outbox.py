@@ -1,6 +1,6 @@
 """Letters to the outside that must arrive: written with the change they tell of, kept until they are delivered.
 
-They hold no secret: where they go, and what they are signed with, only who sends them knows.
+They hold no secret: only the sender knows their address and their signing key.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Outbox:
         return self._redis.hgetall(key("told"))
 
     def tell(self, task: str, before: str, after: str, letters: Mapping[str, str]) -> bool:
-        """From now on `after` is told of `task`, and `letters` (by id) go out; false when `before` stands no more."""
+        """Write `letters` (by id), and note that `after` is told of `task`; false if `before` has changed."""
         flat = [part for letter in letters.items() for part in letter]
         return bool(self._scripts.run("tell", task, before, after, MOST, *flat))
 

@@ -153,7 +153,7 @@ class Overview:
         return self._redis.llen(key("backlog", task)) + self._redis.llen(key("plans", task))
 
     def repairs(self) -> int:
-        """What could not be and was put right since this Redis began; anything but 0 says that Redis lost something
+        """Contradictions repaired since this Redis began; anything but 0 means that Redis lost something
         (it evicts keys?), or that the ledger has a fault."""
         return int(self._redis.get(key("repairs")) or 0)
 

@@ -1,4 +1,4 @@
-"""Why does this wait? The first reason for which admission leaves the jobs of a task where they are."""
+"""Why does this wait? The first reason why *admit* does not start the jobs of a task."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def choose(entries: Sequence[IndexEntry], wanted: Platform) -> IndexEntry | None
 
 
 def _variants(wanted: Platform) -> list[str]:
-    """Variants that will do for `wanted`, best first; the empty one is an entry that names none."""
+    """Variants that can run on `wanted`, best first; the empty one stands for entries that name no variant."""
     known = _COMPATIBLE.get(wanted.architecture, [])
     if not wanted.variant:
         return ["", *known]

@@ -69,6 +69,6 @@ async def _look(task: SyncTask, repository: str, wanted: set[str], access: Regis
     try:
         tags = await access.client(task.target).tags(repository)
     except RegistryError:
-        # There is no such repository yet; or it cannot be listed, which no sync needs.
+        # The repository does not exist yet, or cannot be listed; a sync needs neither.
         return []
     return [f"{task.target.host}/{repository}:{tag}" for tag in tags if tag not in wanted]

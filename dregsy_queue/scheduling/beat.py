@@ -1,6 +1,6 @@
 """The scheduler as Celery runs it (``celery beat``): it only says "run task X now".
 
-Several may run: one leads, the others stand by and write nothing but that they live. Runs, jobs and limits are Redis'
+Several may run: one leads; the others stand by, and only write that they are alive. Runs, jobs and limits are Redis'
 and the workers'.
 """
 
@@ -45,7 +45,7 @@ class Scheduler(celery_beat.Scheduler):
         super().__init__(app, **options)
         self._hung_up = False
         self._waits = self._stands_by = False
-        # Celery makes one more, lazy, to show it.
+        # Celery makes a second one, lazily, only to print its settings.
         if not lazy:
             self._open(app)
 
@@ -69,7 +69,7 @@ class Scheduler(celery_beat.Scheduler):
             signal.signal(signal.SIGHUP, self._note_hangup)
 
     def setup_schedule(self) -> None:
-        """Nothing: only who leads sets the schedule up."""
+        """Do nothing: only the leader sets up the schedule."""
 
     @property
     def info(self) -> str:

@@ -67,7 +67,7 @@ class RunStarter:
         return [task.name for task, outcome in zip(tasks, outcomes, strict=True) if not isinstance(outcome, Exception)]
 
     def send(self) -> None:
-        """Send what may run now; what cannot be sent yet, is by the workers."""
+        """Send what may run now; the workers send what cannot be sent yet."""
         if self._app is not None:
             dispatch(self._app, self._admission)
 
@@ -77,11 +77,11 @@ class RunStarter:
             self._limiter.configure(registry, cluster_limits(config, registry))
 
     def is_new_redis(self) -> bool:
-        """True once, on a Redis that has not been asked this before (or forgot it)."""
+        """Mark this Redis as known. True if it was not: it is new, or was emptied."""
         return bool(self._redis.set(self._SEEN, "1", nx=True))
 
     def not_started(self, tasks: Sequence[SyncTask]) -> list[str]:
-        """Names of those of these one-off tasks that no run was planned for yet, as they are now."""
+        """Names of those one-off tasks that, in their present form, no run was planned for yet."""
         found = []
         for task in tasks:
             if self._redis.get(key("once", task.name)) == run_fingerprint(task):

@@ -22,7 +22,7 @@ class Entry:
     interval: int
     #: changes when what it syncs does
     fingerprint: str
-    #: changes when who signs in does; tells nothing about a password
+    #: changes when the login does; says nothing about a password
     login: str
 
     def to_text(self) -> str:
@@ -39,8 +39,8 @@ class Entry:
 def next_due(entry: Entry, before: Entry | None, due: float | None, now: float, *, at_once: bool) -> float:
     """When a task is due after the config was read, as Unix time.
 
-    `before` and `due`: what Redis has of it. `at_once`: what is new or changed starts now. A corrected login always
-    does: what failed by the old one need not wait. Never further away than one interval, whatever clocks did.
+    `before` and `due`: what Redis has of it. `at_once`: what is new or changed starts now. A corrected login starts
+    at once, too: what failed with the old one should not wait. The result is at most one interval away.
     """
     if due is None:
         return now if at_once else now + entry.interval
@@ -74,7 +74,7 @@ class Timetable:
         return examine(self._redis, tasks)
 
     def set_up(self, entries: Mapping[str, Entry], *, at_once: bool) -> None:
-        """These are all periodic tasks; what else is scheduled, is no more."""
+        """These are all periodic tasks; others are removed from the schedule."""
         now, known, dues = self.now(), self._redis.hgetall(self._tasks), self.dues()
         wanted = {
             name: next_due(entry, Entry.parse(known.get(name, "")), dues.get(name), now, at_once=at_once)

@@ -1,4 +1,4 @@
-"""Celery's consumer, as a worker of ours needs it: it survives every loss of Redis, and keeps no company."""
+"""Celery's consumer, as a worker of ours needs it: it survives losses of Redis, and does not talk to other workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Consumer(consumer.Consumer):
     """Named by ``worker_consumer`` in the app."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's arguments
-        # Workers talking to each other: nothing here needs it, and with Redis it costs messages for each pair.
+        # Workers that talk to each other: nothing here needs it, and with Redis it costs messages per pair of workers.
         alone = {"without_gossip": True, "without_mingle": True}
         kwargs["worker_options"] = {**(kwargs.get("worker_options") or {}), **alone}
         super().__init__(*args, **kwargs)
@@ -34,7 +34,7 @@ class Consumer(consumer.Consumer):
         """Redis went away. kombu (5.7) closes a connection that broke while jobs ran by an error of its own, which
         Celery takes for the worker's end; the connection is of no use any more, and another one follows."""
         if isinstance(exc, ResponseError):
-            # It answers, and refuses (it is full, read-only, or this user may not): so it does a moment later, too.
+            # It answers and refuses (full, read-only, no right): it would do so again at once, so wait.
             time.sleep(REFUSED)
         try:
             super().on_connection_error_after_connected(exc)

@@ -37,13 +37,13 @@ def transfer(*message: object, **_: object) -> None:
 
 
 def _run(message: tuple[object, ...]) -> None:
-    """`message` is [version, job id, epoch]; what else it may be does no harm."""
+    """`message` is [version, job id, epoch]; anything else is ignored."""
     assert _worker is not None
     match message:
         case (int(version), str(job), int(epoch)) if version == MESSAGE_VERSION:
             run(_worker, job, epoch)
         case (int(version), *_):
-            # Not claimed in time its job is admitted anew, for a worker that may know this version.
+            # Nobody claims its job, so it is admitted again, perhaps to a worker that knows this version.
             log.warning("message of version %d is left to other workers, this one knows %d", version, MESSAGE_VERSION)
         case _:
             log.warning("message is not understood and dropped")
@@ -51,8 +51,8 @@ def _run(message: tuple[object, ...]) -> None:
 
 @celeryd_after_setup.connect
 def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
-    # At each loss of Redis Celery would warn that it may cancel running tasks some day: dregsy_queue/celery.py says
-    # that it does not. Celery sets its own filters, so late.
+    # Celery warns at each loss of Redis that a later version may cancel running tasks; dregsy_queue/celery.py turns
+    # that off. Celery sets filters of its own at its start, so this one is set after that.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
     try:
@@ -78,7 +78,7 @@ def _take_messages_of(controller: Any, kinds: Sequence[str]) -> None:  # noqa: A
             for name in set(queues.consume_from) - set(wanted):
                 consumer.cancel_task_queue(name)
         except AttributeError:
-            # Between two connections: the next one begins with these.
+            # There is no connection now; the next one begins with these queues.
             queues.select(wanted)
 
     controller.consumer.call_soon(change)

@@ -1,4 +1,4 @@
-"""How Celery takes a message in: as it always does, but for two things that would end the worker.
+"""How Celery takes a message in: as usual, except for two cases that would end the worker.
 
 A message that cannot be read is dropped, and an acknowledgement whose connection is gone by then is left out.
 """
@@ -49,8 +49,8 @@ def outlive_connection(message: Any) -> None:  # noqa: ANN401 - kombu's message
                 act(*args, **kwargs)
             except (RedisError, OSError) as error:
                 log.debug("a message is not acknowledged: %s", error)
-                # Redis gives it out again some day, to no effect; its place among those that this worker may have
-                # at once is free, or the worker would hear of no others.
+                # Redis delivers it again some day, to no effect. It must not count as prefetched any more, or the
+                # worker would get no other messages.
                 virtual.QoS.ack(message.channel.qos, message.delivery_tag)
 
         return guarded

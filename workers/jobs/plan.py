@@ -68,7 +68,7 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
         if isinstance(planned, PlannedOutcome) and planned.error:
             failed.append(planned)
         if retry and isinstance(planned, TransferJob) and not retry.covers(planned.source):
-            # It changed since: a matter of the next run.
+            # The config changed since then; the next run follows it.
             continue
         if not batch:
             since = time.monotonic()

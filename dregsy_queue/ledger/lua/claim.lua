@@ -1,4 +1,4 @@
--- A worker takes an admitted job. A message that is late, doubled or from before finds nothing to take. The same
+-- A worker takes an admitted job. For a late, doubled or old message there is nothing to take. The same
 -- call again (its answer was lost) gets the same answer.
 -- ARGV: job, epoch, worker, token (of this call)
 -- Result: {task, kind, attempt (from 1), spec (JSON, '' for a plan), run's task fingerprint}, or nil

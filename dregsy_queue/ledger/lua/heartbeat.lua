@@ -1,6 +1,6 @@
 -- Renews a worker's lease, says what it offers, and compares what it runs with what the ledger holds for it.
--- What the ledger holds for it and two heartbeats in a row did not name is not done by anybody (an answer was lost,
--- or Redis came back older): it waits again.
+-- A job that the ledger holds for this worker, but that two heartbeats in a row did not name, is run by nobody (an
+-- answer was lost, or Redis came back with older data): it waits again.
 -- ARGV: worker, lease in seconds, slots, kinds (comma separated), draining (1: takes no more jobs), number of this
 --       heartbeat (from 1; '' when it does not say what it runs), then what it has in hand: job, epoch, …
 -- Result: {{job, epoch, … of what it has in hand and does not hold}, {jobs that wait again}}
@@ -20,7 +20,7 @@ for _, job in ipairs(redis.call('SMEMBERS', running)) do
   end
 end
 
--- A lapsed lease was no dead worker after all.
+-- The lease had ended, but the worker is alive: its losses do not count.
 for _, job in ipairs(redis.call('SMEMBERS', key('lost', worker))) do
   if tonumber(redis.call('HGET', key('job', job), 'losses') or 0) > 0 then
     redis.call('HINCRBY', key('job', job), 'losses', -1)
@@ -43,7 +43,7 @@ for i = 7, #ARGV, 2 do
     strangers[#strangers + 1] = ARGV[i + 1]
   end
 end
--- A heartbeat that is sent again, or arrives late, says nothing new.
+-- A repeated or late heartbeat changes nothing.
 if beat > last then
   redis.call('HSET', key('worker', worker), 'beat', whole(beat))
   local before = redis.call('HGETALL', missed)

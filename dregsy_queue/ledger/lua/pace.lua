@@ -13,7 +13,7 @@ if #old > 0 then
 end
 if redis.call('ZCOUNT', sent, '(' .. now - window, '+inf') >= most then
   local first = redis.call('ZRANGEBYSCORE', sent, '(' .. now - window, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
-  -- Those under way end nobody knows when.
+  -- Nobody knows when the requests under way will end.
   return tostring(math.max(0.01, math.min((first or now) + window - now, 0.25)))
 end
 redis.call('ZADD', sent, now + longest, request)

@@ -50,7 +50,7 @@ local last = tonumber(redis.call('GET', key('reaped')))
 redis.call('SET', key('reaped'), tostring(now))
 local ended = redis.call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, SLICE)
 if last and now - last > stood_still then
-  -- Nobody could reach Redis (or it stood still), so nobody could renew a lease either.
+  -- Redis was away or stood still, so no worker could renew its lease.
   for _, worker in ipairs(ended) do
     redis.call('ZADD', key('workers'), now + grace, worker)
   end

@@ -1,7 +1,8 @@
 -- A scheduler or a worker says that it lives, and by which config.
 -- ARGV: kind (scheduler, worker), name, lease in seconds, seconds for which a role that is gone is remembered,
 --       leads (1 or 0), hash of the config's bytes, error of the newest config ('' when it is used), version,
---       tasks of a leader (JSON: task → {interval in seconds, next run as Unix time}; '' when it does not lead, or nothing changed)
+--       tasks of a leader (JSON: task → {interval in seconds, next run as Unix time}; '' when it does not lead, or
+--       nothing changed)
 local kind, name, lease, remembered, leads, hash, err, version, tasks = unpack(ARGV)
 local now = clock()
 local scheduled = tasks ~= '' and cjson.decode(tasks) or nil

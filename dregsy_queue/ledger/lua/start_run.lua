@@ -14,7 +14,7 @@ if active then
 end
 if state and state ~= 'done' then
   if string.sub(active, -#order.suffix - 1) == '-' .. order.suffix then
-    -- The answer to this very call got lost.
+    -- The same call again: its answer was lost.
     return {active, 1}
   end
   if running == fingerprint and redis.call('HEXISTS', key('run', active), 'cancelled') == 0 then

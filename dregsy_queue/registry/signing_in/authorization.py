@@ -73,7 +73,7 @@ class Authorization:
             self._scopes[scope] = challenge.scope
         cached = self._tokens.get(scope)
         if before != self._scopes.get(scope) and cached:
-            # a token for another scope than the registry asks for: of no use, though fresh
+            # the token is fresh, but for another scope than the registry asks for
             return f"Bearer {(await self._renew(scope, cached)).text}"
         refused = cached if cached and sent == f"Bearer {cached.text}" else None
         token = await self._renew(scope, refused)

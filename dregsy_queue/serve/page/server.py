@@ -106,7 +106,7 @@ class Page:
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await request.post()
         if not same_origin(request.headers) or not self._session.is_token(str(form.get("token", ""))):
-            # Whoever guesses shall take long.
+            # Slow down guessing.
             await asyncio.sleep(1)
             raise web.HTTPForbidden(text="this is not the token")
         answer = web.HTTPSeeOther(_inside(str(form.get("back", "/"))))

@@ -1,4 +1,4 @@
-"""Who may give orders? Whoever knows the token: once in a form, from then on by a cookie."""
+"""Who may give orders? Those who know the token: they enter it once in a form, and have a cookie from then on."""
 
 from __future__ import annotations
 
