@@ -47,18 +47,11 @@ _NAME_FIELDS = frozenset(
 _NAMES = {logging.CRITICAL: "fatal", logging.WARNING: "warning", TRACE: "trace"}
 _COLORS = {"fatal": 31, "error": 31, "warning": 33, "info": 36, "debug": 37, "trace": 37}
 #: Chatty libraries speak only from warnings on, unless everything is wanted.
-_LIBRARIES = (
-    "kombu",
-    "amqp",
-    "asyncio",
-    "redis",
-    "celery",
-    "aiohttp",
-    "urllib3",
-    "botocore",
-    "docker",
-    "google",
-)
+_LIBRARIES = ("kombu", "amqp", "asyncio", "redis", "celery")
+#: What these say of their requests and answers has tokens in it, so they speak from warnings on, whatever is wanted.
+_HOLD_SECRETS = ("aiohttp", "boto3", "botocore", "docker", "google", "requests", "s3transfer", "urllib3")
+#: What others wrote may be of any length; characters kept of a field, and of a message.
+LONGEST_FIELD, LONGEST_MESSAGE = 2_000, 20_000
 
 
 def fields(**values: object) -> dict[str, Any]:
@@ -90,6 +83,8 @@ def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None
     root.setLevel(level)
     for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.NOTSET if level <= logging.DEBUG else logging.WARNING)
+    for library in _HOLD_SECRETS:
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.getLogger("celery.beat").setLevel(level)
     if level_name and level_name not in LEVELS:
         root.warning("LOG_LEVEL '%s' is unknown, using info; known: %s", level_name, ", ".join(LEVELS))
@@ -110,23 +105,46 @@ class _Formatter(logging.Formatter):
         """Level, message, fields and traceback of a record, without secrets."""
         level = _NAMES.get(record.levelno, record.levelname.lower())
         given: dict[str, str] = getattr(record, "fields", {})
-        values = {name: value if name in _NAME_FIELDS else scrub(value) for name, value in given.items()}
+        values = {
+            name: cut(value, LONGEST_FIELD) if name in _NAME_FIELDS else scrub_and_cut(value, LONGEST_FIELD)
+            for name, value in given.items()
+        }
         if self._methods:
             values["func"] = f"{record.name}.{record.funcName}"
             values["file"] = f"{record.filename}:{record.lineno}"
-        trace = scrub(self.formatException(record.exc_info)) if record.exc_info else ""
+        trace = scrub_and_cut(self.formatException(record.exc_info), LONGEST_MESSAGE) if record.exc_info else ""
         return level, _message(record), values, trace
 
 
 def _message(record: logging.LogRecord) -> str:
     """The message without secrets: of those with arguments these alone are looked at, the rest is the program's."""
     if not isinstance(record.args, tuple) or not record.args:
-        return scrub(record.getMessage())
-    values = (value if isinstance(value, int | float) else scrub(str(value)) for value in record.args)
+        return scrub_and_cut(record.getMessage(), LONGEST_MESSAGE)
+    values = (
+        value if isinstance(value, int | float) else scrub_and_cut(str(value), LONGEST_MESSAGE) for value in record.args
+    )
     try:
-        return str(record.msg) % tuple(values)
+        return cut(str(record.msg) % tuple(values), LONGEST_MESSAGE)
     except (TypeError, ValueError):
-        return scrub(record.getMessage())
+        return scrub_and_cut(record.getMessage(), LONGEST_MESSAGE)
+
+
+def clean(text: str) -> str:
+    """What others wrote, for reports and pages: one line of at most `LONGEST_FIELD` characters, without secrets and
+    control characters."""
+    return printable(scrub_and_cut(" ".join(text.splitlines()), LONGEST_FIELD), keep="")
+
+
+def scrub_and_cut(text: str, longest: int) -> str:
+    """`text` without secrets, at most so long; a secret at the cut is hidden, too."""
+    rest = len(text) - 2 * longest
+    return cut(scrub(text[: 2 * longest]), longest, max(rest, 0))
+
+
+def cut(text: str, longest: int, more: int = 0) -> str:
+    """The first `longest` characters, and how many are left out (`more`: besides those here)."""
+    left_out = len(text) - longest + more
+    return text if left_out <= 0 else f"{text[:longest]}… ({left_out} characters more)"
 
 
 class JsonFormatter(_Formatter):
@@ -142,7 +160,8 @@ class JsonFormatter(_Formatter):
 
 
 class TextFormatter(_Formatter):
-    """One line per record for people; control characters from registries are shown escaped."""
+    """One line per record for people; what comes after its first line is indented, so that nobody whose text is told
+    can make it look like another record. Control characters from registries are shown escaped."""
 
     def __init__(self, colors: bool, methods: bool) -> None:
         super().__init__(methods)
@@ -154,11 +173,11 @@ class TextFormatter(_Formatter):
         shown = level.upper()[:5].ljust(5)
         if self._colors:
             shown = f"\x1b[{_COLORS.get(level, 37)}m{shown}\x1b[0m"
-        tail = "".join(f" {name}={printable(value)}" for name, value in values.items())
-        line = f"{time} {shown} {printable(message)}{tail}"
-        return f"{line}\n{trace}" if trace else line
+        tail = "".join(f" {name}={printable(value, keep='')}" for name, value in values.items())
+        lines = f"{printable(message)}{tail}" + (f"\n{printable(trace)}" if trace else "")
+        return f"{time} {shown} " + lines.replace("\n", "\n      ")
 
 
-def printable(text: str) -> str:
-    """`text` on one terminal, with control characters from outside shown escaped."""
-    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+def printable(text: str, keep: str = "\n\t") -> str:
+    """`text` on one terminal, with control characters from outside but those in `keep` shown escaped."""
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)

@@ -55,7 +55,7 @@ class Services:
         self.desk = OrderDesk(
             redis,
             self.config,
-            RunStarter(app, settings),
+            RunStarter(app, settings, redis),
             least_age=0.0 if settings.alone else ORDERS_AFTER,
             tells_ends=not settings.alone,
         )

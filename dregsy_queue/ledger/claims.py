@@ -14,7 +14,7 @@ from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import SyncRecord, TransferJob
 from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
 from dregsy_queue.ledger.scripts import Scripts
-from dregsy_queue.redact import scrub
+from dregsy_queue.logs import clean
 
 log = logging.getLogger(__name__)
 
@@ -116,13 +116,13 @@ def _moved(outcome: Outcome) -> tuple[str, float, str, str]:
         case Copied(digest):
             return "copied", 0, digest, ""
         case Failed(error):
-            return "failed", 0, "", scrub(error)
+            return "failed", 0, "", clean(error)
         case RetryAfter(seconds, error):
-            return "waiting", _bounded(seconds), "", scrub(error)
+            return "waiting", _bounded(seconds), "", clean(error)
         case WaitForRegistry(error=error):
-            return "waiting", 0, "", scrub(error)
+            return "waiting", 0, "", clean(error)
         case PutBack(error, delay):
-            return "waiting", _bounded(delay), "", scrub(error)
+            return "waiting", _bounded(delay), "", clean(error)
 
 
 def _bounded(delay: float) -> float:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
+from dregsy_queue.logs import clean
 from dregsy_queue.oci.reference import Reference
-from dregsy_queue.redact import scrub
 
 #: How an image ended in a run, as in the report.
 Status = Literal["copied", "up-to-date", "failed", "cancelled"]
@@ -80,7 +80,7 @@ class PlannedOutcome:
 
     def to_json(self) -> str:
         """Without secrets: `error` may quote a server."""
-        return json.dumps({**asdict(self), "error": scrub(self.error)}, separators=(",", ":"))
+        return json.dumps({**asdict(self), "error": clean(self.error)}, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Scheduler(celery_beat.Scheduler):
             sys.exit(str(error))
         redis = connect(chosen.redis_url)
         self._leadership = Leadership(redis)
-        starter = RunStarter(app, chosen)
+        starter = RunStarter(app, chosen, redis)
         self._leader = Leader(config, chosen.run, starter, Timetable(redis), self._leadership.keep)
         self._desk = OrderDesk(redis, config, starter, least_age=0)
         self._presence = Presence(redis, f"{socket.gethostname()}#{os.getpid()}", config)

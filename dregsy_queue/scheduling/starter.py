@@ -11,7 +11,7 @@ from dregsy_queue.config.registries import limits_for
 from dregsy_queue.config.selection import run_fingerprint
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
-from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 from dregsy_queue.ledger.runs import Runs, Start, StartedRun
@@ -31,11 +31,11 @@ class RunStarter:
     #: says that this Redis knows us; gone when Redis was emptied
     _SEEN = key("seen")
 
-    def __init__(self, app: Celery | None, chosen: Settings) -> None:
+    def __init__(self, app: Celery | None, chosen: Settings, connection: Connection | None = None) -> None:
         """Without `app` a run waits until a worker looks for what may run, at most a second."""
         self._app = app
         self._kept = chosen.keep_runs
-        self._redis = connect(chosen.redis_url)
+        self._redis = connection or connect(chosen.redis_url)
         self._runs = Runs(self._redis)
         self._limiter = RegistryLimiter(self._redis)
         self._admission = Admission(self._redis)

@@ -102,6 +102,27 @@ def test_hidden_secrets_are_shown_by_nobody() -> None:
     assert "very-secret" not in stream.getvalue() and stream.getvalue().count("***") >= 3
 
 
+def test_what_others_wrote_looks_like_no_other_record_and_has_an_end() -> None:
+    stream = io.StringIO()
+    logs.configure({"LOG_FORMAT": "text"}, stream)
+    forged = "x\n12:00:00 INFO  copied"
+    logging.getLogger("t").error("cannot plan: %s", forged + "A" * 2_000_000, extra=logs.fields(target=forged))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2 and lines[1].startswith("      12:00:00 INFO")
+    assert "target=x\\n12:00:00" in lines[1] and "characters more)" in lines[1]
+    assert len(stream.getvalue()) < 22_000
+
+
+@pytest.mark.parametrize(
+    "library", ["botocore.parsers", "urllib3.connectionpool", "google.auth.transport", "docker.auth"]
+)
+def test_libraries_that_log_tokens_are_quiet_at_debug(library: str) -> None:
+    stream = io.StringIO()
+    logs.configure({"LOG_LEVEL": "debug"}, stream)
+    logging.getLogger(library).debug("authorizationToken: %s", "QVdTOnNlY3JldA==")
+    assert stream.getvalue() == ""
+
+
 def test_control_characters_of_registries_do_nothing_to_a_terminal() -> None:
     stream = Terminal()
     logs.configure({}, stream)
