@@ -25,9 +25,11 @@ _WORD = re.compile(r"[^\s\"'<>,;()\[\]{}|`=?&]+")
 
 
 def hide(secret: str, username: str = "") -> None:
-    """Never let `secret` stand in a text, nor the forms in which it travels: quoted in JSON and in URLs, and with
-    `username` in base64, as in an ``Authorization`` header or a config's ``auth``."""
+    """Never let `secret` stand in a text, nor the forms in which it travels: quoted in JSON and in URLs, and in
+    base64, alone and with `username`, as in an ``Authorization`` header or a config's ``auth``."""
     forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe="")}
+    for coded in (base64.b64encode(secret.encode()), base64.urlsafe_b64encode(secret.encode())):
+        forms |= {coded.decode(), coded.decode().rstrip("=")}
     if username:
         value = {"username": username, "password": secret}
         for login in (f"{username}:{secret}", json.dumps(value), json.dumps(value, separators=(",", ":"))):

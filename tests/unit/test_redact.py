@@ -70,3 +70,10 @@ def test_log_lines_keep_names_and_the_programs_own_words() -> None:
     line = json.loads(stream.getvalue())
     assert line["msg"] == "copied in 2.0 s: *** login ***"
     assert (line["task"], line["target"], line["answer"]) == ("wrong-password", "127.0.0.1:5/wrong:1", "it is ***")
+
+
+def test_a_password_alone_in_base64_is_hidden() -> None:
+    redact.hide("only-this-word?>", "bob")
+    for code in (base64.b64encode, base64.urlsafe_b64encode):
+        coded = code(b"only-this-word?>").decode()
+        assert redact.scrub(f"a {coded} b {coded.rstrip('=')} c") == "a *** b *** c"
