@@ -45,6 +45,8 @@ _NAME_FIELDS = frozenset(
     )
 )
 _NAMES = {logging.CRITICAL: "fatal", logging.WARNING: "warning", TRACE: "trace"}
+#: Levels as text lines show them, in five letters.
+_SHOWN = {"warning": "WARN"}
 _COLORS = {"fatal": 31, "error": 31, "warning": 33, "info": 36, "debug": 37, "trace": 37}
 #: Chatty libraries speak only from warnings on, unless everything is wanted.
 _LIBRARIES = ("kombu", "amqp", "asyncio", "redis", "celery")
@@ -170,7 +172,7 @@ class TextFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level, message, values, trace = self.parts(record)
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        shown = level.upper()[:5].ljust(5)
+        shown = _SHOWN.get(level, level.upper()).ljust(5)
         if self._colors:
             shown = f"\x1b[{_COLORS.get(level, 37)}m{shown}\x1b[0m"
         tail = "".join(f" {name}={printable(value, keep='')}" for name, value in values.items())

@@ -33,6 +33,7 @@ def cluster(situation: Situation) -> Iterator[Part]:
             yield from _cause(failure, situation, name=_task_of(situation, failure))
     yield from _running(situation, None)
     yield from _waiting(situation, None)
+    yield from _holds(situation)
     yield from _roles(situation)
     if situation.registries:
         yield Text()
@@ -148,6 +149,18 @@ def _waiting(situation: Situation, only: str | None) -> Iterator[Part]:
     for found in waiting:
         left = f", in {span(found.seconds)}" if found.seconds is not None else ""
         yield from lines(f"{found.number:>6}  {clean(found.task)}: {clean(found.why)}{left}", hang=8)
+
+
+def _holds(situation: Situation) -> Iterator[Part]:
+    held = [(f"task {task.name}", task.hold) for task in situation.tasks if task.hold]
+    held += [(f"registry {registry.name}", registry.hold) for registry in situation.registries if registry.hold]
+    if held:
+        yield Text()
+        yield from lines("paused by operators", style="bold")
+    for name, hold in held:
+        left = f", for {span(hold.until - situation.now)} more" if hold.until else ""
+        reason = f": {clean(hold.reason)}" if hold.reason else ""
+        yield from lines(f"{clean(name)} since {moment(hold.since, situation.now)}{left}{reason}", indent="  ")
 
 
 def _roles(situation: Situation) -> Iterator[Part]:

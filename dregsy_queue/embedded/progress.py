@@ -61,7 +61,10 @@ class Progress:
         if self.running:
             return "syncing"
         planning = any(run.state == "planning" for run in self.runs)
-        return "waiting" if self.waiting and not self._about_to_start() else "planning" if planning else "syncing"
+        if self.waiting and not self._about_to_start():
+            host = next((found.host for found in self.waiting if found.host), "")
+            return f"waiting for {clean(host)}" if host else "waiting"
+        return "planning" if planning else "syncing"
 
     def reasons(self) -> list[str]:
         """What waits, and for what; empty while everything goes on."""

@@ -25,6 +25,8 @@ class Waiting:
     why: str
     #: seconds until it goes on by itself, as far as that is known
     seconds: float | None = None
+    #: the registry that planning waits for; "" when it is none
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,9 @@ class WaitingReader:
             Waiting(
                 task,
                 wait.number,
-                f"planning: try {wait.attempt} of {wait.most} follows: {_cause(wait.error)}",
+                f"{_cause(wait.error)}; attempt {wait.attempt} of {wait.most}",
                 wait.seconds,
+                _host(wait.error),
             )
             for task, wait in PlanWaits(self._redis).all().items()
         ]
@@ -130,10 +133,15 @@ class WaitingReader:
             if error:
                 image = TransferJob.from_json(spec) if spec else None
                 text = _cause(error, *((image.source, image.target) if image else ()))
-                why = f"attempt {int(attempts or 0) + 1} follows: {text}"
+                why = f"{text}; attempt {int(attempts or 0) + 1}"
             groups.setdefault((task, why), []).append(at - now)
         return [Waiting(task, len(waits), why, max(0.0, min(waits))) for (task, why), waits in groups.items()]
 
 
 def _cause(error: str, source: str = "", target: str = "") -> str:
     return generalised(JobResult(source, target, "failed", "", "", 0, 0.0, error))
+
+
+def _host(error: str) -> str:
+    """Registries' errors begin with the registry."""
+    return error.partition(": ")[0] if ": " in error else ""

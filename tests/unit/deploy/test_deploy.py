@@ -41,9 +41,10 @@ def test_valid_by_the_published_schemas(document: dict[str, Any]) -> None:
 
 
 FOLDERS = ["base", "overlays/autoscaling", "overlays/external-redis"]
+COMPONENTS = ["components/flower"]
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*FOLDERS, *COMPONENTS])
 def test_kustomizations_name_files_that_exist(folder: str) -> None:
     document = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text())
     for name in document["resources"]:
