@@ -1,15 +1,18 @@
-"""Runs the benchmarks: ``python -m bench [NAME…]``."""
+"""Runs the benchmarks: ``python -m bench [NAME…]``, or ``python -m bench compare`` with options."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import ledger, skopeo, startup, waiting
+from bench import compare, ledger, startup, waiting
 
-BENCHMARKS = {"ledger": ledger.main, "startup": startup.main, "waiting": waiting.main, "skopeo": skopeo.main}
+BENCHMARKS = {"ledger": ledger.main, "startup": startup.main, "waiting": waiting.main, "compare": compare.main}
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["compare"]:
+        compare.main(sys.argv[2:])
+        return 0
     names = sys.argv[1:] or list(BENCHMARKS)
     for name in names:
         if name not in BENCHMARKS:
