@@ -12,7 +12,7 @@ from redis import RedisError
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import SyncRecord, TransferJob
-from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
+from dregsy_queue.ledger.outcome import Cancelled, Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
 from dregsy_queue.ledger.scripts import Scripts
 from dregsy_queue.logs import clean
 
@@ -117,6 +117,8 @@ def _moved(outcome: Outcome) -> tuple[str, float, str, str]:
             return "copied", 0, digest, ""
         case Failed(error):
             return "failed", 0, "", clean(error)
+        case Cancelled(error):
+            return "cancelled", 0, "", clean(error)
         case RetryAfter(seconds, error):
             return "waiting", _bounded(seconds), "", clean(error)
         case WaitForRegistry(error=error):

@@ -25,6 +25,13 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Cancelled:
+    """The job is not to be done any more (its task is gone, or another one by now): neither failed nor good."""
+
+    error: str
+
+
+@dataclass(frozen=True)
 class RetryAfter:
     """The attempt failed and counts; the next one comes after `seconds`."""
 
@@ -51,7 +58,7 @@ class PutBack:
 
 
 #: How an attempt at a transfer can end.
-Outcome = Copied | Failed | RetryAfter | WaitForRegistry | PutBack
+Outcome = Copied | Failed | Cancelled | RetryAfter | WaitForRegistry | PutBack
 
 
 @dataclass(frozen=True)

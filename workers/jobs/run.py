@@ -12,6 +12,7 @@ from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.outcome import (
+    Cancelled,
     Copied,
     Failed,
     Outcome,
@@ -90,7 +91,7 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
         used = relay_of(used_config.loaded.config, task) if task else ""
         why = why_dropped(task, job, used)
         if task is None or why:
-            return Failed(f"dropped: {why}")
+            return Cancelled(f"dropped: {why}")
         relay = worker.relays.relay(job.relay)
         copying = transfer(job, task, relay, worker.services.access(), attempt=claim.attempt)
         happened = worker.services.loop.run(copying, name=claim.name)
@@ -112,6 +113,8 @@ def _tell(claim: Claim, outcome: Outcome | PlanOutcome, seconds: float) -> None:
             log.info("copied in %.1f s (%s)", seconds, claim.transfer and claim.transfer.reason, extra=tags)
         case Planned(jobs):
             log.info("planned in %.1f s, %d to copy", seconds, jobs, extra=tags)
+        case Cancelled(error):
+            log.warning("not copied: %s", error, extra=tags)
         case Failed(error):
             log.error("failed: %s", error, extra=tags)
         case RunFailure(error=error):

@@ -28,10 +28,10 @@ local added = 0
 for i = 4, #ARGV, 6 do
   local job, kind, target, spec, outcome, status = unpack(ARGV, i, i + 5)
   local image = decode(outcome ~= '' and outcome or spec)
+  if image and target ~= '' then
+    redis.call('SADD', key('run', run, 'targets'), target)
+  end
   if image and redis.call('HEXISTS', key('run', run, 'jobs'), job) == 0 then
-    if target ~= '' then
-      redis.call('SADD', key('run', run, 'targets'), target)
-    end
     if outcome == '' then
       forget_outcome(job)
       redis.call('HSET', key('run', run, 'jobs'), job, spec)

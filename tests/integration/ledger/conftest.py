@@ -9,6 +9,7 @@ import pytest
 from dregsy_queue.ledger.admission import Admission, Admitted
 from dregsy_queue.ledger.claims import Claim, Claims
 from dregsy_queue.ledger.connection import Connection, connect
+from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import Copied
@@ -36,8 +37,9 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.redis: Connection = connect(url)
-        self.runs = Runs(self.redis)
-        self.claims = Claims(self.redis)
+        in_hand = InHand()
+        self.runs = Runs(self.redis, in_hand)
+        self.claims = Claims(self.redis, in_hand)
         self.admission = Admission(self.redis)
         self.presence = Presence(self.redis)
         self.records = Records(self.redis)

@@ -158,7 +158,7 @@ class World:
         self.saved: tuple[dict[bytes, bytes], list[Message]] | None = None
         self.scheduler = Runs(self.ledger)
         self._names = (f"w{number}@host#{number}" for number in itertools.count(1))
-        client.config_set("maxmemory", 0)
+        client.config_set("min-replicas-to-write", 0)
         client.flushall()
         self.advance(0)
 
@@ -168,14 +168,14 @@ class World:
 
     def _unrefused(self, act: Callable[[], object]) -> None:
         if self.refuses:
-            self.client.config_set("maxmemory", 0)
+            self.client.config_set("min-replicas-to-write", 0)
         act()
         if self.refuses:
-            self.client.config_set("maxmemory", 1)
+            self.client.config_set("min-replicas-to-write", 1)
 
     def refuse_writes(self, refuses: bool) -> None:
         self.refuses = refuses
-        self.client.config_set("maxmemory", 1 if refuses else 0)
+        self.client.config_set("min-replicas-to-write", int(refuses))
 
     def add_worker(self, slots: int, kinds: tuple[str, ...]) -> Worker:
         in_hand = InHand()

@@ -35,6 +35,8 @@ from .model import BETWEEN, KINDS, Worker, World, images, until_all_is_over
 #: More of them by hand: DREGSY_MODEL_EXAMPLES=2000.
 EXAMPLES = int(os.environ.get("DREGSY_MODEL_EXAMPLES", "100"))
 TASKS = ("a", "b:runs", "c")
+#: What becomes of one call: see `FaultyConnection`.
+FAULT = st.sampled_from(("", "", "request", "answer", "twice"))
 
 _client: redis.Redis
 
@@ -90,16 +92,22 @@ class Ledger(RuleBasedStateMachine):
                         worker.plan(name, images(claim.task, int(claim.fingerprint[1:])), ends=True)
 
     @precondition(lambda self: self.world.messages)
-    @rule(n=st.integers(0, 30), m=st.integers(0, 5), stays=st.booleans())
-    def deliver(self, n: int, m: int, stays: bool) -> None:
+    @rule(n=st.integers(0, 30), m=st.integers(0, 5), stays=st.booleans(), fault=FAULT)
+    def deliver(self, n: int, m: int, stays: bool, fault: str) -> None:
         """`stays`: the message comes again, as messages may."""
         if worker := self._awake(m):
+            self.world.connection.fault = fault
             message = self.world.messages[n % len(self.world.messages)]
             if worker.take(message) and not stays:
                 self.world.messages.remove(message)
 
-    @rule(n=st.integers(0, 5), m=st.integers(0, 5), how=st.sampled_from(("copied", "failed", "later", "back")))
-    def finish(self, n: int, m: int, how: str) -> None:
+    @rule(
+        n=st.integers(0, 5),
+        m=st.integers(0, 5),
+        how=st.sampled_from(("copied", "failed", "later", "back")),
+        fault=FAULT,
+    )
+    def finish(self, n: int, m: int, how: str, fault: str) -> None:
         worker = self._awake(n)
         transfers = sorted(name for name, claim in worker.running.items() if claim.transfer) if worker else []
         if worker and transfers:
@@ -109,6 +117,7 @@ class Ledger(RuleBasedStateMachine):
                 "later": RetryAfter(30, "busy"),
                 "back": PutBack(delay=200),
             }
+            self.world.connection.fault = fault
             worker.finish(transfers[m % len(transfers)], outcomes[how])
 
     @rule(n=st.integers(0, 5), some=st.integers(0, 5), how=st.sampled_from(("goes on", "ends", "waits")))
