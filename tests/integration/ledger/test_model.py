@@ -55,7 +55,7 @@ class Ledger(RuleBasedStateMachine):
         self.world.add_worker(slots, KINDS)
         for task in tasks:
             self.world.start(task, 0)
-        self.work(0)
+        self.work(0, 3)
 
     def _awake(self, n: int) -> Worker | None:
         awake = [worker for worker in self.world.workers if not worker.frozen]
@@ -79,23 +79,26 @@ class Ledger(RuleBasedStateMachine):
         if worker := self._awake(n):
             worker.heartbeat()
 
-    @rule(n=st.integers(0, 5))
-    def work(self, n: int) -> None:
-        """All that one worker can do now but ending transfers, so that other events meet a ledger in full swing."""
+    @rule(n=st.integers(0, 5), most=st.integers(0, 3))
+    def work(self, n: int, most: int) -> None:
+        """What one worker does in a few seconds, but ending transfers: other events meet a ledger in full swing."""
         if worker := self._awake(n):
             for _ in range(2):
                 worker.heartbeat()
                 self.world.send(worker.tick())
-                self.world.messages = [message for message in self.world.messages if not worker.take(message)]
+                some, rest = self.world.messages[:most], self.world.messages[most:]
+                self.world.messages = [message for message in some if not worker.take(message)] + rest
                 for name, claim in list(worker.running.items()):
                     if claim.transfer is None:
                         worker.plan(name, images(claim.task, int(claim.fingerprint[1:])), ends=True)
 
-    @precondition(lambda self: self.world.messages)
     @rule(n=st.integers(0, 30), m=st.integers(0, 5), stays=st.booleans(), fault=FAULT)
     def deliver(self, n: int, m: int, stays: bool, fault: str) -> None:
         """`stays`: the message comes again, as messages may."""
-        if worker := self._awake(m):
+        worker = self._awake(m)
+        if worker and not self.world.messages:
+            self.world.send(worker.tick())
+        if worker and self.world.messages:
             self.world.connection.fault = fault
             message = self.world.messages[n % len(self.world.messages)]
             if worker.take(message) and not stays:
@@ -201,6 +204,7 @@ class Ledger(RuleBasedStateMachine):
         check(_client)
 
     def teardown(self) -> None:
+        self.world.refuse_writes(False)
         _client.delete("dregsy:pause:src0", "dregsy:pause:src1", "dregsy:pause:dst", "dregsy:paused")
         over = False
         for _ in until_all_is_over(self.world):
