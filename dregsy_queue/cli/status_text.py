@@ -70,7 +70,7 @@ def _verdict(situation: Situation) -> Iterator[Part]:
         yield from lines("good: " + "; ".join([*map(clean, verdict.facts), "Redis answers"]), style="green")
         return
     yield from lines("WRONG: " + "; ".join(map(clean, verdict.problems)), style="bold red")
-    yield from lines("       " + "; ".join([*map(clean, verdict.facts), "Redis answers"]))
+    yield from lines("; ".join([*map(clean, verdict.facts), "Redis answers"]), indent="       ")
 
 
 def _tasks(situation: Situation) -> Table:

@@ -52,6 +52,7 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
 ``run:<run>:retry``            set of sources that a retry plans once more; no others of the run
 ``ended``                      list of runs that ended and of which no log line tells yet
+``told``                       list of what operators ordered and no log line tells yet
 ``orders``                     hash: task → an operator's order to start a run (JSON: id, when, until when it is taken)
 ``order:<id>``                 the run that came of an order
 ``plan waits``                 hash: task → what its planning waits for between two tries (JSON)

@@ -70,7 +70,10 @@ class Orders:
 
     def cancel(self, run: str, why: str = BY_OPERATOR) -> bool:
         """End a run early, running transfers too; False when it is over already, or is not known."""
-        return bool(self._scripts.run("cancel", run, why))
+        done = bool(self._scripts.run("cancel", run, why))
+        if done:
+            self._tell(f"run {run} is cancelled: {why}")
+        return done
 
     def retry(self, run: str) -> Retried | None:
         """Do again what failed in `run`, and nothing else; None when there is no such run."""
@@ -86,6 +89,8 @@ class Orders:
         planning = unplanned and bool(self._scripts.run("replan", run))
         if unplanned and not planning:
             self._redis.delete(key("run", run, "retry"))
+        if again or planning:
+            self._tell(f"run {run}: an operator retries what failed, {again} transfers")
         return Retried(run, again, planning)
 
     def _name_unplanned(self, run: str) -> bool:
@@ -114,10 +119,14 @@ class Orders:
     def hold(self, kind: Held, name: str, seconds: float, reason: str) -> None:
         """Let nothing of a task, or to and from a registry, start for `seconds` (0: until it is released)."""
         self._scripts.run("hold", kind, name, seconds, reason)
+        self._tell(f"{kind} {name} is paused by an operator" + (f": {reason}" if reason else ""))
 
     def release(self, kind: Held, name: str) -> bool:
         """Take back a hold, and a registry's pause; False when there was neither."""
-        return bool(self._scripts.run("release", kind, name))
+        done = bool(self._scripts.run("release", kind, name))
+        if done:
+            self._tell(f"{kind} {name} is resumed by an operator")
+        return done
 
     def forget(self, task: str) -> bool:
         """Forget everything about `task`; a run that is active is cancelled first. False: it does not end in time."""
@@ -131,6 +140,7 @@ class Orders:
             # Long cancelling goes on in slices; there may be no worker to do them.
             admission.reap()
             time.sleep(0.05)
+        self._tell(f"task {task} is forgotten")
         return True
 
     def forget_left(self, now: float) -> list[str]:
@@ -141,6 +151,15 @@ class Orders:
             if left and now - left > FORGOTTEN_AFTER and self.forget(task):
                 found.append(task)
         return sorted(found)
+
+    def _tell(self, text: str) -> None:
+        """For the log of one of those who work; kept until one comes, the last hundred."""
+        self._redis.rpush(key("told"), text)
+        self._redis.ltrim(key("told"), -100, -1)
+
+    def told(self) -> list[str]:
+        """What was ordered, each told to one caller only."""
+        return list(self._redis.lpop(key("told"), 100) or [])
 
     def ended_runs(self) -> list[str]:
         """Runs that have ended, each told to one caller only."""

@@ -19,7 +19,7 @@ TIDY_EVERY = 600.0
 
 
 class OrderDesk:
-    """Of one role; any number may work at a time. Cheap when there is nothing to do: two Redis calls."""
+    """Of one role; any number may work at a time. Cheap when there is nothing to do: three Redis calls."""
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class OrderDesk:
         """
         for name in self._orders.ordered():
             self._start(name)
+        for text in self._orders.told():
+            log.info("order: %s", text)
         for run in self._orders.ended_runs() if self._tells_ends else ():
             self._tell(run)
         if time.monotonic() >= self._next_tidying:

@@ -129,6 +129,8 @@ def test_a_pause_under_a_full_queue_loses_nothing(ledger: Ledger, orders: Orders
     hold = Holds(ledger.redis).all()["task", "t"]
     assert hold.reason == "longer" and hold.until > hold.since
     assert orders.release("task", "t") and not orders.release("task", "t")
+    assert orders.told()[-2:] == ["task t is paused by an operator: longer", "task t is resumed by an operator"]
+    assert orders.told() == [], "each is told once"
     orders.hold("registry", "src.example", 0, "")
     assert ledger.admission.admit() == []
     assert orders.release("registry", "src.example")
@@ -170,6 +172,7 @@ def test_forget_while_running_leaves_nothing(ledger: Ledger, orders: Orders) -> 
     assert not ledger.claims.settle(claim, Copied("sha256:1"), 0.1)
     while ledger.admission.reap().more:
         pass
+    assert orders.told()
     left = [name for name in ledger.redis.scan_iter("*", count=1000) if "a%3Aruns" in name or "a:runs" in name]
     assert left == [] and ledger.redis.smembers(key("tasks")) == {"other"}
     assert not [field for field in ledger.redis.hgetall(key("tally")) if "a:runs" in field]
