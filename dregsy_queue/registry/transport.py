@@ -181,7 +181,11 @@ class Transport:
             self._authorization.learn(parse_challenges(incoming.headers.getall("WWW-Authenticate", [])))
 
     async def _ping(self) -> Incoming:
-        async with exchange(self._session, "GET", self._absolute("/v2/"), context=self._context, home=None) as incoming:
+        async with (
+            self._pacer.request(self._key) as observe,
+            exchange(self._session, "GET", self._absolute("/v2/"), context=self._context, home=None) as incoming,
+        ):
+            await observe(incoming.status, incoming.headers)
             return incoming
 
     async def _after_refusal(self, scope: str, sent: str, incoming: Incoming) -> str:
