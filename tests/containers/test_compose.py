@@ -75,7 +75,7 @@ class Stack:
     compose: Compose
     source: Registry
     target: Registry
-    #: tag → digest of what `try` syncs by skopeo
+    #: tag → digest of what `try` syncs
     images: dict[str, str]
 
 

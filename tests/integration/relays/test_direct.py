@@ -119,6 +119,13 @@ async def test_a_blob_that_many_want_at_once_moves_once(direct: Direct, source: 
         assert target.digest(f"lib/app{n // 2}", str(n)) == digest
 
 
+async def test_within_one_registry_no_byte_moves(direct: Direct, source: Registry) -> None:
+    digest = push_layers(source, "lib/app", "1", big_blob(MIB)[0])
+    copied = await direct.copy(f"{source.host}/lib/app@{digest}", f"{source.host}/other/app:1")
+    assert copied.sent == 0
+    assert content_of(source, "other/app", "1") == content_of(source, "lib/app", "1")
+
+
 async def test_memory_is_bounded_however_big_a_blob_is(direct: Direct, source: Registry, target: Registry) -> None:
     layer, _ = big_blob(256 * MIB)
     digest = push_layers(source, "lib/big", "1", layer)

@@ -105,7 +105,7 @@ class BlobMover:
         tries, lessons = 0, 0
         while True:
             try:
-                upload = await self._begin(target, blob)
+                upload = await self._begin(source, target, blob)
                 moved = await self._send(source, target, blob, upload) if upload else 0
                 self._known.learn(target.place, blob.digest)
                 return moved
@@ -119,11 +119,12 @@ class BlobMover:
                     raise
                 await asyncio.sleep(backoff.delay(PAUSE, tries))
 
-    async def _begin(self, target: End, blob: Blob) -> Upload | None:
+    async def _begin(self, source: End, target: End, blob: Blob) -> Upload | None:
         """An open upload; None when the target has the blob, or took it from another repository."""
         blobs, repository = target.blobs, target.repository
         manners = self._manners[blobs.registry]
-        origin = self._known.where(blobs.registry, blob.digest) or repository
+        own = source.repository if source.blobs.registry == blobs.registry else repository
+        origin = self._known.where(blobs.registry, blob.digest) or own
         answer = await self._post(target, blob, origin if manners.mounts else None)
         if answer.status == 201:
             manners.tells |= origin == repository
