@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger import redis_url as redis_address
+from dregsy_queue.prefix import check_prefix
 
 
 class SettingsError(DregsyError, ValueError):
@@ -61,6 +62,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         redis_address.check(redis_url)
     except redis_address.AddressError as error:
         raise SettingsError(f"DREGSY_REDIS_URL {error}") from None
+    try:
+        check_prefix(environment.get("DREGSY_PREFIX", ""))
+    except ValueError as error:
+        raise SettingsError(f"DREGSY_PREFIX {error}") from None
     return Settings(
         config=Path(environment.get("DREGSY_CONFIG") or "config.yaml"),
         redis_url=redis_url,

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 from celery import Celery
@@ -27,6 +28,7 @@ from dregsy_queue.ledger.connection import connect
 from dregsy_queue.scheduling.leader import Leader
 from dregsy_queue.scheduling.leadership import Leadership
 from dregsy_queue.scheduling.order_desk import OrderDesk
+from dregsy_queue.scheduling.pidboxes import Pidboxes
 from dregsy_queue.scheduling.presence import Presence
 from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.scheduling.timetable import Timetable
@@ -35,6 +37,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks of a standby at the lock, and of a scheduler at a Redis that is away.
 STANDBY = 1.0
+#: Seconds between two looks for what killed workers left behind.
+SWEEP = 60.0
 
 
 class Scheduler(celery_beat.Scheduler):
@@ -62,6 +66,7 @@ class Scheduler(celery_beat.Scheduler):
         self._leadership = Leadership(redis)
         starter = RunStarter(app, chosen, redis)
         self._leader = Leader(config, chosen.run, starter, Timetable(redis), self._leadership.keep)
+        self._pidboxes, self._next_sweep = Pidboxes(redis), time.monotonic() + SWEEP
         self._desk = OrderDesk(redis, config, starter, least_age=0)
         self._presence = Presence(redis, f"{socket.gethostname()}#{os.getpid()}", config)
         config.follow()
@@ -100,6 +105,9 @@ class Scheduler(celery_beat.Scheduler):
         try:
             wait = self._leader.tick(hung_up=hung_up)
             self._desk.work()
+            if time.monotonic() >= self._next_sweep:
+                self._next_sweep = time.monotonic() + SWEEP
+                self._pidboxes.sweep()
             return wait
         except BaseException:
             self._hung_up |= hung_up

@@ -15,8 +15,10 @@ from dregsy_queue import settings
 from dregsy_queue.celery import make_app
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.scheduling.leader import Leader
 from dregsy_queue.scheduling.leadership import Leadership
+from dregsy_queue.scheduling.pidboxes import Pidboxes
 from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.scheduling.timetable import Timetable
 from tests.lab.distance import DelayedRelay
@@ -121,6 +123,18 @@ def test_a_start_that_is_too_far_away_is_brought_back(make: Make, redis_url: str
     make(write(tmp_path / "c.yaml", periodic("t", interval=30)))
     ((name, due),) = client.zrange("dregsy:beat::schedule", 0, -1, withscores=True)
     assert name == "dregsy:beat:t" and due - time.time() < 31
+
+
+def test_bindings_of_killed_workers_are_swept_up(redis_url: str) -> None:
+    client, pidboxes = _client(redis_url), Pidboxes(connect(redis_url))
+    bindings = {name: f"\x06\x16\x06\x16{name}.celery.pidbox" for name in ("lives@a", "killed@b", "starts@c")}
+    client.sadd("_kombu.binding.celery.pidbox", bindings["lives@a"], bindings["killed@b"])
+    presence = Presence(connect(redis_url))
+    presence.heartbeat("lives@a#1234", slots=1, kinds=["plan"])
+    assert pidboxes.sweep() == 0
+    client.sadd("_kombu.binding.celery.pidbox", bindings["starts@c"])
+    assert pidboxes.sweep() == 1
+    assert client.smembers("_kombu.binding.celery.pidbox") == {bindings["lives@a"], bindings["starts@c"]}
 
 
 def _client(redis_url: str) -> Any:
