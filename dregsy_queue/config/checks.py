@@ -5,13 +5,16 @@ They work on the raw tree, so that one run finds them beside errors in single va
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.config.yaml_lines import Path
+from dregsy_queue.matching.paths import PathMapping
 from dregsy_queue.oci.hosts import is_ecr, registry_key
+from dregsy_queue.oci.reference import is_repository
 
 Finding = tuple[Path, str]
 
@@ -63,6 +66,7 @@ def warnings(value: dict[str, Any]) -> Iterator[str]:
             yield "'lister.maxItems' is negative: repositories are listed without limit"
         if str(lister.get("cacheDuration") or "").startswith("-"):
             yield "'lister.cacheDuration' is negative: lists of repositories are not cached"
+    yield from _missing_files(value)
     for task in _items(value, "tasks"):
         for side in ("source", "target"):
             location = task.get(side) if isinstance(task, dict) else None
@@ -73,6 +77,15 @@ def warnings(value: dict[str, Any]) -> Iterator[str]:
                     continue
                 if short:
                     yield f"task '{task.get('name')}': 'auth-refresh' of the {side} is under 1h and is raised to 1h"
+
+
+def _missing_files(value: dict[str, Any]) -> Iterator[str]:
+    """CA files are needed where roles run, and this may be another machine."""
+    registries = value.get("registries")
+    for key, limits in registries.items() if isinstance(registries, dict) else ():
+        ca = limits.get("ca") if isinstance(limits, dict) else None
+        if isinstance(ca, str) and not pathlib.Path(ca).is_file():
+            yield f"registries.{key}.ca: there is no file '{ca}' on this machine; its requests fail where it is missing"
 
 
 def _location(path: Path, location: Any, prefix: str) -> Iterator[Finding]:  # noqa: ANN401 - raw YAML
@@ -139,6 +152,11 @@ def _registries(value: dict[str, Any]) -> Iterator[Finding]:
 
 def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]:
     regex = False
+    if task.get("mappings") in (None, []):
+        yield (
+            (*path, "mappings"),
+            "a task without mappings syncs nothing; give it for example '- from: library/busybox'",
+        )
     for place, mapping in enumerate(_items(task, "mappings")):
         here: Path = (*path, "mappings", place)
         if not isinstance(mapping, dict):
@@ -148,6 +166,7 @@ def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]
         if not from_:
             yield here, "mapping without 'From' path; name a repository, or 'regex:' and an expression"
         regex = regex or str(from_).startswith("regex:")
+        yield from _target(here, from_, mapping.get("to") or "")
         if mapping.get("platform") == "all" and relay == "docker":
             yield (
                 (*here, "platform"),
@@ -155,6 +174,29 @@ def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]
             )
     if regex and isinstance(task.get("source"), dict):
         yield from _listing((*path, "source"), task["source"])
+
+
+def _target(path: Path, from_: Any, to: Any) -> Iterator[Finding]:  # noqa: ANN401 - raw YAML
+    """A target repository that the file alone tells, and that no registry can have."""
+    try:
+        mapping = PathMapping.parse(str(from_), str(to))
+    except ValueError:
+        return  # told by the model
+    if mapping.source is not None:
+        target = mapping.pairs()[0][1]
+    elif mapping.target is not None:
+        target = mapping.target
+    else:
+        return
+    name = target.removeprefix("/")
+    if not is_repository(name):
+        key = "to" if to else "from"
+        do = "" if to else "; give the mapping a 'to'"
+        yield (
+            (*path, key),
+            f"it leads to '{name}', which is no repository name: at most 255 lower-case letters and digits in parts, "
+            f"with '/', or a single '.', '_' or '-' in between{do}",
+        )
 
 
 def _listing(path: Path, source: dict[str, Any]) -> Iterator[Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -238,13 +237,6 @@ class RegistryLimits(_Model):
         if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value):
             raise ValueError(f"'{value}' is not a URL; write http://host:port or https://host:port")
         return value.rstrip("/")
-
-    @field_validator("ca")
-    @classmethod
-    def _readable_ca(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"there is no file '{value}'")
-        return value
 
 
 class Config(_Model):

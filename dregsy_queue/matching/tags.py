@@ -13,6 +13,9 @@ from dregsy_queue.oci.reference import is_tag
 
 #: What stands behind "keep:"; without the first space it is an expression.
 _LATEST = re.compile(r"\s+latest\s+([0-9]+)")
+#: Meant as `_LATEST`: no tag has white space, so it is of no use as an expression.
+_NO_LATEST = re.compile(r"\s*latest\s+.*", re.DOTALL)
+_LATEST_HELP = "it needs a number from 1 on; write for example 'keep: latest 5'"
 _LONGEST_COUNT = 18
 
 
@@ -73,6 +76,8 @@ class TagSet:
                     regexes.append(Matcher.parse(rest))
                 elif count := _LATEST.fullmatch(rest):
                     latest = _count(count[1])
+                elif _NO_LATEST.fullmatch(rest):
+                    raise ValueError(_LATEST_HELP)
                 else:
                     keep.append(Matcher.parse(rest))
             except ValueError as error:
@@ -128,4 +133,6 @@ def _version(item: TagItem) -> Version | None:
 def _count(digits: str) -> int:
     if len(digits) > _LONGEST_COUNT:
         raise ValueError(f"the count has more than {_LONGEST_COUNT} digits")
+    if not int(digits):
+        raise ValueError(_LATEST_HELP)
     return int(digits)

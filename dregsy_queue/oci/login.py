@@ -39,7 +39,9 @@ def decode_auth(text: str) -> Credentials:
         value = None
     if isinstance(value, dict):
         given = {key.lower(): item for key, item in value.items() if item is not None}
-        username, password = given.get("username", ""), given.get("password", "")
+        if "password" not in given:
+            raise ValueError('\'auth\' holds no password; encode {"username": "…", "password": "…"}, or write \'none\'')
+        username, password = given.get("username", ""), given["password"]
         if not isinstance(username, str) or not isinstance(password, str):
             raise ValueError("'auth' holds a user name or password that is no text")
         return Credentials(username, password)

@@ -35,15 +35,16 @@ def make_context(host: str, settings: TLSSettings) -> ssl.SSLContext:
     # Python 3.13 refuses authorities that Go, and so skopeo, accepts: those of a plain `openssl req -x509`.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     folder = certificate_folder(settings.certs_dir, host) if settings.certs_dir else None
+    where = settings.ca
     try:
-        for authority in sorted(folder.glob("*.crt")) if folder else []:
-            context.load_verify_locations(authority)
         if settings.ca:
             context.load_verify_locations(settings.ca)
+        where = folder
+        for authority in sorted(folder.glob("*.crt")) if folder else []:
+            context.load_verify_locations(authority)
         for certificate in sorted(folder.glob("*.cert")) if folder else []:
             context.load_cert_chain(certificate, certificate.with_suffix(".key"))
     except (OSError, ssl.SSLError) as error:
-        where = folder or settings.ca
         raise RegistryError(
             f"{host}: the certificates in {where} cannot be used: {error}",
             kind="tls",

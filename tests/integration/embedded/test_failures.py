@@ -105,7 +105,7 @@ def test_no_image_for_the_platform(tmp_path: Path, good: dict[str, object], sour
 def test_targets_that_no_registry_can_hold(
     tmp_path: Path, good: dict[str, object], source: Registry, target: Registry
 ) -> None:
-    mappings = mapping("good/app", "Upper/app"), mapping("good/app", "regex:app,a..b")
+    mappings = mapping("regex:good/app", "regex:good,Upper"), mapping("regex:good/app", "regex:app,a..b")
     outcome = sync(write_config(tmp_path, good, task("bad", location(source), location(target), *mappings)))
     assert_failed(outcome, "bad", "is no repository name", failed=2)
     assert all(job["attempts"] == 0 for job in outcome.jobs("bad"))

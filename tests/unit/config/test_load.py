@@ -211,6 +211,8 @@ def test_bad_values_of_a_task(loads: Loads, insert: str, expected: str) -> None:
         ("{registry: a, lister: {type: ''}}", "invalid lister type: ''"),
         ("{registry: a, listertype: catalog}", "unknown key 'listertype'"),
         ("{registry: a, auth-refresh: 0}", "is not an ECR registry"),
+        ("{registry: a, auth: eyJ1c2VybmFtZSI6ICJib2IifQ==}", "'auth' holds no password"),
+        ("{registry: a, auth: e30=}", "'auth' holds no password"),
         ("{registry: a, auth: YQ}", "not valid base64"),
         ("{registry: a, auth: 'Ym9iOj_-'}", "not valid base64"),
         ("{registry: a, auth: 'Ym9i Ong='}", "not valid base64"),
@@ -240,7 +242,6 @@ def test_bad_locations(loads: Loads, source: str, expected: str) -> None:
         ("relay: skopeo\nrelay: skopeo\n", "2 relay: 'relay' stands here and in line 1"),
         ("registries: {a: {transfers: 5}}\n", "1 registries.a.transfers: '5' is not a rate"),
         ("registries: {a: {max-concurrent: 0}}\n", "1 registries.a.max-concurrent:"),
-        ("registries: {a: {ca: /no/such}}\n", "1 registries.a.ca: there is no file"),
         ("registries: {a: {endpoint: x}}\n", "1 registries.a.endpoint: 'x' is not a URL"),
         ("lister: {cacheDuration: 5d}\n", "1 lister.cacheDuration: '5d' is not a duration"),
         ("lister: {cacheDuration: '5'}\n", "1 lister.cacheDuration: '5' has no unit"),
@@ -252,12 +253,46 @@ def test_bad_locations(loads: Loads, source: str, expected: str) -> None:
         (TASK.replace("{registry: b}", "{registry: b, lister: {}}"), "2 tasks[0].target.lister.type: is missing"),
         ("relay: Skopeo\n", "1 relay: invalid relay type: 'Skopeo'"),
         ("Relay: skopeo\n", "1 Relay: unknown key 'Relay'; did you mean 'relay'?"),
+        (TASK.replace(", mappings: [{from: x}]", ""), "2 tasks[0].mappings: a task without mappings syncs nothing"),
+        (TASK.replace("{from: x}", ""), "2 tasks[0].mappings: a task without mappings syncs nothing"),
+        (
+            TASK.replace("{from: x}", "{from: x, tags: ['keep: latest two']}"),
+            "2 tasks[0].mappings[0].tags[0]: tag 'keep",
+        ),
         (TASK.replace("{from: x}", "{from: a, platform: all}"), "2 tasks[0].mappings[0].platform: relay 'docker' does"),
     ],
 )
 def test_bad_files(loads: Loads, text: str, expected: str) -> None:
     found = problems(loads, text)
     assert any(problem.startswith(expected) for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("mapping", "key"),
+    [
+        ("from: x, to: Mirror/x", "to"),
+        ("from: x, to: /mirror/-x", "to"),
+        ("from: x, to: mirror/x:1", "to"),
+        ("from: x, to: 'mirror//a..b/'", "to"),
+        (f"from: x, to: {'a' * 256}", "to"),
+        ("from: 'regex:.*', to: Mirror", "to"),
+        ("from: x, to: 'regex:x,Y'", "to"),
+        ("from: x, to: 'regex:x,'", "to"),
+        ("from: Lib/x", "from"),
+    ],
+)
+def test_targets_that_no_registry_can_have(loads: Loads, mapping: str, key: str) -> None:
+    (problem,) = problems(loads, TASK.replace("from: x", mapping))
+    assert problem.startswith(f"2 tasks[0].mappings[0].{key}: it leads to '") and "no repository name" in problem
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    ["from: Lib/x, to: lib/x", "from: x, to: /a//b__c.d-e/", "from: x, to: 'regex:^/x$,y'"]
+    + ["from: 'regex:Lib/.*'", "from: 'regex:.*', to: 'regex:[A-Z],x'"],
+)
+def test_targets_that_may_be(loads: Loads, mapping: str) -> None:
+    assert loads(TASK.replace("from: x", mapping))
 
 
 def test_every_error_of_a_file_at_once(loads: Loads) -> None:
@@ -296,6 +331,7 @@ tasks:
         "13 tasks[1].mappings[0].from",
         "15 tasks[1].mappings[0].tags[0]",
         "17 tasks[1].mappings[0].tags[2]",
+        "18 tasks[2].mappings",
         "18 tasks[2].name",
         "18 tasks[2].source",
     ]
@@ -312,7 +348,7 @@ tasks:
   target: {registry: 'bob:s3cret@a'}
 """,
     )
-    assert len(found) == 7 and "s3cret" not in "".join(found)
+    assert len(found) == 8 and "s3cret" not in "".join(found)
 
 
 def test_index_needs_a_search_term_where_it_is_used(loads: Loads) -> None:
@@ -353,6 +389,7 @@ def test_listers_for_docker_hub_and_null_ones(loads: Loads) -> None:
             "dockerhost: tcp://x\napi-version: 1.24\ndocker: {}\n",
             ["'dockerhost' at the top level is ignored", "'api-version' at the top level is ignored"],
         ),
+        ("registries: {a: {ca: /no/such}}\n", ["registries.a.ca: there is no file '/no/such'"]),
         ("lister: {maxItems: -1, cacheDuration: -1}\n", ["'lister.maxItems'", "'lister.cacheDuration'"]),
     ],
 )
@@ -387,9 +424,8 @@ def test_auth_in_both_forms(loads: Loads, password: str) -> None:
         ('{"username": "bob", "password": "x y"}', ("bob", "x y")),
         ('{"USERNAME": "bob", "passWord": "x"}', ("bob", "x")),
         ('{"username": "bob", "password": "x", "email": 1}', ("bob", "x")),
-        ('{"username": "bob"}', ("bob", "")),
+        ('{"username": "bob", "password": ""}', ("bob", "")),
         ('{"username": null, "password": "x"}', ("", "x")),
-        ("{}", None),
         ('{"username": "", "password": ""}', None),
         ("bob:a:b", ("bob", "a:b")),
         ("bob:", ("bob", "")),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dregsy_queue.config.load import ConfigError, load
+from dregsy_queue.config.load import load
 from tests.unit.docs.pages import Code, code
 
 #: Top-level keys of files that are not ours.
@@ -51,12 +51,7 @@ def test_a_sample_is_a_config_that_loads(sample: Code, tmp_path: Path) -> None:
         return
     file = tmp_path / "sample.yaml"
     file.write_text(yaml.safe_dump(_whole(parsed), sort_keys=False))
-    try:
-        load(file)
-    except ConfigError as error:
-        # files of the reader's machine are not here
-        wrong = [str(problem) for problem in error.problems if "there is no file" not in str(problem)]
-        assert wrong == []
+    load(file)
 
 
 def test_there_are_samples() -> None:
