@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 from dataclasses import dataclass
 
 from dregsy_queue import redact
 from dregsy_queue.config.models import Config
+from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
+from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
+from workers.relays.direct.relay import DirectRelay
 from workers.relays.relay import Access, Copied, Copy, RelayError
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
+
+log = logging.getLogger(__name__)
+
+#: What skopeo cannot copy with its digests kept, in containers/image's words: indexes in indexes, layers of zstd in an
+#: index, digests of other algorithms. Its sign-in takes the first of several challenges; ours takes the right one.
+_BEYOND_SKOPEO = re.compile(
+    r"manifest list instead of a manifest|preserve digests|would invalidate|no image found in"
+    r"|unsupported (?:digest|schema|manifest)|does not match provided manifest digest",
+    re.IGNORECASE,
+)
 
 
 def make(config: Config, settings: Settings) -> SkopeoRelay:
@@ -35,6 +50,14 @@ class SkopeoRelay:
         return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
 
     async def copy(self, copy: Copy) -> Copied:
+        try:
+            return await self._by_skopeo(copy)
+        except RelayError as error:
+            if error.kind != "unauthorized" and not _BEYOND_SKOPEO.search(str(error)):
+                raise
+            return await self._directly(copy, error)
+
+    async def _by_skopeo(self, copy: Copy) -> Copied:
         with contextlib.ExitStack() as files:
             descriptors: list[int] = []
             arguments = [self.binary, "--insecure-policy", "copy", "--preserve-digests", "--retry-times", "0"]
@@ -59,6 +82,16 @@ class SkopeoRelay:
         if ended.returncode != 0:
             raise output.error(text, ended.returncode, names=(copy.source, copy.target))
         return Copied(text, sent=ended.relayed)
+
+    async def _directly(self, copy: Copy, error: RelayError) -> Copied:
+        """Copy what skopeo cannot, byte for byte; where that fails, too, skopeo's own error stands."""
+        try:
+            copied = await DirectRelay(self.stalled_after).copy(copy)
+        except (RelayError, RegistryError) as again:
+            log.debug("the direct relay cannot copy it either: %s", again, extra=fields(target=str(copy.target)))
+            raise error from None
+        log.info("copied by the direct relay, as skopeo cannot: %s", error, extra=fields(target=str(copy.target)))
+        return copied
 
 
 def _login_and_tls(
