@@ -49,6 +49,7 @@ _INDEX_BY_DIGEST = (
 
 Planned = TransferJob | PlannedOutcome
 Repositories = Callable[[], Awaitable[list[str]]]
+Already = Callable[[Sequence[str]], set[str]]
 LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
 #: Is told the tags of each source repository: mapping, source and target repository, tags (none where all are named).
 Listed = Callable[[Mapping, str, str, Sequence[str]], None]
@@ -63,8 +64,8 @@ class _Unreached:
 
 
 class Planner:
-    """Plans one sync task. `look_up` gives sync records by target reference, `on_wait` is told what the next round
-    waits for; both may block (Redis).
+    """Plans one sync task. `look_up` gives sync records by target reference, `already` which of these targets need no
+    second look, `on_wait` is told what the next round waits for; all three may block (Redis).
 
     What fails for a passing reason is tried again in rounds, up to `attempts` in all, `backoff` seconds after
     the first round, then twice as long each time. So however many images a dead registry has, each wait comes once.
@@ -84,6 +85,7 @@ class Planner:
         on_wait: Callable[[PlanWait], None] = lambda _: None,
         clock: Clock = SYSTEM,
         listed: Listed = lambda *_: None,
+        already: Already = lambda _: set(),
     ) -> None:
         self._task = task
         self._relay = relay
@@ -96,6 +98,7 @@ class Planner:
         self._on_wait = on_wait
         self._clock = clock
         self._listed = listed
+        self._already = already
         self._children = SingleFlight[tuple[str, str, str], Digest]()
         self._names = Names.of(task)
         self._targets = Targets(self._names)
@@ -193,6 +196,8 @@ class Planner:
     async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:
         for start in range(0, len(images), RECORD_BATCH):
             batch = images[start : start + RECORD_BATCH]
+            known = await asyncio.to_thread(self._already, [self._names.target(image) for image in batch])
+            batch = [image for image in batch if self._names.target(image) not in known]
             targets = [self._names.target(image) for image in batch]
             records = await asyncio.to_thread(self._look_up, targets)
             comparisons = (self._compare(*pair) for pair in zip(batch, records, strict=True))

@@ -17,6 +17,7 @@ from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import fields
 from dregsy_queue.planning import planner
+from dregsy_queue.registry.errors import RegistryError
 from workers.jobs.outcome import is_expected, plan_outcome_of
 from workers.jobs.task_of import left_to_others, task_of
 from workers.worker import Worker
@@ -64,18 +65,24 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
         await asyncio.to_thread(worker.services.dispatch)
         return added
 
-    async for planned in _planner(worker, task).plan():
-        if isinstance(planned, PlannedOutcome) and planned.error:
-            failed.append(planned)
-        if retry and isinstance(planned, TransferJob) and not retry.covers(planned.source):
-            # The config changed since then; the next run follows it.
-            continue
-        if not batch:
-            since = time.monotonic()
-        batch.append(planned)
-        if len(batch) >= BATCH or time.monotonic() - since > BATCH_WAIT:
-            jobs += await hand_on()
-            batch = []
+    try:
+        async for planned in _planner(worker, claim, task).plan():
+            if isinstance(planned, PlannedOutcome) and planned.error:
+                failed.append(planned)
+            if retry and isinstance(planned, TransferJob) and not retry.covers(planned.source):
+                # The config changed since then; the next run follows it.
+                continue
+            if not batch:
+                since = time.monotonic()
+            batch.append(planned)
+            if len(batch) >= BATCH or time.monotonic() - since > BATCH_WAIT:
+                jobs += await hand_on()
+                batch = []
+    except RegistryError:
+        # Planning goes on later where it stopped, so what was compared must not be lost.
+        if batch:
+            await hand_on()
+        raise
     jobs += await hand_on() if batch else 0
     _log_failures(task.name, failed)
     return jobs
@@ -89,7 +96,7 @@ def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
         log.error("cannot plan: %s%s", cause.text, images, extra=more)
 
 
-def _planner(worker: Worker, task: SyncTask) -> planner.Planner:
+def _planner(worker: Worker, claim: Claim, task: SyncTask) -> planner.Planner:
     services = worker.services
     config, access = services.config.get().config, services.access()
     return planner.Planner(
@@ -101,5 +108,6 @@ def _planner(worker: Worker, task: SyncTask) -> planner.Planner:
         lambda: list_repositories(config, task, access, services.lists),
         attempts=worker.settings.max_attempts,
         backoff=worker.settings.backoff,
+        already=lambda targets: services.runs.planned_targets(claim, targets),
         on_wait=lambda wait: services.plan_waits.note(task.name, wait),
     )

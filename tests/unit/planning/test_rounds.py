@@ -47,7 +47,7 @@ def fails(kind: Kind, *, temporary: bool) -> RegistryError:
 
 
 async def plan(
-    failures: dict[str, list[RegistryError]], clock: FakeClock, attempts: int = 3
+    failures: dict[str, list[RegistryError]], clock: FakeClock, attempts: int = 3, already: frozenset[str] = frozenset()
 ) -> tuple[list[Planned], list[PlanWait]]:
     source: Any = Source(failures)
     target: Any = Nothing()
@@ -67,6 +67,7 @@ async def plan(
         backoff=10,
         on_wait=told.append,
         clock=clock,
+        already=lambda targets: set(already.intersection(targets)),
     )
     return [planned async for planned in planner.plan()], told
 
@@ -104,3 +105,11 @@ async def test_what_will_be_the_same_next_time_is_not_tried_again() -> None:
 async def test_a_refusal_ends_this_plan() -> None:
     with pytest.raises(RegistryError, match="rate-limited"):
         await plan({"2": [fails("rate-limited", temporary=True)]}, FakeClock())
+
+
+async def test_what_an_earlier_attempt_planned_is_not_asked_for_again() -> None:
+    """A registry that lets few requests through is planned in many attempts; each must get further than the last."""
+    refusal = fails("rate-limited", temporary=True)
+    done = frozenset(f"to.example/a:{tag}" for tag in "12")
+    planned, _ = await plan({"1": [refusal], "2": [refusal]}, FakeClock(), already=done)
+    assert [image.target for image in planned] == ["to.example/a:3"]
