@@ -91,8 +91,10 @@ async def exchange(
     authorization: str = "",
     headers: Mapping[str, str] | None = None,
     body: Body = b"",
+    secret_body: bool = False,
 ) -> AsyncIterator[Incoming]:
-    """Send a request and follow its redirects. `authorization` is sent to the origin of `home`, and nowhere else.
+    """Send a request and follow its redirects. `authorization` is sent to the origin of `home`, and nowhere else;
+    so is a `body` that is secret, as it holds a login.
 
     A redirect of a request whose body is streamed is not followed: its answer is the caller's.
 
@@ -117,6 +119,8 @@ async def exchange(
                 method, data = "GET", b""
         if target.scheme == "https" and following.scheme != "https":
             raise invalid(target, f"it redirects from HTTPS to '{following.scheme}'")
+        if secret_body and data and not (home is not None and same_origin(following, home)):
+            raise invalid(target, f"it redirects a login to another host, {host_of(following)}; nothing was sent there")
         target = following
     raise invalid(url, "it redirects in circles")
 

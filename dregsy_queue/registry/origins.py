@@ -9,6 +9,7 @@ another host, port or scheme, by whatever way:  no                     no
 redirect, `Link`, `Location`, challenge
 ==============================================  =====================  ==============
 
+An identity token is such a login: it goes in the body, so a redirect of its request to another origin is not followed.
 A login never goes from HTTPS to HTTP. A challenge from another origin than the registry's is not answered.
 Source: OCI distribution-spec, "API"; RFC 9110 §11.6.2.
 """

@@ -56,5 +56,5 @@ def _excludes(entry: str, host: str, port: int | None) -> bool:
         entry = name
     if address is not None:
         return _address(entry) == address
-    entry = entry.removeprefix("*")
+    entry = entry[1:] if entry.startswith("*.") else entry
     return host.endswith(entry) if entry.startswith(".") else host == entry or host.endswith(f".{entry}")

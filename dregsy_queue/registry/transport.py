@@ -249,6 +249,7 @@ class Transport:
                     authorization=authorization,
                     headers={} if form is None else {"Content-Type": "application/x-www-form-urlencoded"},
                     body=b"" if form is None else urlencode(form).encode(),
+                    secret_body=form is not None,
                 ) as incoming,
             ):
                 return Answer(incoming.status, incoming.headers, await incoming.read(), str(incoming.url))
