@@ -39,6 +39,7 @@ class Leader:
         self._set_up_as: Snapshot | None = None
         self._tasks: dict[str, SyncTask] = {}
         self._thorough = 0.0
+        self._has_led = False
         #: tasks and when they are due, for those who ask; None: as before
         self._changed = True
 
@@ -52,7 +53,8 @@ class Leader:
 
     def tick(self, *, hung_up: bool) -> float:
         """Start what is due; returns the seconds until the next look. `hung_up`: run everything."""
-        if self._starter.is_new_redis() and self._set_up_as:
+        # With its data an emptied Redis loses the leader's lock, so this may be a second beginning.
+        if self._starter.is_new_redis() and self._has_led:
             log.warning("Redis was emptied: the schedule is set up anew, all tasks are due")
             self._set_up_as, self._tasks = None, {}
         if hung_up:
@@ -96,7 +98,7 @@ class Leader:
             new = self._starter.not_started(one_off)
             again += [name for name in new if name not in again]
         self._start(again)
-        self._set_up_as, self._changed = snapshot, True
+        self._set_up_as, self._changed, self._has_led = snapshot, True, True
 
     def _start_due(self, now: float) -> None:
         due = self._timetable.due(now)

@@ -73,7 +73,7 @@ def test_it_runs_read_only_and_without_any_right(daemon: Daemon, image: str) -> 
         "no-new-privileges",
     ]
     assert daemon.run("run", "--rm", *strict, image, "id", "-u").stdout.strip() == "10001"
-    assert "dregsy_queue" in daemon.run("run", "--rm", *strict, image, "dregsy", "--version").stdout
+    assert "dregsy " in daemon.run("run", "--rm", *strict, image, "dregsy", "--version").stdout
     assert "skopeo version 1.18" in daemon.run("run", "--rm", *strict, image, "skopeo", "--version").stdout
 
 

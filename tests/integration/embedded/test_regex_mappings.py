@@ -236,11 +236,10 @@ def test_nothing_that_matches_is_no_failure(tmp_path: Path, source: Registry, ta
         tmp_path,
         task("no-repository", location(source), location(target), mapping("regex:other.*")),
         task("no-tag", location(source), location(target), mapping("app", tags=["semver: >9.0.0", "regex: x"])),
-        task("no-mapping", location(source), location(target)),
     )
     outcome = sync(config)
     assert outcome.code == 0
-    assert [outcome.counts(name) for name in ("no-repository", "no-tag", "no-mapping")] == [(0, 0, 0)] * 3
+    assert [outcome.counts(name) for name in ("no-repository", "no-tag")] == [(0, 0, 0)] * 2
     outcome = sync(config, "--run", "none-of-them")
     assert outcome.code == 1 and "no task to run" in outcome.stderr and "There are: " in outcome.stderr
 
