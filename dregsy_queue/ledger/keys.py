@@ -52,12 +52,10 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
 ``run:<run>:retry``            set of sources that a retry plans once more; no others of the run
 ``ended``                      list of runs that ended and of which no log line tells yet
-``told``                       list of what operators ordered and no log line tells yet
+``order log``                  list of what operators ordered and no log line tells yet
 ``orders``                     hash: task → an operator's order to start a run (JSON: id, when, until when it is taken)
 ``order:<id>``                 the run that came of an order
 ``plan waits``                 hash: task → what its planning waits for between two tries (JSON)
-``holds``                      hash: ``task NAME`` or ``registry HOST`` → since when, until when and why an operator
-                               paused it (JSON)
 ``limits:<registry>``          hash: what all workers together may do with a registry
 ``using:<registry>``           set of jobs that read from or write to it now
 ``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest
@@ -65,8 +63,8 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``pause:<registry>``           hash: begin, end, step, what has not come through since
 ``paused``                     set of registries that a refusal paused
 ``trying:<registry>``          mark of the one request that tries a registry whose pause is over
-``holds``                      hash: ``task <task>`` or ``registry <registry>`` → JSON with since, until (0: for
-                               ever) and reason of an order that holds it: admit lets nothing start
+``holds``                      hash: ``task <task>`` or ``registry <registry>`` → since when, until when (0: for ever)
+                               and why an operator paused it (JSON); admit lets nothing of it start
 ``quota:<registry>``           hash: pulls left by the registry's own word
 ``quotas``                     set of registries of which that is known
 ``told``                       hash: task → what the outside was told of it last (JSON)

@@ -154,12 +154,12 @@ class Orders:
 
     def _tell(self, text: str) -> None:
         """For the log of one of those who work; kept until one comes, the last hundred."""
-        self._redis.rpush(key("told"), text)
-        self._redis.ltrim(key("told"), -100, -1)
+        self._redis.rpush(key("order log"), text)
+        self._redis.ltrim(key("order log"), -100, -1)
 
     def told(self) -> list[str]:
         """What was ordered, each told to one caller only."""
-        return list(self._redis.lpop(key("told"), 100) or [])
+        return list(self._redis.lpop(key("order log"), 100) or [])
 
     def ended_runs(self) -> list[str]:
         """Runs that have ended, each told to one caller only."""

@@ -10,6 +10,7 @@ from dregsy_queue.ledger.holds import Holds
 from dregsy_queue.ledger.jobs import PlannedOutcome
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.orders import Orders
+from dregsy_queue.ledger.outbox import Outbox
 from dregsy_queue.ledger.outcome import Copied, Failed
 from dregsy_queue.ledger.report import RunCounts
 from dregsy_queue.ledger.runs import PlanLostError
@@ -138,6 +139,13 @@ def test_a_pause_under_a_full_queue_loses_nothing(ledger: Ledger, orders: Orders
     assert (counts(ledger, run).copied, counts(ledger, run).outcome) == (20, "done")
 
 
+def test_orders_and_letters_to_the_outside_do_not_meet(ledger: Ledger, orders: Orders) -> None:
+    outbox = Outbox(ledger.redis)
+    assert outbox.tell("t", "", "failing", {"1": "t fails"})
+    orders.hold("task", "t", 0, "")
+    assert orders.told() == ["task t is paused by an operator"] and outbox.told() == {"t": "failing"}
+
+
 def test_a_pause_ends_by_itself(ledger: Ledger, orders: Orders) -> None:
     ledger.worker(slots=4)
     orders.hold("registry", "dst.example", 0.2, "")
@@ -167,6 +175,7 @@ def test_forget_while_running_leaves_nothing(ledger: Ledger, orders: Orders) -> 
     other = ledger.claim(ledger.admission.admit()[0])
     ledger.planned((image(n, task="a:runs") for n in range(300)), task="a:runs")
     claim = ledger.claim(ledger.admission.admit()[0])
+    ledger.redis.set(key("once", "a:runs"), "fingerprint")
     orders.hold("task", "a:runs", 0, "")
     assert orders.forget("a:runs")
     assert not ledger.claims.settle(claim, Copied("sha256:1"), 0.1)

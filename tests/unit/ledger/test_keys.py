@@ -22,6 +22,16 @@ def table() -> set[str]:
     return {line.split("`")[2].split(":")[0] for line in (keys.__doc__ or "").splitlines() if line.startswith("``")}
 
 
+def test_no_two_rows_of_the_table_are_one_key() -> None:
+    rows = [line.split("`")[2] for line in (keys.__doc__ or "").splitlines() if line.startswith("``")]
+    assert len(rows) == len(set(rows))
+
+
+def test_lua_and_python_agree_which_keys_end_with_a_task() -> None:
+    named = re.search(r"local NAMED = \{([^}]*)\}", (PACKAGE / "ledger" / "lua" / "common.lua").read_text())
+    assert named and set(re.findall(r"(\w+) = true", named[1])) == keys._NAMED
+
+
 def test_every_key_is_in_the_table_and_the_table_has_no_other() -> None:
     named: set[str] = set()
     for file in LUA:
