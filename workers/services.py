@@ -19,6 +19,7 @@ from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.plan_waits import PlanWaits
 from dregsy_queue.ledger.presence import Presence
+from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.ledger.repository_lists import RepositoryLists
@@ -49,7 +50,7 @@ class Services:
         self.records = Records(redis)
         self.lists, self.plan_waits, self.orders = RepositoryLists(redis), PlanWaits(redis), Orders(redis)
         self.admission = Admission(redis)
-        self.limiter = RegistryLimiter(redis)
+        self.limiter, self.quotas = RegistryLimiter(redis), Quotas(redis)
         self.presence, self.roles = Presence(redis), Roles(redis)
         # The leading scheduler comes first: its config decides what a task is.
         self.desk = OrderDesk(
@@ -59,7 +60,7 @@ class Services:
             least_age=0.0 if settings.alone else ORDERS_AFTER,
             tells_ends=not settings.alone,
         )
-        self.pacer = ClusterPacer(self.limiter, self._request_rate)
+        self.pacer = ClusterPacer(self.limiter, self.quotas, self._request_rate)
         #: set when somebody should look at once for what may run now
         self.wake = threading.Event()
         self.registries = CurrentAccess(self.config, self.pacer, self.loop)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from dregsy_queue.clock import SYSTEM, Clock
+from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.errors import RegistryError
@@ -33,15 +34,20 @@ class ClusterPacer:
     """
 
     def __init__(
-        self, limiter: RegistryLimiter, rate_of: Callable[[str], tuple[int, float] | None], clock: Clock = SYSTEM
+        self,
+        limiter: RegistryLimiter,
+        quotas: Quotas,
+        rate_of: Callable[[str], tuple[int, float] | None],
+        clock: Clock = SYSTEM,
     ) -> None:
-        self._limiter = limiter
+        self._limiter, self._quotas = limiter, quotas
         self._rate_of = rate_of
         self._clock = clock
         #: registry → end of its pause on the monotonic clock
         self._pauses: dict[str, float] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._quotas: dict[str, tuple[float, int]] = {}
+        #: registry → when its quota was told to Redis last, and what
+        self._observed: dict[str, tuple[float, int]] = {}
 
     def remember_pauses(self, pauses: Mapping[str, float]) -> None:
         """What is paused, as Redis says now; from any thread."""
@@ -70,9 +76,9 @@ class ClusterPacer:
             good = not refused
         finally:
             if rate is not None or trying:
-                await asyncio.to_thread(self._limiter.paced, registry, token, good=good)
+                await asyncio.to_thread(self._limiter.end_request, registry, token, good=good)
             if trying:
-                await asyncio.to_thread(self._limiter.request_tried, registry)
+                await asyncio.to_thread(self._limiter.end_trial, registry)
                 if good:
                     self._pauses.pop(registry, None)
 
@@ -88,7 +94,7 @@ class ClusterPacer:
                     registry=registry,
                     retry_after=wait,
                 )
-            if wait <= 0 and await asyncio.to_thread(self._limiter.free_request, registry):
+            if wait <= 0 and await asyncio.to_thread(self._limiter.claim_trial, registry):
                 return True
             await self._clock.sleep(max(wait, 0.2))
         return False
@@ -96,7 +102,7 @@ class ClusterPacer:
     async def _wait_for_rate(self, registry: str, token: str, rate: tuple[int, float]) -> None:
         # Only one request at a time asks Redis; the others wait here.
         async with self._locks.setdefault(registry, asyncio.Lock()):
-            while wait := await asyncio.to_thread(self._limiter.pace, registry, token, rate):
+            while wait := await asyncio.to_thread(self._limiter.start_request, registry, token, rate):
                 await self._clock.sleep(wait)
 
     async def _pause(self, registry: str, asked: float | None) -> None:
@@ -111,11 +117,9 @@ class ClusterPacer:
             return
         limit = _RATE_LIMIT.match(headers.get("ratelimit-limit", ""))
         number, now = int(left[1]), self._clock.monotonic()
-        told, last = self._quotas.get(registry, (0.0, -1))
+        told, last = self._observed.get(registry, (0.0, -1))
         if now - told < QUOTA_EVERY and number >= last:
             return
-        self._quotas[registry] = (now, number)
+        self._observed[registry] = (now, number)
         window = float((limit and limit[2]) or left[2] or 0)
-        await asyncio.to_thread(
-            self._limiter.observe_quota, registry, int(limit[1]) if limit else number, window, number
-        )
+        await asyncio.to_thread(self._quotas.observe, registry, int(limit[1]) if limit else number, window, number)

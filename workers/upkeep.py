@@ -13,7 +13,7 @@ import time
 from redis import RedisError
 
 from dregsy_queue.config.current import LOOK
-from dregsy_queue.ledger.registry_limits import Probe
+from dregsy_queue.ledger.quotas import Probe
 from dregsy_queue.ledger.roles import RENEW
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
@@ -66,7 +66,7 @@ class Upkeep:
         self._relays.probe_if_due()
         self._services.registries.close_old()
         self._say_that_it_lives()
-        for probe in self._services.limiter.probes():
+        for probe in self._services.quotas.probes():
             self._probe_quota(probe)
 
     def _follow_config(self) -> None:

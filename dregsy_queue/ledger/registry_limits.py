@@ -17,8 +17,6 @@ LONGEST_ASKED = 6 * 3600.0
 UNDER_WAY = 5.0
 #: Longest time that an API request is counted as under way, in seconds.
 LONGEST_REQUEST = 120.0
-#: A registry whose quota holds jobs up is asked what is left at most and at least so often, in seconds.
-SHORTEST_PROBE, LONGEST_PROBE = 1.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,6 @@ class Limits:
     requests: tuple[int, float] | None = None
     #: pulls left for others, by the registry's own count
     reserve: int | None = None
-
-
-@dataclass(frozen=True)
-class Probe:
-    """`source` (a whole reference) of a waiting job of `task`: a HEAD of it tells what is left of the quota."""
-
-    task: str
-    source: str
 
 
 class RegistryLimiter:
@@ -86,26 +76,18 @@ class RegistryLimiter:
         flat = self._scripts.run("pauses")
         return {registry: float(seconds) for registry, seconds in zip(*[iter(flat)] * 2, strict=True)}
 
-    def pace(self, registry: str, request: str, rate: tuple[int, float]) -> float:
-        """Seconds to wait before asking again; 0: the request may be sent, and `paced` must follow."""
-        return float(self._scripts.run("pace", registry, request, *rate, LONGEST_REQUEST))
+    def start_request(self, registry: str, request: str, rate: tuple[int, float]) -> float:
+        """Seconds to wait before asking again; 0: the request may be sent, and `end_request` must follow."""
+        return float(self._scripts.run("start_request", registry, request, *rate, LONGEST_REQUEST))
 
-    def paced(self, registry: str, request: str, *, good: bool) -> None:
+    def end_request(self, registry: str, request: str, *, good: bool) -> None:
         """The request was answered; `good`: not by a refusal for too many requests."""
-        self._scripts.run("paced", registry, request, int(good))
+        self._scripts.run("end_request", registry, request, int(good))
 
-    def observe_quota(self, registry: str, limit: int, window: float, left: int) -> None:
-        """A registry said how many of `limit` pulls per `window` seconds are left."""
-        self._scripts.run("observe_quota", registry, limit, window, left)
-
-    def probes(self) -> list[Probe]:
-        """HEADs that this worker, and no other, shall send now."""
-        flat = self._scripts.run("probe", SHORTEST_PROBE, LONGEST_PROBE)
-        return [Probe(task, source) for task, source in zip(*[iter(flat)] * 2, strict=True)]
-
-    def free_request(self, registry: str) -> bool:
-        """Claim the first request after a pause. One caller gets True; the claim lasts 30 s."""
+    def claim_trial(self, registry: str) -> bool:
+        """Claim the one request that tries a registry after its pause. One caller gets True; the claim lasts 30 s."""
         return bool(self._redis.set(key("trying", registry), "1", nx=True, ex=30))
 
-    def request_tried(self, registry: str) -> None:
+    def end_trial(self, registry: str) -> None:
+        """The request was answered, or came to nothing: the next one may be claimed."""
         self._redis.delete(key("trying", registry))

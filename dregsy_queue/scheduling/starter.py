@@ -76,7 +76,7 @@ class RunStarter:
         for registry in {registry_key(location.host) for task in tasks for location in (task.source, task.target)}:
             self._limiter.configure(registry, cluster_limits(config, registry))
 
-    def is_new_redis(self) -> bool:
+    def mark_redis(self) -> bool:
         """Mark this Redis as known. True if it was not: it is new, or was emptied."""
         return bool(self._redis.set(self._SEEN, "1", nx=True))
 

@@ -242,7 +242,7 @@ class World:
         run = self.client.hget(key("task", task), "active")
         if run:
             step = "return cancel_run(ARGV[1], 'an order', clock(), ARGV[2] == '1') and 1 or 0"
-            source = scripts._source("paced", BETWEEN).rpartition("-- The answer to an API request")[0] + step
+            source = scripts._source("end_request", BETWEEN).rpartition("-- The answer to an API request")[0] + step
             self.client.register_script(source)(args=[str(run), int(running_too)])
 
 

@@ -10,6 +10,7 @@ import pytest
 from dregsy_queue.ledger import registry_limits as limits_module
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.outcome import Copied, PutBack, RetryAfter
+from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 
 from .conftest import Ledger, image
@@ -151,32 +152,32 @@ def test_after_a_pause_one_transfer_tries_first(
     (again,) = ledger.admission.admit()
     ledger.claims.settle(ledger.claim(again), Copied(""), 0)
     assert len(ledger.admission.admit()) == 19
-    limiter.paced("src.example", "any", good=True)
+    limiter.end_request("src.example", "any", good=True)
     assert limiter.pauses() == {}
 
 
 def test_a_known_quota_is_not_overdrawn_and_is_asked_for_by_one(ledger: Ledger, limiter: RegistryLimiter) -> None:
     limiter.configure("src.example", Limits(reserve=2))
-    limiter.observe_quota("src.example", 10, 3600, 7)
+    Quotas(ledger.redis).observe("src.example", 10, 3600, 7)
     plan(ledger, 20)
     admitted = ledger.admission.admit()
     assert len(admitted) == 5, "7 left, 2 held back"
-    (probe,) = limiter.probes()
+    (probe,) = Quotas(ledger.redis).probes()
     assert probe.task == "t" and probe.source.startswith("src.example/t:")
-    assert limiter.probes() == [], "one worker asks"
+    assert Quotas(ledger.redis).probes() == [], "one worker asks"
     for job in admitted:
         ledger.claims.settle(ledger.claim(job), Copied(""), 0)
     assert ledger.admission.admit() == []
-    limiter.observe_quota("src.example", 10, 3600, 5)
+    Quotas(ledger.redis).observe("src.example", 10, 3600, 5)
     assert len(ledger.admission.admit()) == 3
 
 
 def test_what_is_under_way_is_not_counted_twice_or_never(ledger: Ledger, limiter: RegistryLimiter) -> None:
-    limiter.observe_quota("src.example", 10, 3600, 10)
+    Quotas(ledger.redis).observe("src.example", 10, 3600, 10)
     plan(ledger, 20)
     assert len(ledger.admission.admit()) == 10
     # the registry has seen none of them yet
-    limiter.observe_quota("src.example", 10, 3600, 10)
+    Quotas(ledger.redis).observe("src.example", 10, 3600, 10)
     assert ledger.admission.admit() == []
 
 
@@ -188,11 +189,11 @@ def test_requests_are_paced_over_all_workers(ledger: Ledger, limiter: RegistryLi
         own = RegistryLimiter(ledger.redis)
         for number in range(10):
             name = f"{worker} {number}"
-            while wait := own.pace("src.example", name, (10, 0.5)):
+            while wait := own.start_request("src.example", name, (10, 0.5)):
                 time.sleep(wait)
             with lock:
                 sent.append(time.monotonic())
-            own.paced("src.example", name, good=True)
+            own.end_request("src.example", name, good=True)
 
     threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
     for thread in threads:

@@ -26,6 +26,7 @@ from dregsy_queue.ledger import claims as claims_module
 from dregsy_queue.ledger import runs as runs_module
 from dregsy_queue.ledger import scripts
 from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter
+from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 from tests.lab.redis import RedisServer
 
@@ -193,7 +194,7 @@ class Ledger(RuleBasedStateMachine):
         elif what == "pause":
             self.limiter.pause(registry, None if most is None else most * 1e9)
         elif what == "quota":
-            self.limiter.observe_quota(registry, 100, 3600, 10**17)
+            Quotas(self.world.ledger).observe(registry, 100, 3600, 10**17)
         elif not State(_client).get(f"using:{registry}"):
             self.limiter.configure(registry, Limits(max_concurrent=most))
 

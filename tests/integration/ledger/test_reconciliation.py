@@ -14,6 +14,7 @@ from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outages import passes
 from dregsy_queue.ledger.outcome import Copied, PutBack
 from dregsy_queue.ledger.overview import Overview
+from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 
 from .conftest import Ledger, image
@@ -218,7 +219,7 @@ def test_numbers_from_outside_break_nothing(ledger: Ledger, left: int) -> None:
     limiter = RegistryLimiter(ledger.redis)
     limiter.configure("src.example", Limits(reserve=1))
     run = ledger.planned([replace(image(n), pulls=10**18) for n in range(3)])
-    limiter.observe_quota("src.example", left, 1e30, left)
+    Quotas(ledger.redis).observe("src.example", left, 1e30, left)
     assert len(ledger.admission.admit()) in (0, 3)
     limiter.pause("src.example", float("inf"))
     assert max(limiter.pauses().values()) <= 6 * 3600

@@ -23,27 +23,27 @@ class Limiter:
         self.asked.append("pause")
         return (asked or 1.0, True)
 
-    def pace(self, *_: Any) -> float:
-        self.asked.append("pace")
+    def start_request(self, *_: Any) -> float:
+        self.asked.append("start")
         return self.waits.pop(0) if self.waits else 0.0
 
-    def paced(self, registry: str, token: str, *, good: bool) -> None:
-        self.asked.append("paced" if good else "paced badly")
+    def end_request(self, registry: str, token: str, *, good: bool) -> None:
+        self.asked.append("end" if good else "end badly")
 
-    def free_request(self, registry: str) -> bool:
-        self.asked.append("free request")
+    def claim_trial(self, registry: str) -> bool:
+        self.asked.append("claim trial")
         return self.free
 
-    def request_tried(self, registry: str) -> None:
-        self.asked.append("tried")
+    def end_trial(self, registry: str) -> None:
+        self.asked.append("end trial")
 
-    def observe_quota(self, registry: str, limit: int, window: float, left: int) -> None:
+    def observe(self, registry: str, limit: int, window: float, left: int) -> None:
         self.quotas.append((limit, window, left))
 
 
 def pacer(limiter: Limiter, clock: FakeClock, rate: tuple[int, float] | None = None) -> ClusterPacer:
     checked: Any = limiter
-    return ClusterPacer(checked, lambda _: rate, clock)
+    return ClusterPacer(checked, checked, lambda _: rate, clock)
 
 
 async def ask(pacer: ClusterPacer, status: int = 200, **headers: str) -> None:
@@ -60,7 +60,7 @@ async def test_without_limit_and_pause_redis_is_not_asked() -> None:
 async def test_a_rate_is_waited_for() -> None:
     limiter, clock = Limiter([0.5, 0.25]), FakeClock()
     await ask(pacer(limiter, clock, (10, 1.0)))
-    assert clock.slept == [0.5, 0.25] and limiter.asked == ["pace", "pace", "pace", "paced"]
+    assert clock.slept == [0.5, 0.25] and limiter.asked == ["start", "start", "start", "end"]
 
 
 async def test_after_a_refusal_one_request_tries_when_the_pause_is_over() -> None:
@@ -68,7 +68,7 @@ async def test_after_a_refusal_one_request_tries_when_the_pause_is_over() -> Non
     asking = pacer(limiter, clock)
     await ask(asking, 429, Retry_After="3")
     await ask(asking)
-    assert limiter.asked == ["pause", "free request", "paced", "tried"]
+    assert limiter.asked == ["pause", "claim trial", "end", "end trial"]
     assert sum(clock.slept) >= 3
     await ask(asking)
     assert limiter.asked[4:] == [], "the pause is over"
@@ -89,7 +89,7 @@ async def test_a_refused_try_says_so() -> None:
     asking = pacer(limiter, clock)
     asking.remember_pauses({"r.example": 0})
     await ask(asking, 429, Retry_After="2")
-    assert limiter.asked == ["free request", "pause", "paced badly", "tried"]
+    assert limiter.asked == ["claim trial", "pause", "end badly", "end trial"]
 
 
 async def test_quotas_are_told_when_they_fall_fast_or_seldom() -> None:
