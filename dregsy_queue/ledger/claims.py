@@ -134,6 +134,10 @@ def _bounded(delay: float) -> float:
 def _kept(claim: Claim, outcome: Outcome) -> tuple[str, int, int]:
     """The sync record, whether the attempt does not count, and the bytes sent."""
     if isinstance(outcome, Copied):
-        record = str(SyncRecord(claim.transfer.source_digest, outcome.digest)) if claim.transfer else ""
+        record = _record(claim.transfer, outcome) if claim.transfer else ""
         return record, 0, outcome.sent
     return "", int(isinstance(outcome, WaitForRegistry | PutBack)), 0
+
+
+def _record(job: TransferJob, outcome: Copied) -> str:
+    return str(SyncRecord(job.source_digest, outcome.digest, job.platform))

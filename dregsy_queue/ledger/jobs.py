@@ -107,14 +107,22 @@ class SyncRecord:
 
     source_digest: str
     target_digest: str
+    #: as the mapping had it then; None: not known
+    platform: str | None = None
+
+    def is_about(self, platform: str) -> bool:
+        """False when the mapping asks for another platform now: then the record says nothing of what shall be there."""
+        return self.platform is None or self.platform == platform
 
     def __str__(self) -> str:
-        return f"{self.source_digest} {self.target_digest}"
+        platform = [] if self.platform is None else [self.platform]
+        return " ".join([self.source_digest, self.target_digest, *platform])
 
     @classmethod
     def parse(cls, text: str) -> SyncRecord:
-        source, _, target = text.partition(" ")
-        return cls(source, target)
+        source, _, rest = text.partition(" ")
+        target, known, platform = rest.partition(" ")
+        return cls(source, target, platform if known else None)
 
 
 def job_id(run: str, source: str, target: str, platform: str) -> str:

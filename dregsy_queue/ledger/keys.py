@@ -34,7 +34,7 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``chores``                     list of long work to do in slices: ``forget|cancel|sweep|check <run>``
 ``audit``                      hash: cursors of the search for what cannot be, and when it was made
 ``repairs``                    counter: what was found there; stays 0
-``records:<task>``             hash: target reference → source digest and target digest last synced
+``records:<task>``             hash: target reference → source digest, target digest, and platform last synced
 ``list:<fingerprint>``         list of repositories, compressed, for as long as ``lister.cacheDuration``
 ``pending:<task>``             hash: target reference → since when it waits to be synced, and the run that saw it last
 ``tally``                      hash: number of outcomes by task, status and reason

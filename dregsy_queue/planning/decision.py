@@ -23,7 +23,7 @@ def known(source: str, target: str | None, record: SyncRecord | None) -> Verdict
     """
     if target is None:
         return Verdict(True, "missing")
-    if record == SyncRecord(source, target):
+    if record is not None and (record.source_digest, record.target_digest) == (source, target):
         return UP_TO_DATE
     return None
 

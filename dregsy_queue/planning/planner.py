@@ -227,6 +227,8 @@ class Planner:
         return PlannedOutcome(*names, platform_of(what), "failed", "planning", error=error)
 
     async def _judge(self, image: Image, source: Descriptor, target: str | None, record: SyncRecord | None) -> Planned:
+        if record is not None and not record.is_about(image.platform):
+            record = None
         wanted = source.digest
         verdict = decision.known(source.digest, target, record)
         if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.lab.cluster import Cluster, slow_skopeo
 from tests.lab.dregsy import auth, location, mapping, task, write_config
-from tests.lab.images import push_many
+from tests.lab.images import push_index, push_many
 from tests.lab.processes import wait_until
 from tests.lab.registry import Registry
 
@@ -144,3 +145,26 @@ def test_jobs_of_a_removed_task_are_dropped(cluster: Cluster, source: Registry, 
     assert counts.cancelled > 20 and counts.failed == 0 and counts.copied + counts.cancelled == 60
     assert any("dropped: its task is not in the config any more" in line["msg"] for line in worker.lines())
     assert cluster.wait_for("stays", lambda counts: counts.done).failed == 0
+
+
+@pytest.mark.timeout(120)
+def test_another_platform_in_the_config_reaches_the_target(
+    cluster: Cluster, source: Registry, target: Registry
+) -> None:
+    """The source has not changed, but what the mapping wants of it has."""
+    pushed = push_index(source, "lib/app", "1", platforms=["linux/amd64", "linux/arm64"])
+    wanted = {
+        "linux/amd64": pushed.children["linux/amd64"],
+        "all": pushed.digest,
+        "linux/arm64": pushed.children["linux/arm64"],
+    }
+    roles: list[object] = []
+    for platform, digest in wanted.items():
+        copy = task("t", location(source), location(target), mapping("lib/app", "mirror", platform=platform))
+        config = write_config(cluster.folder, copy, watch=True)
+        roles = roles or [cluster.worker(config, "w1"), cluster.beat(config)]
+        wait_until(partial(_has, target, digest), timeout=30)
+
+
+def _has(target: Registry, digest: str) -> bool:
+    return target.tags("mirror") == ["1"] and target.digest("mirror", "1") == digest
