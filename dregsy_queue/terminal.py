@@ -44,6 +44,11 @@ def size(number: float) -> str:
     return f"{number:.0f} B"
 
 
+def flow(total: int | None, rate: float | None) -> str:
+    """``3.4 MB, 1.2 MB/s``: bytes that have moved, and per second; ``unknown bytes`` where nobody tells."""
+    return "unknown bytes" if total is None else f"{size(total)}, {size(rate or 0)}/s"
+
+
 def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 

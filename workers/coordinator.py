@@ -35,6 +35,8 @@ class Coordinator:
         self._services = services
         self._relays = relays
         self._name, self._slots = name, slots
+        # A display that one person looks at is as fresh as its heartbeats.
+        self._every = TICK if services.settings.alone else HEARTBEAT
         #: makes Celery take messages of these kinds and no others; set by `celery_side.handlers`
         self.take_messages_of: Callable[[Sequence[str]], None] = lambda _: None
         self._draining = False
@@ -69,7 +71,7 @@ class Coordinator:
                 now = time.monotonic()
                 if now >= next_heartbeat or self._draining != was_draining:
                     self.heartbeat()
-                    next_heartbeat, was_draining = now + HEARTBEAT, self._draining
+                    next_heartbeat, was_draining = now + self._every, self._draining
                 if not examined:
                     self._examine()
                     examined = True
@@ -111,6 +113,7 @@ class Coordinator:
             kinds=self.kinds,
             draining=self._draining,
             in_hand=self._services.in_hand.jobs(),
+            moved=self._services.meters.read(),
         )
         for job, epoch in heard.lost:
             name = claim_name(job, epoch)

@@ -30,6 +30,7 @@ from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.settings import Settings
 from workers.current_access import CurrentAccess
 from workers.event_loop import EventLoopThread
+from workers.meters import Meters
 from workers.throttle import ClusterPacer
 
 #: Seconds for which an order to start a run is left to the leading scheduler.
@@ -46,6 +47,7 @@ class Services:
         self.loop = EventLoopThread()
         redis = self.redis = connect(settings.redis_url)
         self.in_hand = InHand()
+        self.meters = Meters()
         self.claims, self.runs = Claims(redis, self.in_hand), Runs(redis, self.in_hand)
         self.records = Records(redis)
         self.lists, self.plan_waits, self.orders = RepositoryLists(redis), PlanWaits(redis), Orders(redis)

@@ -34,7 +34,8 @@ def document(connection: Connection, situation: Situation, only: str | None) -> 
         "jobs": situation.states,
         "running": [
             {"task": job.task, "source": job.source, "target": job.target, "worker": job.worker,
-             "started": job.started, "seconds": max(0.0, situation.now - job.started), "bytes": None}
+             "started": job.started, "seconds": max(0.0, situation.now - job.started), "bytes": job.bytes,
+             "bytes_per_second": job.rate}
             for job in situation.running if only is None or job.task == only
         ],
         "waiting": [

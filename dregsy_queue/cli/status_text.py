@@ -14,7 +14,7 @@ from dregsy_queue.ledger.jobs import JobResult
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.report import RunReader
 from dregsy_queue.ledger.situation import Failure, Situation
-from dregsy_queue.terminal import clean, lines, moment, plural, span, table
+from dregsy_queue.terminal import clean, flow, lines, moment, plural, span, table
 
 #: Running transfers, causes per task and images that are shown; there may be thousands.
 TRANSFERS, CAUSES, IMAGES = 10, 3, 20
@@ -135,7 +135,8 @@ def _running(situation: Situation, only: str | None) -> Iterator[Part]:
     yield from lines(f"{plural(len(running), 'transfer')} running", style="bold")
     for job in running[:TRANSFERS]:
         took = span(situation.now - job.started)
-        yield from lines(f"{took:>6}  {clean(job.worker)}  {clean(job.source)} → {clean(job.target)}", hang=8)
+        far = flow(job.bytes, job.rate)
+        yield from lines(f"{took:>6}  {far}  {clean(job.worker)}  {clean(job.source)} → {clean(job.target)}", hang=8)
     if len(running) > TRANSFERS:
         yield from lines(f"… and {len(running) - TRANSFERS} more", indent="  ")
 

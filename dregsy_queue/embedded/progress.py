@@ -17,7 +17,7 @@ from rich.text import Text
 from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.ledger.waiting import Waiting
 from dregsy_queue.logs import fields
-from dregsy_queue.terminal import clean, moment, plural, size, span
+from dregsy_queue.terminal import clean, flow, moment, plural, size, span
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Progress:
     runs: Sequence[RunCounts]
     running: Sequence[RunningJob]
     waiting: Sequence[Waiting]
-    #: bytes sent to targets since the start
+    #: bytes sent to targets since the start, by transfers that have ended
     sent: int
     #: the task that runs next, and when (Unix time in seconds); None: no scheduler has one in store
     following: tuple[str, float] | None = None
@@ -50,6 +50,11 @@ class Progress:
     @property
     def idle(self) -> bool:
         return bool(self.runs) and all(run.done for run in self.runs)
+
+    @property
+    def moved(self) -> int:
+        """Bytes, running transfers included as far as their relays tell."""
+        return self.sent + sum(job.bytes or 0 for job in self.running)
 
     def phase(self) -> str:
         """One word or sentence: what it does now."""
@@ -134,8 +139,8 @@ class LiveDisplay:
         head = Text(f"{clock}  {progress.phase()}", style="bold", no_wrap=True, overflow="ellipsis")
         lines: list[Text | Table] = [head, self._bar(progress)]
         for job in progress.running[:SHOWN]:
-            names = f"{clean(job.source)} → {clean(job.target)}"
-            lines.append(Text(f"  {now - job.started:5.0f} s  {names}", no_wrap=True, overflow="ellipsis"))
+            told = f"{flow(job.bytes, job.rate):<19}  {clean(job.source)} → {clean(job.target)}"
+            lines.append(Text(f"  {now - job.started:5.0f} s  {told}", no_wrap=True, overflow="ellipsis"))
         if len(progress.running) > SHOWN:
             lines.append(Text(f"           … and {len(progress.running) - SHOWN} more", style="dim"))
         lines += [Text(f"  {reason}", style="yellow", overflow="fold") for reason in progress.reasons()[:REASONS]]
@@ -145,7 +150,7 @@ class LiveDisplay:
         done = progress.total - progress.open
         planning = any(run.state == "planning" for run in progress.runs)
         worked = max(self._worked, 0.1)
-        rate = f" ({size(progress.sent / worked)}/s)" if progress.sent else ""
+        rate = f" ({size(progress.moved)}, {size(progress.moved / worked)}/s)" if progress.moved else ""
         told = Text(f"{done} of {progress.total}  {', '.join(counts(*progress.runs))}{rate}", no_wrap=True)
         if any(run.failed for run in progress.runs):
             told.highlight_regex(r"\d+ failed", "red")

@@ -26,7 +26,8 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``suspects``                   set: the job now running that several workers did not survive
 ``targets``                    hash: target reference → the one job that may write it
 ``workers``                    sorted set: worker → end of its lease
-``worker:<worker>``            hash: slots, kinds, draining, beat (number of its last heartbeat)
+``worker:<worker>``            hash: slots, kinds, draining, beat (number of its last heartbeat), moved (JSON: job →
+                               bytes so far, and per second)
 ``worker:<worker>:running``    set of its jobs
 ``worker:<worker>:missed``     hash: job that its last heartbeat did not name → epoch
 ``lost:<worker>``              set: jobs that count a loss because this worker's lease ended

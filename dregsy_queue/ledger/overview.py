@@ -10,7 +10,7 @@ from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Held, Hold, Holds
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.presence import Presence, WorkerState
-from dregsy_queue.ledger.report import RunCounts, RunReader
+from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role, Roles, Scheduled
 
 
@@ -219,6 +219,10 @@ class Overview:
         """By task: how many transfers have ended, and the seconds they took together."""
         numbers, seconds = self._redis.hgetall(key("transfers")), self._redis.hgetall(key("transfer seconds"))
         return {task: (int(number), float(seconds.get(task, 0))) for task, number in numbers.items()}
+
+    def running_transfers(self) -> list[RunningJob]:
+        """Transfers that run now, longest first."""
+        return self._runs.running_transfers()
 
     def transferred_bytes(self) -> dict[str, int]:
         """By task: bytes that relays sent to targets, as far as they can tell."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dregsy_queue.ledger.connection import Connection
@@ -21,6 +22,14 @@ class WorkerState:
     running: int
     kinds: tuple[str, ...]
     draining: bool
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far a running transfer is: bytes so far, and bytes per second of late."""
+
+    bytes: int
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -46,21 +55,29 @@ class Presence:
         kinds: Iterable[str],
         draining: bool = False,
         in_hand: Iterable[tuple[str, int]] | None = None,
+        moved: Mapping[str, Moved] | None = None,
     ) -> Heard:
         """Renew the lease, and compare what this worker runs with what the ledger holds for it.
 
         `in_hand`: ids and epochs of its jobs, from before their claim until their outcome is written; None: it does
-        not say.
+        not say. `moved`: by job, as far as relays tell.
         """
-        named: list[str | int] = [""]
+        far = {job: (found.bytes, round(found.rate)) for job, found in (moved or {}).items()}
+        beat: str | int = ""
+        named: list[str | int] = []
         if in_hand is not None:
             self._beats += 1
-            named = [self._beats, *(value for job in sorted(in_hand) for value in job)]
+            beat, named = self._beats, [value for job in sorted(in_hand) for value in job]
         strangers, put_back = self._scripts.run(
-            "heartbeat", worker, LEASE, slots, ",".join(kinds), int(draining), *named
+            "heartbeat", worker, LEASE, slots, ",".join(kinds), int(draining), beat, json.dumps(far), *named
         )
         lost = {(job, int(epoch)) for job, epoch in zip(*[iter(strangers)] * 2, strict=True)}
         return Heard(lost, list(put_back))
+
+    def moved(self, worker: str) -> dict[str, Moved]:
+        """How far the transfers of a worker are, as of its last heartbeat, by job; without those that nobody tells."""
+        found = self._redis.hget(key("worker", worker), "moved")
+        return {job: Moved(*values) for job, values in json.loads(found or "{}").items()}
 
     def workers(self) -> list[WorkerState]:
         """Workers that are registered, by name."""

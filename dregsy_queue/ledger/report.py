@@ -11,6 +11,7 @@ from dregsy_queue.kinds import RELAYS
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import JobResult, TransferJob
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.presence import Moved, Presence
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,17 @@ class RunningJob:
     task: str = ""
     #: the worker that runs it
     worker: str = ""
+    #: how far it is, as of its worker's last heartbeat; None: its relay does not tell
+    moved: Moved | None = None
+
+    @property
+    def bytes(self) -> int | None:
+        return self.moved.bytes if self.moved else None
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes per second of late."""
+        return self.moved.rate if self.moved else None
 
 
 class RunReader:
@@ -111,16 +123,24 @@ class RunReader:
 
     def running_transfers(self) -> list[RunningJob]:
         """Transfers that run now, longest first."""
-        jobs = []
+        jobs, moved, presence = [], dict[str, dict[str, Moved]](), Presence(self._redis)
         for kind in RELAYS:
             for job in self._redis.smembers(key("running", kind)):
                 spec = self._redis.hget(key("run", job.partition(":")[0], "jobs"), job)
                 started, task, owner = self._redis.hmget(key("job", job), ["started", "task", "owner"])
                 if spec and started:
                     transfer = TransferJob.from_json(spec)
-                    worker = (owner or "").partition("#")[0]
+                    if owner and owner not in moved:
+                        moved[owner] = presence.moved(owner)
                     jobs.append(
-                        RunningJob(transfer.source, transfer.target, float(started), task=task or "", worker=worker)
+                        RunningJob(
+                            transfer.source,
+                            transfer.target,
+                            float(started),
+                            task=task or "",
+                            worker=(owner or "").partition("#")[0],
+                            moved=moved.get(owner or "", {}).get(job),
+                        )
                     )
         return sorted(jobs, key=lambda running: running.started)
 

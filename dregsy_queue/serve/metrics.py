@@ -22,6 +22,7 @@ class ClusterCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._jobs()
+        yield from self._running()
         yield from self._tasks()
         yield from self._registries()
         yield from self._roles()
@@ -61,6 +62,23 @@ class ClusterCollector(Collector):
         for state, number in self._overview.states().items():
             states.add_metric([state], number)
         yield states
+
+    def _running(self) -> Iterator[Metric]:
+        moved = GaugeMetricFamily(
+            "dregsy_running_transfers_bytes", "bytes so far of transfers that run", labels=["task"]
+        )
+        rate = GaugeMetricFamily(
+            "dregsy_running_transfers_bytes_per_second", "bytes per second of transfers that run", labels=["task"]
+        )
+        totals = dict[str, tuple[int, float]]()
+        for job in self._overview.running_transfers():
+            if job.moved:
+                total, speed = totals.get(job.task, (0, 0.0))
+                totals[job.task] = total + job.moved.bytes, speed + job.moved.rate
+        for task, (total, speed) in totals.items():
+            moved.add_metric([task], total)
+            rate.add_metric([task], speed)
+        yield from (moved, rate)
 
     def _tasks(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("dregsy_task_waiting_jobs", "jobs in the task's backlog", labels=["task"])

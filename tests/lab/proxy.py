@@ -62,6 +62,8 @@ class Faults:
     unavailable: float = 0.0
     #: probability that the body of a blob is cut half way
     cut: float = 0.0
+    #: bytes per second of each blob that is read; 0: as fast as it goes
+    rate: float = 0.0
     #: seconds before each answer
     latency: float = 0.0
     #: (method and path expression, status, body) answered instead
@@ -271,7 +273,8 @@ class HubProxy:
             self.transfers.answered(request.method, request.path, answer.status, location)
             await response.prepare(request)
             length = int(answer.headers.get("Content-Length", 0))
-            cut = "/blobs/" in request.path and request.method == "GET" and self._random.random() < self.faults.cut
+            is_blob = "/blobs/" in request.path and request.method == "GET"
+            cut = is_blob and self._random.random() < self.faults.cut
             sent = 0
             async for chunk in answer.content.iter_chunked(64 * 1024):
                 if cut and sent + len(chunk) >= length // 2:
@@ -279,6 +282,8 @@ class HubProxy:
                     assert request.transport is not None
                     request.transport.abort()
                     return response
+                if is_blob and self.faults.rate:
+                    await asyncio.sleep(len(chunk) / self.faults.rate)
                 await response.write(chunk)
                 sent += len(chunk)
             await response.write_eof()

@@ -93,8 +93,9 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
         if task is None or why:
             return Cancelled(f"dropped: {why}")
         relay = worker.relays.relay(job.relay)
-        copying = transfer(job, task, relay, worker.services.access(), attempt=claim.attempt)
-        happened = worker.services.loop.run(copying, name=claim.name)
+        with worker.services.meters.running(claim.job) as meter:
+            copying = transfer(job, task, relay, worker.services.access(), attempt=claim.attempt, meter=meter)
+            happened = worker.services.loop.run(copying, name=claim.name)
     except Exception as error:
         if not is_expected(error):
             log.exception("unexpected error in a transfer", extra=_tags(claim))

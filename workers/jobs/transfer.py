@@ -11,6 +11,7 @@ from dregsy_queue.logs import fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient
 from workers.jobs.outcome import Transferred
+from workers.meters import Meter
 from workers.relays.access import relay_access, relay_reference
 from workers.relays.relay import Copy, Relay, RelayError
 
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 async def transfer(
-    job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int
+    job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int, meter: Meter
 ) -> Transferred:
     """Copy one image.
 
@@ -38,6 +39,7 @@ async def transfer(
         target_access=await relay_access(access, task.target, target.repository),
         all_platforms=job.platform == "all",
         replaces=job.reason != "missing",
+        meter=meter,
     )
     await access.prepare_target(task.target, target.repository)
     copied = await relay.copy(copy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -10,6 +10,7 @@ from dregsy_queue.errors import DregsyError
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient
+from workers.meters import Meter
 
 Side = Literal["source", "target"]
 
@@ -66,6 +67,8 @@ class Copy:
     all_platforms: bool
     #: the target's tag names something else now, so the target may have parts of the image
     replaces: bool = False
+    #: where a relay that can tell says how many bytes have moved
+    meter: Meter = field(default_factory=Meter, compare=False)
 
 
 @dataclass(frozen=True)

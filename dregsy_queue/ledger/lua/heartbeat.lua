@@ -2,7 +2,8 @@
 -- A job that the ledger holds for this worker, but that two heartbeats in a row did not name, is run by nobody (an
 -- answer was lost, or Redis came back with older data): it waits again.
 -- ARGV: worker, lease in seconds, slots, kinds (comma separated), draining (1: takes no more jobs), number of this
---       heartbeat (from 1; '' when it does not say what it runs), then what it has in hand: job, epoch, …
+--       heartbeat (from 1; '' when it does not say what it runs), how far its transfers are (kept as it is, for
+--       readers), then what it has in hand: job, epoch, …
 -- Result: {{job, epoch, … of what it has in hand and does not hold}, {jobs that wait again}}
 local worker, kinds, draining = ARGV[1], ARGV[4], ARGV[5]
 local lease, slots = number(ARGV[2], 0, 3600), number(ARGV[3], 0, 100000)
@@ -30,13 +31,14 @@ redis.call('DEL', key('lost', worker))
 
 local last = tonumber(redis.call('HGET', key('worker', worker), 'beat') or 0)
 redis.call('ZADD', key('workers'), now + lease, worker)
-redis.call('HSET', key('worker', worker), 'slots', whole(slots), 'kinds', kinds, 'draining', draining)
+redis.call('HSET', key('worker', worker), 'slots', whole(slots), 'kinds', kinds, 'draining', draining,
+  'moved', ARGV[7])
 if not beat then
   return {{}, {}}
 end
 
 local named, strangers, put_back = {}, {}, {}
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   named[ARGV[i]] = ARGV[i + 1]
   if held[ARGV[i]] ~= ARGV[i + 1] then
     strangers[#strangers + 1] = ARGV[i]

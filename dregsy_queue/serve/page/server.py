@@ -19,7 +19,7 @@ from dregsy_queue.redact import scrub
 from dregsy_queue.serve.page import verbs
 from dregsy_queue.serve.page.plot import HEIGHT, WIDTH, bars
 from dregsy_queue.serve.page.session import LIFE, Session, same_origin
-from dregsy_queue.terminal import clean, moment, plural, size, span
+from dregsy_queue.terminal import clean, flow, moment, plural, size, span
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Page:
             loader=jinja2.PackageLoader("dregsy_queue.serve.page"), autoescape=True, undefined=jinja2.StrictUndefined
         )
         self._templates.filters.update(clean=clean, span=span, size=size, plural=plural, scrub=scrub)
-        self._templates.globals.update(moment=moment, verbs=verbs.VERBS, most=MOST)
+        self._templates.globals.update(flow=flow, moment=moment, verbs=verbs.VERBS, most=MOST)
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard], client_max_size=64 * 1024)

@@ -10,6 +10,7 @@ import pytest
 from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.presence import Heard
 from workers.coordinator import Coordinator
+from workers.meters import Meters
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,8 @@ def test_only_what_still_runs_can_be_lost(
         loop=SimpleNamespace(names=lambda: next(names), cancel=ended.append),
         presence=SimpleNamespace(heartbeat=lambda *_, **__: Heard(not_held, [])),
         in_hand=InHand(),
+        meters=Meters(),
+        settings=SimpleNamespace(alone=False),
     )
     relays: Any = SimpleNamespace(offered=[])
     Coordinator(services, relays, "w", slots=1).heartbeat()

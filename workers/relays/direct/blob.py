@@ -73,14 +73,17 @@ class BlobMover:
         self._small = asyncio.Semaphore(SMALL_AT_ONCE)
         self._chunked = asyncio.Semaphore(CHUNKED_AT_ONCE)
 
-    async def ensure(self, source: End, target: End, blob: Blob) -> int:
-        """Returns the bytes that this caller moved. Raises: RegistryError, StalledError."""
+    async def ensure(self, source: End, target: End, blob: Blob, tell: Callable[[int], None] = lambda _: None) -> int:
+        """Returns the bytes that this caller moved; `tell` hears of each piece while it moves.
+
+        Raises: RegistryError, StalledError.
+        """
         led = False
 
         async def call() -> int:
             nonlocal led
             led = True
-            return await self._ensure(source, target, blob)
+            return await self._ensure(source, target, blob, tell)
 
         while not self._known.has(target.place, blob.digest):
             try:
@@ -92,21 +95,21 @@ class BlobMover:
                     raise
         return 0
 
-    async def _ensure(self, source: End, target: End, blob: Blob) -> int:
+    async def _ensure(self, source: End, target: End, blob: Blob, tell: Callable[[int], None]) -> int:
         key = (target.blobs.registry, blob.digest)
         if self._known.where(*key) is None:
             lock = self._leading.setdefault(key, asyncio.Lock())
             async with lock:
                 if self._known.where(*key) is None:
-                    return await self._move(source, target, blob)
-        return await self._move(source, target, blob)
+                    return await self._move(source, target, blob, tell)
+        return await self._move(source, target, blob, tell)
 
-    async def _move(self, source: End, target: End, blob: Blob) -> int:
+    async def _move(self, source: End, target: End, blob: Blob, tell: Callable[[int], None]) -> int:
         tries, lessons = 0, 0
         while True:
             try:
                 upload = await self._begin(source, target, blob)
-                moved = await self._send(source, target, blob, upload) if upload else 0
+                moved = await self._send(source, target, blob, upload, tell) if upload else 0
                 self._known.learn(target.place, blob.digest)
                 return moved
             except LearnedError as lesson:
@@ -165,12 +168,12 @@ class BlobMover:
             self._manners[target.blobs.registry].mounts = False
         return plain
 
-    async def _send(self, source: End, target: End, blob: Blob, upload: Upload) -> int:
+    async def _send(self, source: End, target: End, blob: Blob, upload: Upload, tell: Callable[[int], None]) -> int:
         size = blob.size
         if size is None:
             size = await source.blobs.size(source.repository, blob.digest) or 0
         way = self._manners[target.blobs.registry].way
-        async with self._stall_guard() as moved:
+        async with self._stall_guard(tell) as moved:
             body = Body(source.blobs, source.repository, blob.digest, size, moved)
             if size <= SMALL:
                 async with self._small:
@@ -213,12 +216,17 @@ class BlobMover:
         raise LearnedError(responses.error(answer, target.blobs.registry, what))
 
     @contextlib.asynccontextmanager
-    async def _stall_guard(self) -> AsyncIterator[Callable[[int], None]]:
+    async def _stall_guard(self, tell: Callable[[int], None]) -> AsyncIterator[Callable[[int], None]]:
         """Gives what must be called whenever bytes move; ends what is under way when it is not called for too long."""
         loop = asyncio.get_running_loop()
+
+        def moved(number: int) -> None:
+            limit.reschedule(loop.time() + self._stalled_after)
+            tell(number)
+
         try:
             async with asyncio.timeout(self._stalled_after) as limit:
-                yield lambda _: limit.reschedule(loop.time() + self._stalled_after)
+                yield moved
         except TimeoutError:
             if limit.expired():
                 raise StalledError(f"no byte moved for {self._stalled_after:.0f} s, and the copy was ended") from None

@@ -39,7 +39,12 @@ class _Image:
     source: End
     target: End
     replaces: bool
+    #: bytes that went to the target, and bytes under way: what has to be sent again counts again
     sent: int = 0
+    moved: int = 0
+
+    def move(self, number: int) -> None:
+        self.moved += number
 
 
 class DirectRelay:
@@ -62,6 +67,7 @@ class DirectRelay:
             End(copy.target_access.client.blobs, copy.target.repository),
             copy.replaces,
         )
+        copy.meter.follow(lambda: image.moved)
         try:
             manifest = await self._fetch(image.source, digest, "")
             confirmed = await self._push(image, manifest, copy.target.short, depth=0)
@@ -90,8 +96,7 @@ class DirectRelay:
 
     async def _push_parts(self, image: _Image, manifest: Manifest, depth: int) -> None:
         async def blob(number: int) -> None:
-            moved = await self._mover.ensure(image.source, image.target, manifest.blobs[number])
-            image.sent += moved
+            image.sent += await self._mover.ensure(image.source, image.target, manifest.blobs[number], image.move)
 
         async def child(number: int) -> None:
             await self._ensure_child(image, manifest.children[number], depth + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,27 +26,40 @@ class Moved:
 class Counters:
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def relayed(self) -> int | None:
+        """Bytes relayed up to now; thread-safe, as `moved`."""
+        moved = self.moved()
+        return moved.relayed if moved else None
 
     def moved(self) -> Moved | None:
         """Up to now, or up to the end of a process that has exited and is not reaped; None where nobody tells."""
-        if self._descriptor is None:
-            return None
         try:
-            lines = os.pread(self._descriptor, 4096, 0).decode().splitlines()
+            with self._lock:
+                if self._descriptor is None:
+                    return None
+                lines = os.pread(self._descriptor, 4096, 0).decode().splitlines()
             return Moved(*(int(line.partition(":")[2]) for line in lines[:2]))
         except (OSError, ValueError, TypeError):
             return None
+
+    def close(self) -> None:
+        """From now on nothing is told."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
 def counters(pid: int) -> Iterator[Counters]:
     """Counters of a process that runs. The file is opened now: of one that has exited only root may open it."""
     try:
-        descriptor = os.open(f"/proc/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
+        found = Counters(os.open(f"/proc/{pid}/io", os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
-        yield Counters(None)
-        return
+        found = Counters(None)
     try:
-        yield Counters(descriptor)
+        yield found
     finally:
-        os.close(descriptor)
+        found.close()

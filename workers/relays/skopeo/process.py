@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.errors import DregsyError
+from workers.meters import Meter
 from workers.relays.skopeo.io_counters import Counters, counters
 
 #: Bytes of output that are kept, from the end.
@@ -38,6 +39,7 @@ async def run(
     environment: dict[str, str],
     pass_fds: Sequence[int] = (),
     stalled_after: float,
+    meter: Meter | None = None,
 ) -> Ended:
     """Run `command` to its end; standard output and error come back together, the last 64 KiB of them.
 
@@ -50,6 +52,8 @@ async def run(
     """
     process = _start(command, environment, pass_fds)
     with counters(process.pid) as counted:
+        if meter:
+            meter.follow(counted.relayed)
         watch = asyncio.create_task(_until_stalled(counted, stalled_after))
         reading = asyncio.create_task(_output(process))
         try:
@@ -58,8 +62,8 @@ async def run(
                 raise StalledError
             await _until_exited(process.pid)
             # Exited and not reaped: the last moment at which the kernel knows what it moved, and all of it.
-            moved = counted.moved()
-            return Ended(process.wait(), reading.result(), moved.relayed if moved else None)
+            relayed = counted.relayed()
+            return Ended(process.wait(), reading.result(), relayed)
         finally:
             watch.cancel()
             await _end(process)

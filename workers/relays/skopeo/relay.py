@@ -71,7 +71,11 @@ class SkopeoRelay:
             arguments += [f"docker://{copy.source}", f"docker://{copy.target}"]
             try:
                 ended = await process.run(
-                    arguments, environment=_environment(), pass_fds=descriptors, stalled_after=self.stalled_after
+                    arguments,
+                    environment=_environment(),
+                    pass_fds=descriptors,
+                    stalled_after=self.stalled_after,
+                    meter=copy.meter,
                 )
             except OSError as error:
                 raise RelayError(_missing(self.binary, error), "missing") from None
