@@ -15,7 +15,7 @@ from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.jobs import JobResult
 from dregsy_queue.ledger.overview import Overview
-from dregsy_queue.ledger.report import RunCounts, RunReader
+from dregsy_queue.ledger.report import RunCounts, RunReader, rows
 from dregsy_queue.terminal import clean, lines, moment, size, span, table, write
 
 
@@ -65,8 +65,10 @@ def _reason(run: RunCounts, reader: RunReader) -> str:
     """Why images of the run failed, the most frequent reason; or why it was cancelled."""
     if not run.failed:
         return f"cancelled: {run.cancelled_why}" if run.cancelled_why else ""
-    found = causes(reader.results(run.run))
+    found = causes(reader.results(run.run), run.failure)
     more = f" (and {len(found) - 1} more reasons)" if len(found) > 1 else ""
+    if run.failure:
+        return f"planning failed: {run.failure.error}{more}"
     return f"{found[0].number} failed: {found[0].text}{more}" if found else ""
 
 
@@ -107,10 +109,14 @@ def jobs(run: str, failed: bool, as_json: bool) -> None:
         if counts is None:
             raise Refused(f"there is no run and no task '{clean(run)}'; see dregsy runs")
         found = [result for result in reader.results(counts.run) if not failed or result.status == "failed"]
-    found.sort(key=lambda result: (result.source, result.target))
+        as_reported = rows(reader, counts) if as_json else []
     if as_json:
-        click.echo(json.dumps([result.as_dict() for result in found], indent=2, ensure_ascii=False))
+        chosen = [row for row in as_reported if not failed or row["status"] == "failed"]
+        click.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
         return
+    found.sort(key=lambda result: (result.source, result.target))
+    if counts.failure:
+        write(lines(f"planning of task {clean(counts.task)} failed: {clean(counts.failure.error)}", hang=2))
     write([table(("image", "state", "attempts", "took"), [_row(result) for result in found])])
     for result in found:
         if result.status == "failed":

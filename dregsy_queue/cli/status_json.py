@@ -77,7 +77,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "run": failure.run,
         "since": failure.since or None,
         "attempts": cause.attempts,
-        "example": {"source": cause.source, "target": cause.target},
+        "example": None if cause.stops_run else {"source": cause.source, "target": cause.target},
         "advice": advice(cause.text),
     }
 

@@ -116,6 +116,7 @@ def _cause(failure: Failure, situation: Situation, *, name: str) -> Iterator[Par
     cause = failure.cause
     head = f"{clean(name)}: " if name else ""
     what = f"{cause.number} images fail" if cause.number > 1 else f"{clean(cause.target or cause.source)} fails"
+    what = "it cannot be planned" if cause.stops_run else what
     since = f" since {moment(failure.since, situation.now)}" if failure.since else ""
     tries = f", {plural(cause.attempts, 'attempt')}" if cause.attempts else ""
     yield Text()

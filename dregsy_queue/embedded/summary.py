@@ -58,12 +58,14 @@ def _table(runs: Sequence[RunCounts]) -> Table:
 
 
 def _print_failures(console: Console, reader: RunReader, run: RunCounts) -> None:
-    found = causes(reader.results(run.run)) if run.failed else []
+    found = causes(reader.results(run.run), run.failure) if run.failed else []
     for cause in found[:SHOWN]:
         if cause.number > 1:
             what = f"{cause.number} images of {clean(run.task)}"
+        elif cause.stops_run:
+            what = f"task {clean(run.task)}"
         else:
-            what = f"{clean(cause.source)} → {clean(cause.target)}" if cause.target else f"task {clean(run.task)}"
+            what = f"{clean(cause.source)} → {clean(cause.target)}"
         console.print(Text.assemble(("failed: ", "red"), f"{what}: {clean(cause.text)}"), soft_wrap=True)
     if len(found) > SHOWN:
         rest = sum(cause.number for cause in found[SHOWN:])

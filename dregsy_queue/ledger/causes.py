@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dregsy_queue.ledger.jobs import JobResult
+from dregsy_queue.ledger.outcome import RunFailure
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}|sha512:[0-9a-f]{8,128}")
 _SUBJECT = re.compile(r"(?:image|manifest) …(?:[ :@/]…)*: ")
@@ -14,12 +15,12 @@ _SUBJECT = re.compile(r"(?:image|manifest) …(?:[ :@/]…)*: ")
 
 @dataclass(frozen=True)
 class Cause:
-    """One reason, and how many images it stops."""
+    """One reason, and how many images it stops; of a whole run that could not be planned `number` is 0."""
 
     #: for people, without what differs between the images
     text: str
     number: int
-    #: one of the images, as source and target
+    #: one of the images, as source and target; "" where it is the whole run
     source: str
     target: str
     #: most attempts that one of them took; 0: it was not even planned
@@ -27,9 +28,13 @@ class Cause:
     #: all targets, for looking up since when they wait
     targets: tuple[str, ...]
 
+    @property
+    def stops_run(self) -> bool:
+        return not self.number
 
-def causes(results: Iterable[JobResult]) -> list[Cause]:
-    """The reasons of the failed images among `results`, the most frequent first."""
+
+def causes(results: Iterable[JobResult], failure: RunFailure | None = None) -> list[Cause]:
+    """`failure` of the run, then the reasons of the failed images among `results`, the most frequent first."""
     groups: dict[str, list[JobResult]] = {}
     for result in results:
         if result.status == "failed":
@@ -49,7 +54,8 @@ def causes(results: Iterable[JobResult]) -> list[Cause]:
                 tuple(member.target for member in members),
             )
         )
-    return sorted(found, key=lambda cause: (-cause.number, cause.text))
+    found.sort(key=lambda cause: (-cause.number, cause.text))
+    return [Cause(failure.error or "no reason given", 0, "", "", 0, ()), *found] if failure else found
 
 
 def generalised(result: JobResult) -> str:

@@ -19,6 +19,8 @@ from dregsy_queue.ledger.scripts import Scripts
 TAKEN, REMEMBERED = 30, 3600
 #: Failed images that a retry names one by one; where more could not be planned, all are looked at again.
 MOST_NAMED = 5000
+#: Stands for all sources of a task.
+EVERYTHING = "*"
 #: Seconds after which a task that left the config is forgotten.
 FORGOTTEN_AFTER = 86400.0
 #: Longest that forgetting waits for the cancelled run of the task to end, in seconds.
@@ -103,10 +105,10 @@ class Orders:
             for result in self._reader.results(run)
             if result.status == "failed" and not result.attempts and result.reason == "planning"
         ]
+        if counts.failure or len(names) > MOST_NAMED:
+            names = [EVERYTHING]
         if not names:
             return False
-        if len(names) > MOST_NAMED:
-            names = ["*"]
         for start in range(0, len(names), 500):
             self._redis.sadd(key("run", run, "retry"), *names[start : start + 500])
         return True
@@ -168,7 +170,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Retry:
-    """Names of sources that could not be planned: images, repositories, or a task."""
+    """Names of sources that could not be planned: images, repositories, expressions, or `EVERYTHING`."""
 
     sources: frozenset[str]
 
@@ -180,8 +182,8 @@ class Retry:
 
 
 def _is_wider(name: str) -> bool:
-    """More than one repository: all of them, a task by its name, or an expression."""
-    return name == "*" or "/" not in name or "regex:" in name
+    """More than one repository: all of them, an expression, or a task by its name (of the release before)."""
+    return name == EVERYTHING or "/" not in name or "regex:" in name
 
 
 def names_of(connection: Connection, tasks: Iterable[str]) -> list[str]:

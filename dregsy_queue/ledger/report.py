@@ -11,6 +11,7 @@ from dregsy_queue.kinds import RELAYS
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import JobResult, TransferJob
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.presence import Moved, Presence
 
 
@@ -36,6 +37,8 @@ class RunCounts:
     cancelled_why: str = ""
     #: bytes sent to the target, as far as relays can tell
     sent: int = 0
+    #: why it could not be planned as a whole; None: it could
+    failure: RunFailure | None = None
 
     @property
     def outcome(self) -> str:
@@ -105,7 +108,18 @@ class RunReader:
             ended=float(fields.get("ended", 0)),
             cancelled_why=fields.get("cancelled", ""),
             sent=number("bytes"),
+            failure=self._failure(run, fields),
         )
+
+    def _failure(self, run: str, fields: dict[str, str]) -> RunFailure | None:
+        if not int(fields.get("planned.failed", 0)):
+            return None
+        error = fields.get("failure")
+        if error is None:
+            # The release before wrote a row among the images.
+            row = self._redis.hget(key("run", run, "planned"), f"{run}:plan")
+            error = json.loads(row).get("error", "") if row else None
+        return None if error is None else RunFailure(fields["task"], error)
 
     def runs(self, task: str) -> list[RunCounts]:
         """All runs of the task that are remembered, newest first."""
@@ -146,7 +160,9 @@ class RunReader:
 
     def results(self, run: str) -> Iterator[JobResult]:
         """Every image of the run, in no particular order."""
-        for outcome in self._hash(key("run", run, "planned")).values():
+        for job, outcome in self._hash(key("run", run, "planned")).items():
+            if job == f"{run}:plan":
+                continue
             planned = json.loads(outcome)
             yield JobResult(
                 source=planned["source"],
@@ -184,6 +200,15 @@ def _result(transfer: TransferJob, fields: dict[str, str]) -> JobResult:
     )
 
 
+def rows(reader: RunReader, counts: RunCounts) -> list[dict[str, Any]]:
+    """Every image of a run, sorted. A run that could not be planned is a row of its own: its source is the task."""
+    found = sorted(reader.results(counts.run), key=lambda job: (job.source, job.target))
+    if counts.failure:
+        whole = JobResult(counts.failure.task, "", "failed", "planning", "", 0, 0.0, counts.failure.error)
+        found.insert(0, whole)
+    return [result.as_dict() for result in found]
+
+
 def report(reader: RunReader, tasks: list[str]) -> dict[str, Any]:
     """The outcome of the newest run of each task, as ``--report`` writes it."""
     result: dict[str, Any] = {}
@@ -191,12 +216,11 @@ def report(reader: RunReader, tasks: list[str]) -> dict[str, Any]:
         counts = reader.newest(task)
         if counts is None:
             continue
-        jobs = sorted(reader.results(counts.run), key=lambda job: (job.source, job.target))
         result[task] = {
             "copied": counts.copied,
             "up_to_date": counts.up_to_date,
             "failed": counts.failed,
             **({"cancelled": counts.cancelled} if counts.cancelled else {}),
-            "jobs": [job.as_dict() for job in jobs],
+            "jobs": rows(reader, counts),
         }
     return {"tasks": result}

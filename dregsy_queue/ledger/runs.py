@@ -15,6 +15,7 @@ from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.scripts import Scripts
+from dregsy_queue.logs import clean
 
 #: Images handed to Redis in one call: bounds how long one script holds Redis (about two milliseconds).
 BATCH = 50
@@ -115,13 +116,11 @@ class Runs:
         """A one-off task was planned: it counts as started, and as it is now it does not start again."""
         outlast(lambda: self._redis.set(key("once", plan.task), plan.fingerprint))
 
-    def end_plan(self, plan: Claim, problem: RunFailure | None = None) -> bool:
-        """Planning is over; `problem` says why it failed as a whole. False when the plan was lost.
+    def end_plan(self, plan: Claim, failure: RunFailure | None = None) -> bool:
+        """Planning is over; `failure` says why it failed as a whole. False when the plan was lost.
 
         While Redis does not take it, it is kept (see `InHand`).
         """
-        text = ""
-        if problem is not None:
-            text = PlannedOutcome(problem.task, "", "", "failed", "planning", error=problem.error).to_json()
+        text = clean(failure.error) or "no reason given" if failure else ""
         values = (plan.job, plan.epoch, plan.worker, text, secrets.token_hex(8))
         return self._in_hand.write(plan.job, plan.epoch, lambda: bool(self._scripts.run("end_plan", *values)))

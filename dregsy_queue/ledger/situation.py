@@ -86,8 +86,8 @@ def read(connection: Connection) -> Situation:
 
 def _failures(connection: Connection, reader: RunReader, task: str, run: RunCounts) -> list[Failure]:
     found = []
-    for cause in causes(reader.results(run.run)):
-        waits = connection.hmget(key("pending", task), list(cause.targets))
+    for cause in causes(reader.results(run.run), run.failure):
+        waits = connection.hmget(key("pending", task), list(cause.targets)) if cause.targets else []
         since = [float(value.split()[0]) for value in waits if value]
         found.append(Failure(run.run, cause, min(since) if since else 0.0))
     return found

@@ -78,7 +78,7 @@ class Notifier:
 
     def _letter(self, task: TaskOverview, event: Event, now: float) -> dict[str, Any]:
         run = task.last
-        found = causes(self._reader.results(run.run)) if run and event == "failed" else []
+        found = causes(self._reader.results(run.run), run.failure) if run and event == "failed" else []
         reasons = [{"reason": scrub(cause.text), "images": cause.number, "example": cause.target} for cause in found]
         return {
             "event": event,
@@ -99,6 +99,8 @@ def _sentence(task: TaskOverview, event: Event, reasons: list[str]) -> str:
     run = task.last
     if event == "failed" and run:
         why = f": {reasons[0]}" if reasons else ""
+        if run.failure:
+            return f"Sync task {task.name} could not be planned{why}"
         return f"Sync task {task.name}: {run.failed} of {run.total} images failed{why}"
     if event == "stale":
         waits = f"a change has been waiting for {task.lag / 60:.0f} min" if task.lag else "it had no good run for long"

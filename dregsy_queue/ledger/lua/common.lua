@@ -270,15 +270,16 @@ local function end_job(job, status, now)
   finish_run_if_over(run, now)
 end
 
--- Ends the planning of a run; `problem` (JSON or nil) counts as one failure.
-local function end_planning(job, status, now, problem)
+-- Ends the planning of a run. `failure` (a text, or nil): why it could not be planned as a whole; counts as one
+-- failure.
+local function end_planning(job, status, now, failure)
   local run = run_of(job)
-  redis.call('HSET', key('job', job), 'state', problem and 'failed' or status, 'ended', now)
+  redis.call('HSET', key('job', job), 'state', failure and 'failed' or status, 'ended', now)
   if redis.call('HGET', key('run', run), 'state') ~= 'planning' then
     return
   end
   redis.call('HSET', key('run', run), 'state', 'running', 'planned', now)
-  if problem and redis.call('HSETNX', key('run', run, 'planned'), job, problem) == 1 then
+  if failure and redis.call('HSETNX', key('run', run), 'failure', failure) == 1 then
     redis.call('HINCRBY', key('run', run), 'planned.failed', 1)
   end
   finish_run_if_over(run, now)

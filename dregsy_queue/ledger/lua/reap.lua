@@ -9,20 +9,19 @@ local stood_still, grace = number(ARGV[4], 0, 1e6), number(ARGV[5], 0, 1e6)
 local now = clock()
 local gone, taken, given_up, unclaimed = {}, {}, {}, {}
 
-local function give_up(job, kind, task)
+local function give_up(job, kind)
   local reason = 'given up: ' .. give_up_after .. ' workers ended while they ran it'
   redis.call('HSET', key('job', job), 'error', reason)
   given_up[#given_up + 1] = job
   if kind == 'plan' then
-    end_planning(job, 'failed', now, cjson.encode({source = task, target = '', status = 'failed',
-      reason = 'planning', error = reason}))
+    end_planning(job, 'failed', now, reason)
   else
     end_job(job, 'failed', now)
   end
 end
 
 local function lose(job, worker)
-  local state, owner, kind, task = unpack(redis.call('HMGET', key('job', job), 'state', 'owner', 'kind', 'task'))
+  local state, owner, kind = unpack(redis.call('HMGET', key('job', job), 'state', 'owner', 'kind'))
   if state ~= 'running' or owner ~= worker then
     return
   end
@@ -35,7 +34,7 @@ local function lose(job, worker)
   end
   local cancelled = redis.call('HGET', key('run', run_of(job)), 'cancelled')
   if losses >= give_up_after then
-    give_up(job, kind, task)
+    give_up(job, kind)
   else
     -- A suspect (see admit.lua) must not hold up the jobs behind it.
     wait(job, losses < suspect_after)

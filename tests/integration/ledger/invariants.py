@@ -119,6 +119,7 @@ def _check_counts(state: State) -> None:
         planned = Counter(
             "failed" if '"failed"' in outcome else "up-to-date" for outcome in state.get(f"run:{run}:planned").values()
         )
+        planned["failed"] += "failure" in fields
         for name in ("failed", "up-to-date"):
             assert int(fields.get(f"planned.{name}", 0)) == planned[name], f"run {run} counts planned {name} wrong"
         over = fields["state"] != "planning" and not still

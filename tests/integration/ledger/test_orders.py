@@ -11,7 +11,7 @@ from dregsy_queue.ledger.jobs import PlannedOutcome
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.outbox import Outbox
-from dregsy_queue.ledger.outcome import Copied, Failed
+from dregsy_queue.ledger.outcome import Copied, Failed, RunFailure
 from dregsy_queue.ledger.report import RunCounts
 from dregsy_queue.ledger.runs import PlanLostError
 from tests.integration.ledger.conftest import Ledger, image
@@ -116,6 +116,25 @@ def test_retry_plans_again_what_could_not_be_planned(ledger: Ledger, orders: Ord
     settle_all(ledger)
     now = counts(ledger, run)
     assert (now.outcome, now.copied, now.up_to_date, now.failed, now.total) == ("done", 2, 1, 0, 3)
+
+
+def test_retry_plans_a_run_again_that_could_not_be_planned_at_all(ledger: Ledger, orders: Orders) -> None:
+    ledger.worker(slots=8)
+    run = ledger.start("team/app")
+    plan = ledger.claim(ledger.admission.admit()[0])
+    ledger.runs.add(plan, [image(1)])
+    assert ledger.runs.end_plan(plan, RunFailure("team/app", "the catalog is closed"))
+    settle_all(ledger)
+    assert counts(ledger, run).failure == RunFailure("team/app", "the catalog is closed")
+    assert orders.retry(run)
+    scope = orders.retried(run)
+    assert scope and scope.covers(image(1).source) and scope.covers("elsewhere.example/x:1")
+    plan = ledger.claim(ledger.admission.admit()[0])
+    ledger.runs.add(plan, [image(1), image(2)])
+    ledger.runs.end_plan(plan)
+    settle_all(ledger)
+    now = counts(ledger, run)
+    assert (now.outcome, now.copied, now.failure) == ("done", 2, None)
 
 
 def test_a_pause_under_a_full_queue_loses_nothing(ledger: Ledger, orders: Orders) -> None:

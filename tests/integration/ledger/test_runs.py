@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from dregsy_queue.ledger.jobs import PlannedOutcome
-from dregsy_queue.ledger.outcome import Copied, Failed
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.outcome import Copied, Failed, RunFailure
 from dregsy_queue.ledger.report import report
 from dregsy_queue.ledger.runs import PlanLostError
 
@@ -84,6 +87,40 @@ def test_outcomes_known_to_planning_are_counted_once_when_planning_begins_anew(l
     ledger.runs.end_plan(plan)
     counts = ledger.reader.counts(run)
     assert counts and counts.done and counts.failed == 1
+
+
+def test_a_run_that_could_not_be_planned_says_why(ledger: Ledger) -> None:
+    ledger.worker("w1")
+    run = ledger.start()
+    ledger.runs.end_plan(ledger.claim(ledger.admission.admit()[0], "w1"), RunFailure("t", "bearer abc.def.ghi: no"))
+    counts = ledger.reader.counts(run)
+    assert counts and counts.done and (counts.failed, counts.outcome) == (1, "failed")
+    assert counts.failure and "no" in counts.failure.error
+    assert list(ledger.reader.results(run)) == [], "it is no image"
+    (row,) = report(ledger.reader, ["t"])["tasks"]["t"]["jobs"]
+    assert (row["source"], row["target"], row["status"], row["error"]) == ("t", "", "failed", counts.failure.error)
+
+
+def test_a_failure_of_planning_that_the_release_before_wrote_is_read(ledger: Ledger) -> None:
+    ledger.worker("w1")
+    run = ledger.start()
+    ledger.runs.end_plan(ledger.claim(ledger.admission.admit()[0], "w1"), RunFailure("t", "new"))
+    before = {"source": "t", "target": "", "platform": "", "status": "failed", "reason": "planning", "error": "old"}
+    ledger.redis.hset(key("run", run, "planned"), f"{run}:plan", json.dumps(before))  # type: ignore[attr-defined]
+    ledger.redis.hdel(key("run", run), "failure")
+    counts = ledger.reader.counts(run)
+    assert counts and counts.failure == RunFailure("t", "old") and list(ledger.reader.results(run)) == []
+
+
+def test_a_plan_that_no_worker_survives_is_given_up(ledger: Ledger) -> None:
+    run = ledger.start()
+    for number in range(3):
+        worker = ledger.worker(f"victim{number}")
+        ledger.claim(ledger.admission.admit()[0], worker)
+        ledger.let_die(worker)
+        ledger.admission.reap()
+    counts = ledger.reader.counts(run)
+    assert counts and counts.done and counts.failure and "3 workers ended" in counts.failure.error
 
 
 def test_only_the_newest_runs_are_kept(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.jobs import JobResult
+from dregsy_queue.ledger.outcome import RunFailure
 
 
 def failed(tag: str, error: str, attempts: int = 0) -> JobResult:
@@ -41,6 +42,9 @@ def test_the_most_frequent_first_and_a_single_one_in_its_own_words() -> None:
     assert [(cause.number, cause.text, cause.attempts) for cause in causes(results)] == [
         (2, "full", 6),
         (1, "team/app 1: odd", 0),
+    ]
+    assert [(cause.number, cause.text, cause.stops_run) for cause in causes([], RunFailure("t", "closed"))] == [
+        (0, "closed", True)
     ]
     well = JobResult("a/b:1", "c/d:1", "copied", "missing", "", 1, 1.0, "")
     assert causes([well]) == []
