@@ -79,7 +79,7 @@ def _look_up() -> LookUp:
 
     def look(task: str, targets: Sequence[str]) -> list[SyncRecord | None]:
         try:
-            return records.look_up(task, targets)
+            return records.look_up_with_age(task, targets)
         except (RedisError, OSError) as error:
             raise click.ClickException(f"Redis does not answer: {error}; without --redis the plan needs none") from None
 

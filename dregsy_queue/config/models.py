@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dregsy_queue.config.scalars import Auth, Bool, Duration, File, Int, RateLimit, Text
+from dregsy_queue.config.scalars import Auth, Bool, Duration, File, Immutable, Int, RateLimit, Text
 from dregsy_queue.kinds import RELAYS, RelayName
+from dregsy_queue.matching.go_regex import Matcher
 from dregsy_queue.matching.paths import PathMapping
 from dregsy_queue.matching.tags import TagSet
 from dregsy_queue.oci.login import Credentials
@@ -158,6 +159,10 @@ class Mapping(_Model):
         default=[], description="tags, digests, semver:, regex: and keep: items; all tags when left out"
     )
     platform: Text = Field("", description="os/arch[/variant], or all; the worker's own when left out")
+    immutable: Immutable = Field(
+        False,
+        description="true, or an expression for tags: what the target has under such a tag is not looked at again",
+    )
 
     @cached_property
     def paths(self) -> PathMapping:
@@ -166,6 +171,14 @@ class Mapping(_Model):
     @cached_property
     def tag_set(self) -> TagSet:
         return TagSet.parse(self.tags)
+
+    @cached_property
+    def _immutable_tags(self) -> Matcher | None:
+        return Matcher.parse(self.immutable) if isinstance(self.immutable, str) else None
+
+    def is_immutable(self, tag: str) -> bool:
+        """Whether `tag` never changes, by the user's word."""
+        return self._immutable_tags.matches(tag) if self._immutable_tags else self.immutable is True
 
     @field_validator("from_")
     @classmethod
@@ -199,9 +212,22 @@ class SyncTask(_Model):
     verbose: Bool = Field(False, description="the relay's output goes to the log")
     relay: OptionalRelay = Field(None, description="relay of this task; the global one when left out")
     priority: Int = Field(5, description="0 to 9; higher goes first", ge=0, le=9)
+    drift_check: Duration = Field(
+        0.0,
+        alias="drift-check",
+        description="how often each image is looked for at the target although its source has not changed; "
+        "at every run when left out",
+    )
     source: Location
     target: Location
     mappings: list[Mapping] = Field(default=[], description="what is synced")
+
+    @field_validator("drift_check")
+    @classmethod
+    def _valid_drift_check(cls, value: float) -> float:
+        if value < 0:
+            raise ValueError("drift-check must not be negative; write for example 24h")
+        return value
 
     @field_validator("interval")
     @classmethod

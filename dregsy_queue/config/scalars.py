@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.config.yaml_lines import Scalar
+from dregsy_queue.matching.go_regex import Matcher
 from dregsy_queue.oci.login import Credentials, decode_auth
 
 #: The range of Go's int, and of its durations in nanoseconds.
@@ -35,6 +36,17 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401
         if text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
     raise ValueError("must be true or false, without quotes")
+
+
+def _immutable(value: Any) -> bool | str:  # noqa: ANN401
+    try:
+        return _boolean(value)
+    except ValueError:
+        expression = _text(value).strip().removeprefix("regex:").strip()
+    if not expression:
+        raise ValueError("must be true, false or an expression that tags match") from None
+    Matcher.parse(expression)
+    return expression
 
 
 def _integer(value: Any) -> int:  # noqa: ANN401
@@ -128,6 +140,10 @@ _DURATION_SCHEMA = {"type": ["string", "integer"], "examples": ["30m", "1h30m", 
 
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
 Bool = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boolean"})]
+#: true: all tags; text: an expression that whole tags match
+Immutable = Annotated[
+    bool | str, BeforeValidator(_immutable), WithJsonSchema({"type": ["boolean", "string"], "examples": [True, "v.*"]})
+]
 Int = Annotated[int, BeforeValidator(_integer), WithJsonSchema({"type": "integer"})]
 #: seconds
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]

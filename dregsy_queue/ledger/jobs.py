@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -48,7 +48,7 @@ class TransferJob:
         Raises: ValueError when it is no job that this release could run.
         """
         values = json.loads(text)
-        known = {field.name for field in fields(cls)}
+        known = {known.name for known in fields(cls)}
         try:
             return cls(**{name: value for name, value in values.items() if name in known})
         except (TypeError, AttributeError) as error:
@@ -109,6 +109,8 @@ class SyncRecord:
     target_digest: str
     #: as the mapping had it then; None: not known
     platform: str | None = None
+    #: seconds since the target was last seen to have it; None: not known. Kept apart, and only for `drift-check`
+    age: float | None = field(default=None, compare=False)
 
     def is_about(self, platform: str) -> bool:
         """False when the mapping asks for another platform now: then the record says nothing of what shall be there."""

@@ -37,6 +37,7 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``audit``                      hash: cursors of the search for what cannot be, and when it was made
 ``repairs``                    counter: what was found there; stays 0
 ``records:<task>``             hash: target reference → source digest, target digest, and platform last synced
+``looked:<task>``              hash: target reference → when the target was last seen to have that (``drift-check``)
 ``list:<fingerprint>``         list of repositories, compressed, for as long as ``lister.cacheDuration``
 ``pending:<task>``             hash: target reference → since when it waits to be synced, and the run that saw it last
 ``tally``                      hash: number of outcomes by task, status and reason
@@ -88,7 +89,7 @@ from __future__ import annotations
 from dregsy_queue.prefix import PREFIX
 
 #: Kinds of keys whose second part is the name of a task; Lua has the same.
-_NAMED = frozenset({"task", "backlog", "plans", "records", "pending", "once"})
+_NAMED = frozenset({"task", "backlog", "plans", "records", "looked", "pending", "once"})
 
 
 def key(kind: str, name: str | None = None, *more: str) -> str:

@@ -6,7 +6,8 @@ daemon writes manifests of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import SyncRecord
@@ -23,3 +24,31 @@ class Records:
             return []
         texts = self._redis.hmget(key("records", task), list(targets))
         return [SyncRecord.parse(text) if text else None for text in texts]
+
+    def look_up_with_age(self, task: str, targets: Sequence[str]) -> list[SyncRecord | None]:
+        """As `look_up`, with the age of each as far as `note_seen` was told of it."""
+        records = self.look_up(task, targets)
+        if not any(records):
+            return records
+        seen = self._redis.hmget(key("looked", task), list(targets))
+        now = self._now()
+        return [_aged(record, text, now) for record, text in zip(records, seen, strict=True)]
+
+    def note_seen(self, task: str, found: Mapping[str, SyncRecord]) -> None:
+        """These targets have just been seen to have what their records say."""
+        if found:
+            now = str(self._now())
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.hset(key("records", task), mapping={target: str(record) for target, record in found.items()})
+            pipeline.hset(key("looked", task), mapping=dict.fromkeys(found, now))
+            pipeline.execute()
+
+    def _now(self) -> int:
+        """Seconds, by Redis' clock: workers' clocks differ."""
+        return self._redis.time()[0]
+
+
+def _aged(record: SyncRecord | None, seen: str | None, now: int) -> SyncRecord | None:
+    # A clock that went back tells nothing.
+    known = record is not None and seen is not None and seen.isdigit() and int(seen) <= now
+    return replace(record, age=now - int(seen)) if record and seen and known else record

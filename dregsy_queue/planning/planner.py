@@ -2,7 +2,7 @@
 
 Costs per mapping: one tag list per source repository (none when all tags are verbatim), and per image one HEAD at
 the source and one at the target, in parallel. Only an image with several platforms of which one is wanted, and for
-which no sync record stands, costs one GET of its index.
+which no sync record stands, costs one GET of its index. What `unasked` knows costs less.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
-from dregsy_queue.concurrency import SingleFlight, completed, merged
+from dregsy_queue.concurrency import completed, merged
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import TagItem
-from dregsy_queue.oci.digest import Digest
-from dregsy_queue.oci.manifests import Descriptor, is_index, parse_index
-from dregsy_queue.oci.platform import Platform, choose, host_platform
+from dregsy_queue.oci.manifests import Descriptor, is_index
 from dregsy_queue.planning import decision
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, platform_of, wrong_target
+from dregsy_queue.planning.platforms import Platforms
+from dregsy_queue.planning.unasked import NoteSeen, immutable_tags, is_fresh
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 
@@ -37,8 +36,6 @@ COMPARISONS = 64
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
 
-#: Indexes in indexes are followed so deep.
-_NESTED = 4
 #: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
 _INDEX_PULLS = 8
 
@@ -65,7 +62,8 @@ class _Unreached:
 
 class Planner:
     """Plans one sync task. `look_up` gives sync records by target reference, `already` which of these targets need no
-    second look, `on_wait` is told what the next round waits for; all three may block (Redis).
+    second look, `on_wait` is told what the next round waits for, `note_seen` which targets were seen to be up to date
+    (only where the task has a `drift-check`); all may block (Redis).
 
     What fails for a passing reason is tried again in rounds, up to `attempts` in all, `backoff` seconds after
     the first round, then twice as long each time. So however many images a dead registry has, each wait comes once.
@@ -86,6 +84,7 @@ class Planner:
         clock: Clock = SYSTEM,
         listed: Listed = lambda *_: None,
         already: Already = lambda _: set(),
+        note_seen: NoteSeen = lambda _: None,
     ) -> None:
         self._task = task
         self._relay = relay
@@ -99,7 +98,8 @@ class Planner:
         self._clock = clock
         self._listed = listed
         self._already = already
-        self._children = SingleFlight[tuple[str, str, str], Digest]()
+        self._note_seen = note_seen
+        self._platforms = Platforms(source)
         self._names = Names.of(task)
         self._targets = Targets(self._names)
         self._room = asyncio.Semaphore(COMPARISONS)
@@ -166,6 +166,8 @@ class Planner:
         for pair in pairs:
             try:
                 items = await self._items(pair)
+                async with self._room:
+                    immutable = await immutable_tags(pair.mapping, self._target, pair.target)
             except RegistryError as error:
                 yield self._unplanned(pair, error)
                 continue
@@ -173,10 +175,15 @@ class Planner:
             for item in items:
                 image = pair.image(item, named=self._relay == "docker")
                 try:
-                    if self._targets.take(image):
-                        selected.append(image)
+                    if not self._targets.take(image):
+                        continue
                 except ValueError as error:
                     yield self._failure(image, str(error))
+                    continue
+                if item.tag in immutable:
+                    yield self._up_to_date(image, "")
+                else:
+                    selected.append(image)
             async for planned in self._compare_all(selected):
                 yield planned
 
@@ -200,22 +207,40 @@ class Planner:
             batch = [image for image in batch if self._names.target(image) not in known]
             targets = [self._names.target(image) for image in batch]
             records = await asyncio.to_thread(self._look_up, targets)
-            comparisons = (self._compare(*pair) for pair in zip(batch, records, strict=True))
+            seen: dict[str, SyncRecord] = {}
+            comparisons = (self._compare(*pair, seen) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, COMPARISONS):
                 yield planned
+            if seen and self._task.drift_check:
+                await asyncio.to_thread(self._note_seen, seen)
 
-    async def _compare(self, image: Image, record: SyncRecord | None) -> Planned | _Unreached:
+    async def _compare(
+        self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord]
+    ) -> Planned | _Unreached:
+        record = record if record is not None and record.is_about(image.platform) else None
         try:
             async with self._room:
-                source, target = await asyncio.gather(
-                    self._source.head(image.source_repository, image.source_reference),
-                    self._target.head_target(image.target_repository, image.target_reference),
-                )
+                if record is not None and is_fresh(record, self._task.drift_check):
+                    source = await self._at_source(image)
+                    if source is not None and source.digest == record.source_digest:
+                        return self._up_to_date(image, record.target_digest)
+                    target = await self._at_target(image)
+                else:
+                    source, target = await asyncio.gather(self._at_source(image), self._at_target(image))
             if source is None:
                 return self._failure(image, f"{self._names.source(image)} does not exist")
-            return await self._judge(image, source, target.digest if target else None, record)
+            planned = await self._judge(image, source, target.digest if target else None, record)
         except RegistryError as error:
             return self._unplanned(image, error)
+        if target is not None and isinstance(planned, PlannedOutcome) and not planned.error:
+            seen[planned.target] = SyncRecord(source.digest, target.digest, image.platform)
+        return planned
+
+    async def _at_source(self, image: Image) -> Descriptor | None:
+        return await self._source.head(image.source_repository, image.source_reference)
+
+    async def _at_target(self, image: Image) -> Descriptor | None:
+        return await self._target.head_target(image.target_repository, image.target_reference)
 
     def _unplanned(self, what: Mapping | Pair | Image, error: RegistryError) -> PlannedOutcome | _Unreached:
         if error.kind == "rate-limited":
@@ -226,21 +251,23 @@ class Planner:
         names = self._names.source(what), self._names.target(what)
         return PlannedOutcome(*names, platform_of(what), "failed", "planning", error=error)
 
+    def _up_to_date(self, image: Image, digest: str) -> PlannedOutcome:
+        names = self._names.source(image), self._names.target(image)
+        return PlannedOutcome(*names, image.platform, "up-to-date", "up-to-date", digest=digest)
+
     async def _judge(self, image: Image, source: Descriptor, target: str | None, record: SyncRecord | None) -> Planned:
-        if record is not None and not record.is_about(image.platform):
-            record = None
         wanted = source.digest
         verdict = decision.known(source.digest, target, record)
         if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):
-            wanted = await self._child(image, source.digest)
+            wanted = await self._platforms.child(
+                image.source_repository, source.digest, image.platform, name=self._names.source(image)
+            )
             if image.pinned:
                 return self._failure(image, _INDEX_BY_DIGEST)
         verdict = decision.decide(source.digest, wanted, target, record)
         source_name, target_name = self._names.source(image), self._names.target(image)
         if not verdict.copy:
-            return PlannedOutcome(
-                source_name, target_name, image.platform, "up-to-date", verdict.reason, digest=target or ""
-            )
+            return self._up_to_date(image, target or "")
         return TransferJob(
             source=source_name,
             target=target_name,
@@ -251,52 +278,3 @@ class Planner:
             digest=wanted,
             pulls=_INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1,
         )
-
-    async def _child(self, image: Image, digest: Digest) -> Digest:
-        """The digest of the wanted platform in an index; the same index under many tags is read once."""
-        platform = Platform.parse(image.platform) if image.platform else host_platform()
-
-        async def look() -> Digest:
-            known: set[str] = set()
-            chosen = await self._in_index(image, digest, platform, _NESTED, known)
-            if chosen is None:
-                raise self._invalid(
-                    f"{self._names.source(image)} has no image for {platform}; it has {_some(known)}", "not-found"
-                )
-            return chosen
-
-        return await self._children.run((image.source_repository, digest, str(platform)), look)
-
-    async def _in_index(
-        self, image: Image, digest: Digest, platform: Platform, depth: int, known: set[str]
-    ) -> Digest | None:
-        """The manifest for a platform in an index, or in one of the indexes in it; None when there is none.
-
-        Source: OCI image-spec, image-index.md: entries may be indexes themselves.
-        """
-        _, body = await self._source.manifest(image.source_repository, digest)
-        try:
-            entries = parse_index(body)
-        except ValueError as error:
-            raise self._invalid(f"{self._names.source(image)}: {error}") from None
-        known.update(str(entry.platform) for entry in entries if entry.platform)
-        chosen = choose(entries, platform)
-        if chosen is not None and not is_index(chosen.media_type):
-            return chosen.digest
-        nested = [chosen] if chosen is not None else []
-        nested += [entry for entry in entries if is_index(entry.media_type) and entry is not chosen]
-        for entry in nested if depth else []:
-            if entry.platform is None or entry is chosen:
-                found = await self._in_index(image, entry.digest, platform, depth - 1, known)
-                if found is not None:
-                    return found
-        return None
-
-    def _invalid(self, text: str, kind: Literal["invalid", "not-found"] = "invalid") -> RegistryError:
-        return RegistryError(text, kind=kind, temporary=False, registry=self._task.source.host)
-
-
-def _some(platforms: set[str]) -> str:
-    """Names of platforms for a message: what a registry sent, so bounded and printable."""
-    names = ["".join(char if char.isprintable() else "?" for char in name)[:40] for name in sorted(platforms)[:20]]
-    return ", ".join(names) + (f" and {len(platforms) - 20} more" if len(platforms) > 20 else "") or "none"

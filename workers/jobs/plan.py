@@ -99,15 +99,18 @@ def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
 def _planner(worker: Worker, claim: Claim, task: SyncTask) -> planner.Planner:
     services = worker.services
     config, access = services.config.get().config, services.access()
+    records = services.records
+    look_up = records.look_up_with_age if task.drift_check else records.look_up
     return planner.Planner(
         task,
         relay_of(config, task),
         access.client(task.source),
         access.client(task.target),
-        lambda targets: services.records.look_up(task.name, targets),
+        lambda targets: look_up(task.name, targets),
         lambda: list_repositories(config, task, access, services.lists),
         attempts=worker.settings.max_attempts,
         backoff=worker.settings.backoff,
         already=lambda targets: services.runs.planned_targets(claim, targets),
         on_wait=lambda wait: services.plan_waits.note(task.name, wait),
+        note_seen=lambda seen: records.note_seen(task.name, seen),
     )

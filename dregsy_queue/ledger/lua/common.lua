@@ -9,7 +9,7 @@ local PREFIX = 'dregsy:'
 local SLICE = 200
 
 -- Keys that end with the name of a task, or go on after it: ':' in the name is written as '%3A'.
-local NAMED = {task = true, backlog = true, plans = true, records = true, pending = true, once = true}
+local NAMED = {task = true, backlog = true, plans = true, records = true, looked = true, pending = true, once = true}
 local ESCAPED = {['%'] = '%25', [':'] = '%3A'}
 
 local function key(kind, name, ...)

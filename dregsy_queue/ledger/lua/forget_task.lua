@@ -13,8 +13,8 @@ end
 redis.call('UNLINK', key('backlog', task), key('plans', task))
 enroll(task, 'backlog')
 enroll(task, 'plans')
-redis.call('UNLINK', key('task', task), key('task', task, 'runs'), key('records', task), key('pending', task),
-  key('once', task))
+redis.call('UNLINK', key('task', task), key('task', task, 'runs'), key('records', task), key('looked', task),
+  key('pending', task), key('once', task))
 redis.call('SREM', key('tasks'), task)
 local mine = string.sub(cjson.encode({task, ''}), 1, -4)
 for _, field in ipairs(redis.call('HKEYS', key('tally'))) do

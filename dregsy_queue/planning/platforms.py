@@ -1,0 +1,84 @@
+"""Which manifest of an index is the one for a platform?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from dregsy_queue.concurrency import SingleFlight
+from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.manifests import is_index, parse_index
+from dregsy_queue.oci.platform import Platform, choose, host_platform
+from dregsy_queue.registry.client import RegistryClient
+from dregsy_queue.registry.errors import RegistryError
+
+#: Indexes in indexes are followed so deep.
+_NESTED = 4
+
+
+class Platforms:
+    """Reads the indexes of a source; the same index under many tags once."""
+
+    def __init__(self, source: RegistryClient) -> None:
+        self._source = source
+        self._children = SingleFlight[tuple[str, str, str], Digest]()
+
+    async def child(self, repository: str, index: Digest, platform: str, *, name: str) -> Digest:
+        """The digest of the manifest for `platform` (as configured: "" is this machine's own). Costs GETs: pulls.
+
+        Raises: RegistryError, which calls the image `name`.
+        """
+        wanted = Platform.parse(platform) if platform else host_platform()
+
+        async def look() -> Digest:
+            return await _Search(self._source, repository, wanted, name).run(index)
+
+        return await self._children.run((repository, index, str(wanted)), look)
+
+
+class _Search:
+    def __init__(self, source: RegistryClient, repository: str, platform: Platform, name: str) -> None:
+        self._source = source
+        self._repository = repository
+        self._platform = platform
+        self._name = name
+        self._met: set[str] = set()
+
+    async def run(self, index: Digest) -> Digest:
+        chosen = await self._in_index(index, _NESTED)
+        if chosen is None:
+            raise self._error(f" has no image for {self._platform}; it has {_some(self._met)}", "not-found")
+        return chosen
+
+    async def _in_index(self, index: Digest, depth: int) -> Digest | None:
+        """The manifest in an index, or in one of the indexes in it; None when there is none.
+
+        Source: OCI image-spec, image-index.md: entries may be indexes themselves.
+        """
+        _, body = await self._source.manifest(self._repository, index)
+        try:
+            entries = parse_index(body)
+        except ValueError as error:
+            raise self._error(f": {error}", "invalid") from None
+        self._met.update(str(entry.platform) for entry in entries if entry.platform)
+        chosen = choose(entries, self._platform)
+        if chosen is not None and not is_index(chosen.media_type):
+            return chosen.digest
+        nested = [chosen] if chosen is not None else []
+        nested += [entry for entry in entries if is_index(entry.media_type) and entry is not chosen]
+        for entry in nested if depth else []:
+            if entry.platform is None or entry is chosen:
+                found = await self._in_index(entry.digest, depth - 1)
+                if found is not None:
+                    return found
+        return None
+
+    def _error(self, text: str, kind: Literal["invalid", "not-found"]) -> RegistryError:
+        return RegistryError(self._name + text, kind=kind, temporary=False, registry=self._source.registry)
+
+
+def _some(platforms: Iterable[str]) -> str:
+    """Names of platforms for a message: what a registry sent, so bounded and printable."""
+    known = sorted(platforms)
+    names = ["".join(char if char.isprintable() else "?" for char in name)[:40] for name in known[:20]]
+    return ", ".join(names) + (f" and {len(known) - 20} more" if len(known) > 20 else "") or "none"
