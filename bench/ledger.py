@@ -22,6 +22,7 @@ from dregsy_queue.ledger.outcome import Copied
 from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.ledger.runs import Runs
+from dregsy_queue.oci.digest import Digest
 from tests.lab.redis import RedisServer
 
 TASKS, JOBS = (10, 1_000, 10_000), 100_000
@@ -60,7 +61,7 @@ def _told(client: redis.Redis, what: str) -> None:
 
 
 def _job(number: int, task: str, source: str = "src") -> TransferJob:
-    digest = f"sha256:{number:064x}"
+    digest = Digest(f"sha256:{number:064x}")
     return TransferJob(
         f"{source}/{task}:{number}", f"dst/team/{task}:{number}", "", "skopeo", "missing", digest, digest
     )

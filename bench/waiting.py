@@ -21,6 +21,7 @@ from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.ledger.runs import Runs
+from dregsy_queue.oci.digest import Digest
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
@@ -106,6 +107,6 @@ def _fill(folder: Path, config: Path, redis: RedisServer) -> None:
 
 
 def _job(number: int, target: str) -> TransferJob:
-    digest = f"sha256:{number:064x}"
+    digest = Digest(f"sha256:{number:064x}")
     name = f"team/service-with-a-name:{number}"
     return TransferJob(f"{PAUSED}/{name}", f"{target}/{name}", "", "skopeo", "missing", digest, digest)

@@ -15,6 +15,7 @@ from dregsy_queue.ledger.jobs import SyncRecord, TransferJob
 from dregsy_queue.ledger.outcome import Cancelled, Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
 from dregsy_queue.ledger.scripts import Scripts
 from dregsy_queue.logs import clean
+from dregsy_queue.oci.digest import Digest
 
 log = logging.getLogger(__name__)
 
@@ -140,4 +141,4 @@ def _kept(claim: Claim, outcome: Outcome) -> tuple[str, int, int]:
 
 
 def _record(job: TransferJob, outcome: Copied) -> str:
-    return str(SyncRecord(job.source_digest, outcome.digest, job.platform))
+    return str(SyncRecord(job.source_digest, Digest(outcome.digest), job.platform))

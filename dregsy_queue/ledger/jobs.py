@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from dregsy_queue.logs import clean
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import Reference
 
 #: How an image ended in a run, as in the report.
@@ -32,9 +33,9 @@ class TransferJob:
     relay: str
     reason: Reason
     #: what `source` named when it was planned
-    source_digest: str
+    source_digest: Digest
     #: what is copied and must stand at the target: `source_digest`, or the one platform's manifest in it
-    digest: str
+    digest: Digest
     #: what it costs of the source's pull quota, as far as planning knows
     pulls: int = 1
 
@@ -105,8 +106,8 @@ class JobResult:
 class SyncRecord:
     """What was last copied to a target: this source digest, which left that target digest."""
 
-    source_digest: str
-    target_digest: str
+    source_digest: Digest
+    target_digest: Digest
     #: as the mapping had it then; None: not known
     platform: str | None = None
     #: seconds since the target was last seen to have it; None: not known. Kept apart, and only for `drift-check`
@@ -124,7 +125,7 @@ class SyncRecord:
     def parse(cls, text: str) -> SyncRecord:
         source, _, rest = text.partition(" ")
         target, known, platform = rest.partition(" ")
-        return cls(source, target, platform if known else None)
+        return cls(Digest(source), Digest(target), platform if known else None)
 
 
 def job_id(run: str, source: str, target: str, platform: str) -> str:

@@ -37,6 +37,11 @@ class Digest(str):
         """What stands behind the algorithm: hex digits, with the registered ones."""
         return self.partition(":")[2]
 
+    @property
+    def as_tag(self) -> str:
+        """A tag for what has none, where a tag there must be: for a Docker daemon that pushes."""
+        return f"dregsy-{self.encoded}"[:128]
+
     def names(self, content: bytes) -> bool:
         """Whether this is the digest of `content`. Raises: ValueError for an algorithm that is not registered."""
         if not is_registered(self):

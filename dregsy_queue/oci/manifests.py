@@ -25,11 +25,10 @@ ACCEPT = (
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What a manifest is: OCI image-spec, "Content Descriptors". `size` in bytes, 0 when not told."""
+    """What a manifest is: OCI image-spec, "Content Descriptors"."""
 
     digest: Digest
     media_type: str
-    size: int
 
 
 def is_index(media_type: str) -> bool:
@@ -55,10 +54,10 @@ def _entry(item: dict[str, object]) -> IndexEntry:
             str(platform.get("architecture", "")),
             str(platform.get("variant", "")),
         )
-    size, digest = item.get("size"), str(item["digest"])
+    digest = str(item["digest"])
     if not is_digest(digest):
         raise ValueError
-    return IndexEntry(Digest(digest), str(item.get("mediaType", "")), size if isinstance(size, int) else 0, parsed)
+    return IndexEntry(Digest(digest), str(item.get("mediaType", "")), parsed)
 
 
 def media_type_of(body: bytes, said: str) -> str:

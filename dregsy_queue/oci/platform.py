@@ -48,11 +48,10 @@ class Platform:
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """One manifest of an index; `size` in bytes."""
+    """One manifest of an index."""
 
     digest: Digest
     media_type: str
-    size: int
     platform: Platform | None
 
 

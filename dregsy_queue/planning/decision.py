@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dregsy_queue.ledger.jobs import Reason, SyncRecord
+from dregsy_queue.oci.digest import Digest
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,10 @@ class Verdict:
 UP_TO_DATE = Verdict(False, "up-to-date")
 
 
-def known(source: str, target: str | None, record: SyncRecord | None) -> Verdict | None:
+def known(source: Digest, target: Digest | None, record: SyncRecord | None) -> Verdict | None:
     """The verdict, if the digests alone decide; None if the source's index must be read first.
 
-    `source` and `target` are digests (`target` None: not there); `record` is the last sync to this target.
+    `target` None: it does not have the image; `record` is the last sync to it.
     """
     if target is None:
         return Verdict(True, "missing")
@@ -28,7 +29,7 @@ def known(source: str, target: str | None, record: SyncRecord | None) -> Verdict
     return None
 
 
-def decide(source: str, wanted: str, target: str | None, record: SyncRecord | None) -> Verdict:
+def decide(source: Digest, wanted: Digest, target: Digest | None, record: SyncRecord | None) -> Verdict:
     """Compare what the target has with what it shall have.
 
     `wanted` is the digest that the target gets from `source`: the same one, or that of one platform in it. A

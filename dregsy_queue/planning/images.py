@@ -27,7 +27,7 @@ class Image:
     @property
     def target_reference(self) -> str:
         if self.named and self.item.digest and not self.item.tag:
-            return f"dregsy-{self.item.digest.encoded}"[:128]
+            return self.item.digest.as_tag
         return self.item.tag or self.item.digest or ""
 
     @property

@@ -20,6 +20,7 @@ from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.logs import fields
 from dregsy_queue.matching.tags import TagItem
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import Descriptor, is_index
 from dregsy_queue.planning import decision
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, platform_of, wrong_target
@@ -255,7 +256,9 @@ class Planner:
         names = self._names.source(image), self._names.target(image)
         return PlannedOutcome(*names, image.platform, "up-to-date", "up-to-date", digest=digest)
 
-    async def _judge(self, image: Image, source: Descriptor, target: str | None, record: SyncRecord | None) -> Planned:
+    async def _judge(
+        self, image: Image, source: Descriptor, target: Digest | None, record: SyncRecord | None
+    ) -> Planned:
         wanted = source.digest
         verdict = decision.known(source.digest, target, record)
         if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):

@@ -106,7 +106,7 @@ class RegistryClient:
                 temporary=True,
                 registry=self.registry,
             )
-        return Descriptor(Digest.of(answer.body), media_type_of(answer.body, _media_type(answer)), len(answer.body))
+        return Descriptor(Digest.of(answer.body), media_type_of(answer.body, _media_type(answer)))
 
     async def manifest(self, repository: str, reference: str) -> tuple[Descriptor, bytes]:
         """A manifest and its bytes; checked against the digest when `reference` is one. Counts as a pull.
@@ -224,9 +224,7 @@ class RegistryClient:
 
 def _descriptor(answer: Answer) -> Descriptor:
     """What the headers of an answer say; with an empty digest where they say none."""
-    length = answer.headers.get("Content-Length", "")
-    size = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
-    return Descriptor(Digest(answer.headers.get("Docker-Content-Digest", "")), _media_type(answer), size)
+    return Descriptor(Digest(answer.headers.get("Docker-Content-Digest", "")), _media_type(answer))
 
 
 def _is_telling(found: Descriptor) -> bool:

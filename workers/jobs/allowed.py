@@ -52,8 +52,7 @@ def _tags(mapping: Mapping, source: Reference) -> set[str]:
     if source.digest is None:
         return {source.tag} if source.tag and mapping.tag_set.may_select(TagItem(source.tag)) else set()
     # By its digest alone it goes to the target without a tag, or under one that a Docker daemon can push.
-    nameless = f"dregsy-{source.digest.partition(':')[2]}"[:128]
-    return {item.tag or nameless for item in mapping.tag_set.verbatim if item.digest == source.digest}
+    return {item.tag or source.digest.as_tag for item in mapping.tag_set.verbatim if item.digest == source.digest}
 
 
 def _pinned(mapping: Mapping, source: Reference, target: Reference) -> bool:

@@ -17,10 +17,11 @@ from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.report import RunReader
 from dregsy_queue.ledger.runs import Runs
+from dregsy_queue.oci.digest import Digest
 
 
 def image(number: int, target: str = "", task: str = "t") -> TransferJob:
-    digest = f"sha256:{number:064x}"
+    digest = Digest(f"sha256:{number:064x}")
     return TransferJob(
         source=f"src.example/{task}:{number}",
         target=target or f"dst.example/{task}:{number}",

@@ -23,6 +23,7 @@ from dregsy_queue.ledger.outcome import Copied, Outcome, PutBack
 from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.runs import PlanLostError, Runs, StartedRun
 from dregsy_queue.ledger.scripts import Scripts
+from dregsy_queue.oci.digest import Digest
 
 #: Redis' clock in the model: scripts read this key instead of asking for the time.
 CLOCK = "test:clock"
@@ -262,8 +263,8 @@ def images(task: str, version: int) -> list[TransferJob | PlannedOutcome]:
             platform="",
             relay=relay,
             reason="missing",
-            source_digest=f"sha256:{version}",
-            digest=f"sha256:{version}",
+            source_digest=Digest(f"sha256:{version}"),
+            digest=Digest(f"sha256:{version}"),
         )
         for number in range(4)
     ]

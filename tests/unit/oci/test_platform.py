@@ -12,7 +12,7 @@ from dregsy_queue.oci.platform import IndexEntry, Platform, choose, host_platfor
 
 def entry(name: str, number: int = 0) -> IndexEntry:
     """``-`` is an entry without platform."""
-    return IndexEntry(Digest(f"{name}#{number}"), "m", 1, None if name == "-" else Platform.parse(name))
+    return IndexEntry(Digest(f"{name}#{number}"), "m", None if name == "-" else Platform.parse(name))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ platforms = st.builds(
 def test_never_another_os_or_architecture_nor_more_than_the_machine_has(
     there: list[Platform], wanted: Platform
 ) -> None:
-    entries = [IndexEntry(Digest(str(number)), "m", 1, platform) for number, platform in enumerate(there)]
+    entries = [IndexEntry(Digest(str(number)), "m", platform) for number, platform in enumerate(there)]
     chosen = choose(entries, wanted)
     if wanted in there:
         assert chosen is entries[there.index(wanted)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dregsy_queue.ledger.jobs import SyncRecord
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.planning.decision import UP_TO_DATE, Verdict, decide, known
 
 #: the source's digest now and before, one platform in it, and what somebody else pushed
-NEW, OLD, CHILD, FOREIGN = "sha256:new", "sha256:old", "sha256:child", "sha256:foreign"
+NEW, OLD, CHILD, FOREIGN = (Digest(f"sha256:{name}") for name in ("new", "old", "child", "foreign"))
 
 MISSING, CHANGED, DRIFTED = Verdict(True, "missing"), Verdict(True, "changed"), Verdict(True, "drifted")
 
@@ -32,7 +33,7 @@ MISSING, CHANGED, DRIFTED = Verdict(True, "missing"), Verdict(True, "changed"), 
         (CHILD, OLD, SyncRecord(OLD, OLD), CHANGED),
     ],
 )
-def test_verdicts(wanted: str, target: str | None, record: SyncRecord | None, verdict: Verdict) -> None:
+def test_verdicts(wanted: Digest, target: Digest | None, record: SyncRecord | None, verdict: Verdict) -> None:
     assert decide(NEW, wanted, target, record) == verdict
 
 

@@ -27,7 +27,7 @@ class Source:
         return ["1"]
 
     async def head(self, repository: str, reference: str) -> Descriptor:
-        return Descriptor(Digest(f"sha256:{repository.encode().hex():0>64}"), OCI_MANIFEST, 1)
+        return Descriptor(Digest(f"sha256:{repository.encode().hex():0>64}"), OCI_MANIFEST)
 
 
 class Nothing:

@@ -34,7 +34,7 @@ class Source:
     async def head(self, repository: str, reference: str) -> Descriptor:
         if self.failures.get(reference):
             raise self.failures[reference].pop(0)
-        return Descriptor(Digest("sha256:" + "1" * 64), OCI_MANIFEST, 1)
+        return Descriptor(Digest("sha256:" + "1" * 64), OCI_MANIFEST)
 
 
 class Nothing:

@@ -8,6 +8,7 @@ import pytest
 
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.oci.digest import Digest
 from workers.jobs.allowed import why_dropped
 
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -21,8 +22,8 @@ def task(*mappings: dict[str, Any], source: str = "src.example", target: str = "
 
 def job(source: str, target: str, platform: str = "", relay: str = "skopeo") -> TransferJob:
     return TransferJob(
-        source=source, target=target, platform=platform, relay=relay, reason="missing", source_digest=DIGEST,
-        digest=DIGEST, pulls=1,
+        source=source, target=target, platform=platform, relay=relay, reason="missing", source_digest=Digest(DIGEST),
+        digest=Digest(DIGEST), pulls=1,
     )  # fmt: skip
 
 

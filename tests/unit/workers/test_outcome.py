@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, RunFailure, WaitForRegistry
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.hosts import RegistryKey
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import from_environment
@@ -19,7 +20,9 @@ from workers.relays.relay import RelayError
 
 SHARED = from_environment({"DREGSY_BACKOFF": "0", "DREGSY_MAX_ATTEMPTS": "5"})
 ALONE = replace(SHARED, alone=True)
-JOB = TransferJob("index.docker.io/library/a:1", "dst.example/a:1", "", "skopeo", "missing", "sha256:1", "sha256:2")
+JOB = TransferJob(
+    "index.docker.io/library/a:1", "dst.example/a:1", "", "skopeo", "missing", Digest("sha256:1"), Digest("sha256:2")
+)
 CLAIM = Claim("1:a", 1, "task", "skopeo", 1, "", JOB)
 
 
