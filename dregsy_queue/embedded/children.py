@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
-
-from redis import RedisError
+from typing import IO, Protocol
 
 from dregsy_queue.errors import DregsyError
-from dregsy_queue.ledger.connection import connect
 
 
 class ChildError(DregsyError):
     """A process that this mode needs cannot be started; the text says what to do."""
 
 
-class Child:
+class Child(Protocol):
     """A process that ends with this one, whatever ends this one."""
+
+    name: str
+    #: on the monotonic clock
+    started: float
+    #: what it writes to standard error, where that was asked for
+    stderr: IO[bytes] | None
+
+    def poll(self) -> int | None:
+        """Its exit code, or minus the number of the signal that ended it; None while it runs."""
+
+    def send_signal(self, number: int) -> None: ...
+
+    def end(self, timeout: float) -> None:
+        """SIGTERM, and SIGKILL after `timeout` seconds; returns when the process is gone."""
+
+
+class Program:
+    """A child that is a program of its own."""
 
     def __init__(
         self,
@@ -46,11 +63,16 @@ class Child:
             # Ctrl-C on a terminal reaches the parent alone, which ends its children in order.
             start_new_session=True,
         )
+        self.stderr = self.process.stderr
+
+    def poll(self) -> int | None:
+        return self.process.poll()
+
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
 
     def end(self, timeout: float) -> None:
-        """SIGTERM, and SIGKILL after `timeout` seconds; returns when the process is gone."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         try:
             self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -58,34 +80,45 @@ class Child:
             self.process.wait()
 
 
-def start_redis(folder: Path) -> tuple[Child, str]:
-    """Start a Redis that only this user reaches, on a socket in `folder`; returns it and its URL.
+class PrivateRedis:
+    """A Redis that only this user reaches, on a socket in a folder; it keeps nothing on disk."""
 
-    Raises:
-        ChildError: there is no server program, or it does not come up.
-    """
-    socket, log = folder / "redis.sock", folder / "redis.log"
-    command = [
-        _server_program(),
-        *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
-        *("--save", "", "--appendonly", "no", "--dir", str(folder), "--logfile", str(log)),
-    ]
-    child = Child("redis", command, os.environ, stderr=subprocess.DEVNULL)
-    url = f"redis+socket://{socket}"
-    connection = connect(url)
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            if socket.exists() and connection.ping():
-                connection.close()
-                return child, url
-        except RedisError:
-            pass
-        if child.process.poll() is not None or time.monotonic() > deadline:
-            child.end(1)
-            last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-            raise ChildError(f"the private Redis ({command[0]}) did not start: {' '.join(last) or 'no reason given'}")
-        time.sleep(0.01)
+    def __init__(self, folder: Path) -> None:
+        """Start it; it takes a few milliseconds to come up. Raises: ChildError: there is no server program."""
+        self._socket, self._log = folder / "redis.sock", folder / "redis.log"
+        self._program = _server_program()
+        options = (
+            *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
+            *("--save", "", "--appendonly", "no", "--dir", str(folder), "--logfile", str(self._log)),
+        )
+        self._child = Program("redis", [self._program, *options], os.environ, stderr=subprocess.DEVNULL)
+        self.url = f"redis+socket://{self._socket}"
+
+    def wait(self) -> None:
+        """Until it answers. Raises: ChildError: it does not come up."""
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                self.end()
+                log = self._log.read_text(errors="replace") if self._log.exists() else ""
+                last = log.strip().splitlines()[-1:]
+                raise ChildError(
+                    f"the private Redis ({self._program}) did not start: {' '.join(last) or 'no reason given'}"
+                )
+            time.sleep(0.005)
+
+    def end(self) -> None:
+        """At once: nobody needs what it holds any more."""
+        self._child.send_signal(signal.SIGKILL)
+        self._child.end(1)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.settimeout(1)
+            probe.connect(str(self._socket))
+            probe.sendall(b"PING\r\n")
+            return probe.recv(64).startswith(b"+PONG")
+        return False
 
 
 def _server_program() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -11,29 +12,32 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from dregsy_queue import settings
 from dregsy_queue.config.load import LoadedConfig
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.embedded.children import Child, ChildError, celery_command, start_redis, worker_command
+from dregsy_queue.embedded import worker
+from dregsy_queue.embedded.children import Child, ChildError, PrivateRedis, Program, celery_command, worker_command
+from dregsy_queue.embedded.forked import Forked
 from dregsy_queue.embedded.private_folder import private_folder
-from dregsy_queue.embedded.progress import Display, LineDisplay, LiveDisplay
-from dregsy_queue.embedded.summary import print_summary
-from dregsy_queue.embedded.watcher import Watcher
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.report import RunReader, report
 from dregsy_queue.scheduling.starter import RunStarter
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dregsy_queue.embedded.progress import Display
+    from dregsy_queue.embedded.watcher import Watcher
+
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at the ledger.
-POLL = 0.2
+#: Seconds between two looks at the ledger: at first, and at most; in between a twentieth of the time so far.
+FIRST_POLL, POLL = 0.02, 0.2
 #: Seconds that children get to put their work away.
 ENDING = 10.0
 #: A worker that ends by itself within so many seconds of its start is not started again.
@@ -90,34 +94,44 @@ class _Session:
         self._request = request
         self._received = received
         self._names = [task.name for task in request.tasks]
-        self._console = Console(stderr=True)
-        self._live = self._console.is_terminal
+        self._live = self._is_live()
         self._folder = folder
         self._children: list[Child] = []
         self._redis_url = ""
 
     def run(self) -> int:
         periodic = not self._request.once and any(task.interval for task in self._request.tasks)
-        redis, self._redis_url = start_redis(self._folder)
-        reader = RunReader(connect(self._redis_url))
+        redis = PrivateRedis(self._folder)
+        self._redis_url = redis.url
         try:
+            # Workers load what they need while Redis comes up, and while the rest is loaded here.
             for number in range(1, self._request.workers + 1):
-                self._children.append(self._start_worker(number))
+                self._children.append(self._fork_worker(number))
+            redis.wait()
             if periodic:
                 self._children.append(self._start("scheduler", celery_command("beat")))
                 signal.signal(signal.SIGHUP, self._hand_on_hangup)
             else:
                 self._start_runs()
-            with self._display() as display:
-                self._follow(Watcher(connect(self._redis_url), self._names), display, periodic=periodic)
+            self._watch(periodic=periodic)
             self._end_children()
-            return self._finish(reader)
+            return self._finish(RunReader(connect(self._redis_url)))
         finally:
             self._end_children()
-            redis.end(ENDING)
+            redis.end()
+
+    def _watch(self, *, periodic: bool) -> None:
+        # Late: workers have nothing of this, and load what is theirs at this moment.
+        from dregsy_queue.embedded.watcher import Watcher
+
+        with self._display() as display:
+            for child in self._children:
+                self._show_lines(child)
+            self._follow(Watcher(connect(self._redis_url), self._names), display, periodic=periodic)
 
     def _follow(self, watcher: Watcher, display: Display, *, periodic: bool) -> None:
         """Until every run has ended (periodic tasks: for ever), or a signal came."""
+        started = time.monotonic()
         while not self._received:
             self._restart_ended()
             progress = watcher.look()
@@ -126,10 +140,14 @@ class _Session:
                 display.ended(run)
             if not periodic and len(progress.runs) == len(self._names) and progress.idle:
                 return
-            time.sleep(POLL)
+            time.sleep(min(POLL, max(FIRST_POLL, (time.monotonic() - started) / 20)))
 
     def _finish(self, reader: RunReader) -> int:
         to_stdout = self._request.report == Path("-")
+        from rich.console import Console
+
+        from dregsy_queue.embedded.summary import print_summary
+
         # The report has standard output for itself.
         summary = Console(file=sys.stderr if to_stdout else sys.stdout)
         print_summary(summary, reader, self._names, interrupted=bool(self._received))
@@ -155,21 +173,24 @@ class _Session:
         for task in self._request.tasks:
             starter.start(task, self._request.loaded.config)
 
-    def _start_worker(self, number: int) -> Child:
-        return self._start(f"worker {number}", worker_command(f"worker{number}@embedded"))
+    def _fork_worker(self, number: int) -> Child:
+        name = f"worker {number}"
+        if threading.active_count() > 1:
+            # A copy of this process could wait for ever for what another thread holds.
+            return self._start(name, worker_command(_node(number)))
+        return Forked(name, lambda: worker.main(_node(number)), self._environment(), pipe_errors=self._live)
 
     def _start(self, name: str, command: list[str]) -> Child:
-        child = Child(name, command, self._environment(), stderr=subprocess.PIPE if self._live else None)
-        if self._live:
-            # Lines of children appear above the live display instead of tearing it.
-            threading.Thread(target=self._print_lines, args=(child,), daemon=True).start()
-        return child
+        return Program(name, command, self._environment(), stderr=subprocess.PIPE if self._live else None)
 
-    def _print_lines(self, child: Child) -> None:
-        assert child.process.stderr is not None
-        for line in child.process.stderr:
-            text = line.decode(errors="replace").rstrip("\n")
-            self._console.out(text, highlight=False)
+    def _show_lines(self, child: Child) -> None:
+        """Lines of children appear above the live display instead of tearing it."""
+        if child.stderr is not None:
+            threading.Thread(target=self._print_lines, args=(child.stderr,), daemon=True).start()
+
+    def _print_lines(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self._console.out(line.decode(errors="replace").rstrip("\n"), highlight=False)
 
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
@@ -191,24 +212,22 @@ class _Session:
 
     def _restart_ended(self) -> None:
         for place, child in enumerate(self._children):
-            code = child.process.poll()
+            code = child.poll()
             if code is None:
                 continue
             if time.monotonic() - child.started < TOO_SOON:
                 raise ChildError(f"the {child.name} ended right after its start (exit code {code})")
             log.warning("the %s ended (exit code %d) and is started again", child.name, code)
-            self._children[place] = (
-                self._start("scheduler", celery_command("beat"))
-                if child.name == "scheduler"
-                else self._start_worker(place + 1)
-            )
+            scheduler = child.name == "scheduler"
+            command = celery_command("beat") if scheduler else worker_command(_node(place + 1))
+            self._children[place] = again = self._start(child.name, command)
+            self._show_lines(again)
 
     def _end_children(self) -> None:
         # After a signal jobs still run, and SIGTERM lets workers put them back. After the last run nothing runs.
         number = signal.SIGTERM if self._received else signal.SIGKILL
         for child in self._children:
-            if child.process.poll() is None:
-                child.process.send_signal(number)
+            child.send_signal(number)
         for child in self._children:
             child.end(ENDING)
         self._children = []
@@ -216,7 +235,25 @@ class _Session:
     def _hand_on_hangup(self, *_: object) -> None:
         for child in self._children:
             if child.name == "scheduler":
-                child.process.send_signal(signal.SIGHUP)
+                child.send_signal(signal.SIGHUP)
 
     def _display(self) -> Display:
+        from dregsy_queue.embedded.progress import LineDisplay, LiveDisplay
+
         return LiveDisplay(self._console) if self._live else LineDisplay()
+
+    def _is_live(self) -> bool:
+        # rich takes a while to load, and mostly there is nothing more to ask than this.
+        told = os.environ.keys() & {"TTY_COMPATIBLE", "FORCE_COLOR"}
+        return self._console.is_terminal if told else sys.stderr.isatty()
+
+    @functools.cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=True)
+
+
+def _node(number: int) -> str:
+    """The name of a worker, as Celery spells it."""
+    return f"worker{number}@embedded"
