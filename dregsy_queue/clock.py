@@ -11,8 +11,14 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds since some moment; never goes back."""
 
+    def time(self) -> float:
+        """Unix time in seconds."""
+
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
+        """Return after so many seconds; other coroutines go on."""
+
+    def pause(self, seconds: float) -> None:
+        """The same for a thread: it stands still."""
 
 
 class SystemClock:
@@ -21,8 +27,14 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def time(self) -> float:
+        return time.time()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 SYSTEM: Clock = SystemClock()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from redis import RedisError
 
-from dregsy_queue.celery import app
-from dregsy_queue.dispatch import dispatch
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.admission import Reaped
 from dregsy_queue.ledger.claims import claim_name
 from dregsy_queue.ledger.presence import HEARTBEAT
@@ -30,16 +28,18 @@ LONG_WORK = 0.25
 class Coordinator:
     """A thread that keeps one worker and the ledger in agreement."""
 
-    def __init__(self, services: Services, relays: RelayHealth, name: str, slots: int) -> None:
+    def __init__(self, services: Services, relays: RelayHealth, name: str, slots: int, clock: Clock = SYSTEM) -> None:
         """`name` is this worker's in the ledger, `slots` how many jobs it runs at once."""
         self._services = services
-        self._relays = relays
+        self._relays, self._clock = relays, clock
         self._name, self._slots = name, slots
         # A display that one person looks at is as fresh as its heartbeats.
         self._every = TICK if services.settings.alone else HEARTBEAT
         #: makes Celery take messages of these kinds and no others; set by `celery_side.handlers`
         self.take_messages_of: Callable[[Sequence[str]], None] = lambda _: None
-        self._draining = False
+        self._draining = self._said_draining = False
+        self._reachable, self._next_heartbeat, self._examined = True, 0.0, False
+        self._taken = self.kinds
         self._told: set[Finding] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
@@ -65,35 +65,45 @@ class Coordinator:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        reachable, next_heartbeat, was_draining, taken, examined = True, 0.0, False, self.kinds, False
         while not self._stopped.is_set():
-            try:
-                now = time.monotonic()
-                if now >= next_heartbeat or self._draining != was_draining:
-                    self.heartbeat()
-                    next_heartbeat, was_draining = now + self._every, self._draining
-                if not examined:
-                    self._examine()
-                    examined = True
-                if taken != self.kinds:
-                    taken = self.kinds
-                    self.take_messages_of(taken)
-                    self.heartbeat()
-                self._services.in_hand.write_kept()
-                self._reap()
-                self._services.pacer.remember_pauses(self._services.limiter.pauses())
-                self._services.desk.work()
-                dispatch(app, self._services.admission)
-                if not reachable:
-                    log.info("Redis answers again")
-                reachable = True
-            except Exception as error:
-                # An outage of Redis is expected. After any other error the next tick must come, too.
-                if reachable or not isinstance(error, RedisError | OSError):
-                    log.warning("coordination waits: %s", error, exc_info=not isinstance(error, RedisError | OSError))
-                reachable, next_heartbeat, examined = False, 0.0, False
+            self.tick()
             self._services.wake.wait(TICK)
             self._services.wake.clear()
+
+    def tick(self) -> None:
+        """One look at everything. An outage of Redis is told once; after any other error the next look comes, too."""
+        try:
+            self._beat_if_due()
+            self._work()
+        except Exception as error:
+            expected = isinstance(error, RedisError | OSError)
+            if self._reachable or not expected:
+                log.warning("coordination waits: %s", error, exc_info=not expected)
+            self._reachable, self._next_heartbeat, self._examined = False, 0.0, False
+        else:
+            if not self._reachable:
+                log.info("Redis answers again")
+            self._reachable = True
+
+    def _beat_if_due(self) -> None:
+        now, draining, kinds = self._clock.monotonic(), self._draining, self.kinds
+        if now >= self._next_heartbeat or draining != self._said_draining:
+            self.heartbeat()
+            self._next_heartbeat, self._said_draining = now + self._every, draining
+        if not self._examined:
+            self._examine()
+            self._examined = True
+        if kinds != self._taken:
+            self._taken = kinds
+            self.take_messages_of(kinds)
+            self.heartbeat()
+
+    def _work(self) -> None:
+        self._services.in_hand.write_kept()
+        self._reap()
+        self._services.pacer.remember_pauses(self._services.limiter.pauses())
+        self._services.desk.work()
+        self._services.send()
 
     def _examine(self) -> None:
         """Say what is wrong with this Redis: at the start, and when it was away (it may be another one then)."""
@@ -127,11 +137,11 @@ class Coordinator:
 
     def _reap(self) -> None:
         """Put back what nobody works on; while there is long work, for a moment."""
-        deadline = time.monotonic() + LONG_WORK
+        deadline = self._clock.monotonic() + LONG_WORK
         while True:
             reaped = self._services.admission.reap()
             self._log_reaped(reaped)
-            if not reaped.more or time.monotonic() > deadline:
+            if not reaped.more or self._clock.monotonic() > deadline:
                 return
 
     def _log_reaped(self, reaped: Reaped) -> None:

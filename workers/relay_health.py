@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.models import Config
 from dregsy_queue.logs import fields
 from dregsy_queue.settings import Settings
@@ -21,14 +21,14 @@ PROBE = 30.0
 class RelayHealth:
     """The relays that the config uses, and which of them work on this machine; thread-safe."""
 
-    def __init__(self, config: Config, settings: Settings, loop: EventLoopThread) -> None:
+    def __init__(self, config: Config, settings: Settings, loop: EventLoopThread, clock: Clock = SYSTEM) -> None:
         """Find out which relays work."""
         self._alone, self._daemon_wait = settings.alone, settings.daemon_wait
-        self._loop, self._settings = loop, settings
+        self._loop, self._settings, self._clock = loop, settings, clock
         self._relays = make_relays(config, settings)
         self._working: set[str] = set()
         self._waited_for: set[str] = set()
-        self._started = time.monotonic()
+        self._started = self._clock.monotonic()
         self._next_probe = 0.0
         self.probe()
 
@@ -53,7 +53,7 @@ class RelayHealth:
         return sorted(self._relays if self._alone else self._working)
 
     def probe_if_due(self) -> None:
-        if time.monotonic() >= self._next_probe:
+        if self._clock.monotonic() >= self._next_probe:
             self.probe()
 
     def probe(self) -> None:
@@ -68,7 +68,7 @@ class RelayHealth:
                 if not self._alone:
                     log.error("this worker takes no %s jobs: %s", name, problem, extra=fields(relay=name))
         missing = len(self._working) < len(self._relays)
-        self._next_probe = time.monotonic() + PROBE if missing else float("inf")
+        self._next_probe = self._clock.monotonic() + PROBE if missing else float("inf")
 
     def heard(self, name: str, error: RelayError) -> None:
         """A copy failed. A relay that turned out not to work is offered no more until a probe finds it again; a worker
@@ -78,17 +78,17 @@ class RelayHealth:
         if not self._alone:
             log.error("this worker takes no %s jobs any more: %s", name, error, extra=fields(relay=name))
             self._working.discard(name)
-            self._next_probe = time.monotonic() + PROBE
+            self._next_probe = self._clock.monotonic() + PROBE
         elif error.kind == "away" and self.may_still_come():
             self._log_wait_once(name, str(error))
 
     def may_still_come(self) -> bool:
         """Whether a worker that is alone goes on waiting for a relay that may start working by itself, as a Docker
         daemon does."""
-        return self._started + self._daemon_wait > time.monotonic()
+        return self._started + self._daemon_wait > self._clock.monotonic()
 
     def _log_wait_once(self, name: str, why: str) -> None:
         if name not in self._waited_for:
             self._waited_for.add(name)
-            left = self._started + self._daemon_wait - time.monotonic()
+            left = self._started + self._daemon_wait - self._clock.monotonic()
             log.warning("waiting up to %.0f s: %s", left, why, extra=fields(relay=name))

@@ -71,10 +71,14 @@ class Services:
         """Registries under the config of now; sessions and tokens live as long as the config does."""
         return self.registries.get()
 
+    def send(self) -> None:
+        """Send what may run now. Raises: RedisError, OSError or kombu's OperationalError."""
+        dispatch(app, self.admission)
+
     def dispatch(self) -> None:
         """Send what may run now; where Redis does not answer, the coordinator tries again."""
         try:
-            dispatch(app, self.admission)
+            self.send()
         except (RedisError, OSError, OperationalError):
             self.wake.set()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 
 from redis import RedisError
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.current import LOOK
 from dregsy_queue.ledger.quotas import Probe
 from dregsy_queue.ledger.roles import RENEW
@@ -30,8 +30,8 @@ _ANSWER = 30.0
 class Upkeep:
     """A thread that looks after one worker's surroundings every `LOOK` seconds."""
 
-    def __init__(self, services: Services, relays: RelayHealth, name: str) -> None:
-        self._services, self._relays, self._name = services, relays, name
+    def __init__(self, services: Services, relays: RelayHealth, name: str, clock: Clock = SYSTEM) -> None:
+        self._services, self._relays, self._name, self._clock = services, relays, name, clock
         self._made_of = services.config.snapshot
         self._next_mark = 0.0
         self._waits = False
@@ -79,7 +79,7 @@ class Upkeep:
             self._services.wake.set()
 
     def _say_that_it_lives(self) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now >= self._next_mark:
             config = self._services.config
             self._services.roles.renew("worker", self._name, config_hash=config.digest, config_error=config.error)

@@ -11,12 +11,12 @@ import hashlib
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dregsy_queue import logs
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config import secrets
 from dregsy_queue.config.load import BIGGEST, ConfigError, LoadedConfig, load
 from dregsy_queue.config.models import SyncTask
@@ -49,9 +49,9 @@ class Snapshot:
 class CurrentConfig:
     """Thread-safe. A changed file that is broken changes nothing: the last good config stands, loudly."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock = SYSTEM) -> None:
         """Read `path`. Raises: ConfigError."""
-        self._path = path
+        self._path, self._clock = path, clock
         self._looking = threading.Lock()
         self._stamp: _Stamp = None
         #: content as of the last look, and whether it was judged
@@ -88,7 +88,7 @@ class CurrentConfig:
 
         def run() -> None:
             while True:
-                time.sleep(LOOK)
+                self._clock.pause(LOOK)
                 try:
                     if self.look():
                         changed()
@@ -148,7 +148,7 @@ class CurrentConfig:
             # follows links: Kubernetes swaps a link above the file
             status = os.stat(self._path)  # noqa: PTH116
             stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size)
-            recent = time.time() - max(status.st_mtime, status.st_ctime) < _COARSE
+            recent = self._clock.time() - max(status.st_mtime, status.st_ctime) < _COARSE
             if stamp == self._stamp:
                 return None
             with self._path.open("rb") as file:

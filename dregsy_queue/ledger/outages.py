@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from redis import ConnectionError as RedisConnectionError
 from redis import RedisError
 from redis import TimeoutError as RedisTimeoutError
+
+from dregsy_queue.clock import SYSTEM, Clock
 
 T = TypeVar("T")
 
@@ -40,16 +41,16 @@ def passes(error: Exception) -> bool:
     return isinstance(error, RedisError) and any(word in text for word in _PASSING)
 
 
-def outlast(call: Callable[[], T], patience: float = PATIENCE) -> T:
+def outlast(call: Callable[[], T], patience: float = PATIENCE, clock: Clock = SYSTEM) -> T:
     """`call` until Redis takes it; for calls that may be repeated, as all scripts fenced by an epoch.
 
     Raises: redis.RedisError when `patience` seconds are over, or at once when waiting does not help.
     """
-    deadline = time.monotonic() + patience
+    deadline = clock.monotonic() + patience
     while True:
         try:
             return call()
         except (RedisError, OSError) as error:
-            if not passes(error) or time.monotonic() > deadline:
+            if not passes(error) or clock.monotonic() > deadline:
                 raise
-            time.sleep(1)
+            clock.pause(1)

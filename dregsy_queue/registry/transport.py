@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.oci.hosts import api_host, registry_key
 from dregsy_queue.registry import responses
@@ -39,6 +40,7 @@ class RetryPolicy:
     tries: int = 3
     first: float = 0.4
     longest: float = 10.0
+    clock: Clock = SYSTEM
 
     def wait(self, attempt: int) -> float:
         return random.uniform(0, min(self.first * 2**attempt, self.longest))  # noqa: S311 - spreads load
@@ -103,7 +105,7 @@ class Transport:
                 asked = error.retry_after or 0
                 if last or not error.temporary or asked > self._policy.longest:
                     raise
-            await asyncio.sleep(max(asked, self._policy.wait(attempt)))
+            await self._policy.clock.sleep(max(asked, self._policy.wait(attempt)))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _read(

@@ -1,0 +1,48 @@
+"""Which errors of Redis are waited out, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+from redis import ConnectionError as RedisConnectionError
+from redis import RedisError, ResponseError
+
+from dregsy_queue.ledger.outages import outlast, passes
+from tests.lab.clock import FakeClock
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RedisConnectionError("gone"), True),
+        (OSError("no route"), True),
+        (ResponseError("OOM command not allowed when used memory > 'maxmemory'."), True),
+        (ResponseError("Error running script: READONLY You can't write against a read only replica."), True),
+        (ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), False),
+        (ValueError("BUSY"), False),
+    ],
+)
+def test_what_passes_by_itself(error: Exception, expected: bool) -> None:
+    assert passes(error) is expected
+
+
+def test_a_call_is_repeated_until_it_is_taken() -> None:
+    errors, clock = [RedisConnectionError("gone"), ResponseError("LOADING")], FakeClock()
+
+    def call() -> str:
+        if errors:
+            raise errors.pop(0)
+        return "taken"
+
+    assert outlast(call, clock=clock) == "taken" and clock.slept == [1, 1]
+
+
+@pytest.mark.parametrize(("error", "waits"), [(RedisConnectionError("gone"), 11), (ResponseError("WRONGTYPE"), 0)])
+def test_patience_ends(error: RedisError, waits: int) -> None:
+    clock = FakeClock()
+
+    def call() -> None:
+        raise error
+
+    with pytest.raises(RedisError):
+        outlast(call, patience=10, clock=clock)
+    assert len(clock.slept) == waits
