@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Literal
 
 from yarl import URL
 
 from dregsy_queue.logs import fields
-from dregsy_queue.oci.digest import Digest, is_digest, is_registered
-from dregsy_queue.oci.manifests import ACCEPT, Descriptor, media_type_of
+from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_tag
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
+from dregsy_queue.registry.looks import Looks, described
 from dregsy_queue.registry.pages import pages
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Transport
@@ -35,31 +37,18 @@ class RegistryClient:
     def __init__(self, transport: Transport, memory: HeadMemory | None = None) -> None:
         """`memory`: which registries refuse HEADs, as far as others found out."""
         self._transport = transport
-        self._memory = memory or ProcessMemory()
         self.registry = transport.registry
+        self._looks = Looks(self.registry, self._manifest, memory or ProcessMemory())
         self.blobs = Blobs(transport)
 
     async def head(self, repository: str, reference: str) -> Descriptor | None:
         """What `reference` (a tag or a digest) names at a source; None when there is none. Costs one HEAD, which no
-        registry counts as a pull.
-
-        A HEAD that is not answered by 200 is no verdict: some registries refuse every HEAD, or answer 404 to it. The
-        manifest is asked for then, which counts as a pull; a registry whose HEADs do not work is remembered.
+        registry counts as a pull; a GET where HEADs do not work (see `looks`).
 
         Raises:
-            RegistryError: the registry does not tell; in the words of its answer to the GET.
+            RegistryError: the registry does not tell.
         """
-        refused = self._memory.is_refused(self.registry)
-        told = None if refused else await self._by_head(repository, reference)
-        if told is not None and _is_telling(told):
-            return told
-        answer = await self._manifest("GET", repository, reference)
-        if answer is None:
-            return None
-        if told is None and not refused:
-            log.info("HEAD of manifests does not work there: GET is used", extra=fields(registry=self.registry))
-            await self._memory.remember(self.registry)
-        return self._described(answer, reference)
+        return await self._looks.at_source(repository, reference)
 
     async def head_target(self, repository: str, reference: str) -> Descriptor | None:
         """What a target has under `reference`; None where it is not known to have it: then the push decides.
@@ -67,46 +56,14 @@ class RegistryClient:
         Some registries answer 401 or 403 for a repository that the push would create. Raises: RegistryError for what is
         temporary, and for a login that is refused.
         """
-        if not self._memory.is_refused(self.registry):
-            try:
-                answer = await self._manifest("HEAD", repository, reference)
-            except RegistryError as error:
-                if error.temporary or error.kind in ("auth", "tls", "rate-limited"):
-                    raise
-            else:
-                if answer is None or is_digest(answer.headers.get("Docker-Content-Digest", "")):
-                    return None if answer is None else _descriptor(answer)
-        try:
-            answer = await self._manifest("GET", repository, reference)
-        except RegistryError as error:
-            if error.temporary or error.kind in ("auth", "tls", "rate-limited"):
-                raise
-            return None
-        if answer is None:
-            return None
-        await self._memory.remember(self.registry)
-        return self._described(answer, reference)
+        return await self._looks.at_target(repository, reference)
 
-    async def _by_head(self, repository: str, reference: str) -> Descriptor | None:
-        """What a HEAD tells; None where it tells nothing."""
-        try:
-            answer = await self._manifest("HEAD", repository, reference)
-        except RegistryError as error:
-            if error.temporary or error.kind in ("tls", "rate-limited"):
-                raise
-            return None
-        return None if answer is None else _descriptor(answer)
+    async def confirm(self, repository: str, reference: str, wanted: str) -> Digest | Literal["missing", "unknown"]:
+        """What a target has after `wanted` was pushed there; ``unknown``: it lets nobody look.
 
-    def _described(self, answer: Answer, reference: str) -> Descriptor:
-        """What a manifest that was read whole is. Raises: RegistryError when it is not what `reference` says."""
-        if is_registered(reference) and not Digest(reference).names(answer.body):
-            raise RegistryError(
-                f"{self.registry}: the registry sent something else ({Digest.of(answer.body)}) than {reference}",
-                kind="invalid",
-                temporary=True,
-                registry=self.registry,
-            )
-        return Descriptor(Digest.of(answer.body), media_type_of(answer.body, _media_type(answer)))
+        Raises: RegistryError for what may pass.
+        """
+        return await self._looks.confirm(repository, reference, wanted)
 
     async def manifest(self, repository: str, reference: str) -> tuple[Descriptor, bytes]:
         """A manifest and its bytes; checked against the digest when `reference` is one. Counts as a pull.
@@ -122,7 +79,7 @@ class RegistryClient:
                 temporary=False,
                 registry=self.registry,
             )
-        return self._described(answer, reference), answer.body
+        return described(self.registry, answer, reference), answer.body
 
     async def tags(self, repository: str) -> list[str]:
         """All tags of a repository, as the registry orders them. Raises: RegistryError."""
@@ -204,7 +161,9 @@ class RegistryClient:
             raise responses.error(answer, self.registry, what)
         return answer
 
-    async def _manifest(self, method: str, repository: str, reference: str) -> Answer | None:
+    async def _manifest(
+        self, method: Literal["GET", "HEAD"], repository: str, reference: str, *, once: bool = False
+    ) -> Answer | None:
         name = api_repository(self.registry, repository)
         what = f"image {repository} {reference}"
         answer = await self._transport.request(
@@ -214,6 +173,7 @@ class RegistryClient:
             scope=_pull(name),
             headers=_MANIFEST_HEADERS,
             limit=_BIGGEST_MANIFEST,
+            tries=1 if once else None,
         )
         if answer.status == 404:
             return None
@@ -222,22 +182,5 @@ class RegistryClient:
         return answer
 
 
-def _descriptor(answer: Answer) -> Descriptor:
-    """What the headers of an answer say; with an empty digest where they say none."""
-    return Descriptor(Digest(answer.headers.get("Docker-Content-Digest", "")), _media_type(answer))
-
-
-def _is_telling(found: Descriptor) -> bool:
-    """Whether headers alone say enough: a SHA-256 digest, and a type of manifest that we know.
-
-    Another algorithm names the same manifest otherwise than targets do; an odd type may hide an index.
-    """
-    return is_registered(found.digest) and found.digest.algorithm == "sha256" and found.media_type in ACCEPT
-
-
 def _pull(repository: str) -> str:
     return f"repository:{repository}:pull"
-
-
-def _media_type(answer: Answer) -> str:
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip()

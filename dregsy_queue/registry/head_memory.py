@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
+
+#: Seconds for which a registry is known not to answer HEADs: it may be mended, or replaced.
+DAY = 86400.0
+#: The same where its answer was an error that may pass: it may be back at once.
+WHILE = 300.0
 
 
 class HeadMemory(Protocol):
     """Remembers registries whose HEADs do not work, so that not every image is asked for twice."""
 
-    def is_refused(self, registry: str) -> bool:
-        """Whether HEADs of this registry are known not to work; costs no call."""
+    async def is_refused(self, registry: str) -> bool:
+        """Whether HEADs of this registry are known not to work; asked before each image, so it must be cheap."""
 
-    async def remember(self, registry: str) -> None:
-        """HEADs of this registry do not work."""
+    async def remember(self, registry: str, seconds: float) -> None:
+        """HEADs of this registry do not work, for as long as that."""
+
+    async def pulled(self, registry: str) -> None:
+        """A manifest was read in place of a HEAD, which registries count as a pull."""
 
 
 class ProcessMemory:
     """For as long as the process lives."""
 
     def __init__(self) -> None:
-        self._refused: set[str] = set()
+        #: registry → until when, on the monotonic clock
+        self._refused: dict[str, float] = {}
 
-    def is_refused(self, registry: str) -> bool:
-        return registry in self._refused
+    async def is_refused(self, registry: str) -> bool:
+        return time.monotonic() < self._refused.get(registry, 0.0)
 
-    async def remember(self, registry: str) -> None:
-        self._refused.add(registry)
+    async def remember(self, registry: str, seconds: float) -> None:
+        self._refused[registry] = max(self._refused.get(registry, 0.0), time.monotonic() + seconds)
+
+    async def pulled(self, registry: str) -> None:
+        pass

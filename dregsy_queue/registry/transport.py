@@ -86,16 +86,18 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         limit: int = BIGGEST,
+        tries: int | None = None,
     ) -> Answer:
-        """Send a request and read its answer, of at most `limit` bytes; `url` as for `open`.
+        """Send a request and read its answer, of at most `limit` bytes; `url` as for `open`. `tries`: other than usual.
 
         Any status but 401 and temporary ones is the caller's to judge.
 
         Raises:
             RegistryError: no answer, no login, or a temporary error that stayed.
         """
-        for attempt in range(self._policy.tries):
-            last = attempt == self._policy.tries - 1
+        most = tries or self._policy.tries
+        for attempt in range(most):
+            last = attempt == most - 1
             try:
                 answer = await self._read(method, url, what, scope, headers, body, limit)
                 if answer.status not in responses.TEMPORARY:
@@ -157,7 +159,7 @@ class Transport:
                     await stack.aclose()
                     incoming = await stack.enter_async_context(self._paced(method, target, headers, again, body))
             if incoming.status == 401:
-                raise await self._refused(incoming, what)
+                raise await self._refused(incoming, scope, what)
             yield incoming
 
     async def _greet(self) -> None:
@@ -182,10 +184,17 @@ class Transport:
         if incoming.status == 401 and same_origin(incoming.url, self._home):
             self._authorization.learn(parse_challenges(incoming.headers.getall("WWW-Authenticate", [])))
 
-    async def _ping(self) -> Incoming:
+    async def _ping(self, login: str = "") -> Incoming:
         async with (
             self._pacer.request(self._key) as observe,
-            exchange(self._session, "GET", self._absolute("/v2/"), context=self._context, home=None) as incoming,
+            exchange(
+                self._session,
+                "GET",
+                self._absolute("/v2/"),
+                context=self._context,
+                home=self._home if login else None,
+                authorization=login,
+            ) as incoming,
         ):
             await observe(incoming.status, incoming.headers)
             return incoming
@@ -194,13 +203,20 @@ class Transport:
         challenge = parse_challenges(incoming.headers.getall("WWW-Authenticate", []))
         return await self._authorization.after_refusal(scope, sent, challenge)
 
-    async def _refused(self, incoming: Incoming, what: str) -> RegistryError:
+    async def _refused(self, incoming: Incoming, scope: str, what: str) -> RegistryError:
         answer = Answer(401, incoming.headers, await incoming.read(), str(incoming.url))
         at_home = same_origin(incoming.url, self._home)
         user = await self._authorization.user() if at_home else None
-        host = self.registry if at_home else host_of(incoming.url)
-        accepted = at_home and user is not None and self._authorization.is_accepted
-        return responses.error(answer, host, what, user, accepted=accepted)
+        if not at_home or user is None:
+            return responses.error(answer, self.registry if at_home else host_of(incoming.url), what, user)
+        if self._authorization.is_accepted:
+            return responses.error(answer, self.registry, what, user, accepted=True)
+        problem = responses.error(answer, self.registry, what, user)
+        if login := await self._authorization.basic_to_try(scope):
+            accepted = (await self._ping(login)).status == 200
+            await self._authorization.basic_was(accepted, scope, problem)
+            return responses.error(answer, self.registry, what, user, accepted=accepted)
+        return problem
 
     @contextlib.asynccontextmanager
     async def _paced(

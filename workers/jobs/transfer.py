@@ -48,12 +48,12 @@ async def transfer(
         log.log(level, "%s", line, extra=fields(task=task.name, relay=job.relay, target=job.target))
     if copied.confirmed:
         return Transferred(job.digest, copied.sent)
-    found = await _digest(client, target)
     # A Docker daemon writes a manifest of its own, and says which.
     wanted = copied.digest or job.digest
-    if found is None:
+    found = await client.confirm(target.repository, target.short, wanted)
+    if found == "missing":
         raise RelayError(f"{task.target.host} does not show {target} after {wanted} was copied to it")
-    if found != wanted:
+    if found not in (wanted, "unknown"):
         raise RelayError(f"the target has {found} after {wanted} was copied to it; does somebody else write there?")
     return Transferred(wanted, copied.sent)
 

@@ -52,8 +52,20 @@ class Authorization:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether a token server has accepted the login: what is refused then is a matter of rights."""
+        """Whether the login was accepted, by a token server or by ``/v2/``: what is refused is a matter of rights."""
         return self._accepted
+
+    async def basic_to_try(self, scope: str) -> str:
+        """The header by which ``/v2/`` tells whether the login itself is good; '' where a token server has to tell."""
+        return await self._basic(scope) if self._challenge is not None and self._challenge.scheme == "basic" else ""
+
+    async def basic_was(self, accepted: bool, scope: str, problem: RegistryError) -> None:
+        """What ``/v2/`` said to the login; `problem`: the answer that made us ask."""
+        credentials = await self._source.credentials(_repository(scope))
+        if accepted:
+            self._accepted = True
+        elif credentials is not None:
+            self._refusal = (credentials, time.monotonic() + _REFUSED_FOR, problem)
 
     def learn(self, challenge: Challenge | None) -> None:
         """The registry's first challenge, heard before anything was asked for."""
@@ -87,6 +99,7 @@ class Authorization:
         credentials = await self._source.credentials(_repository(scope))
         if credentials is None:
             return ""
+        self._must_be_new(credentials)
         login = f"{credentials.username}:{credentials.password}".encode()
         return "Basic " + base64.b64encode(login).decode()
 

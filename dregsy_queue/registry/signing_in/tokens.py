@@ -37,13 +37,21 @@ def parse_token(body: bytes) -> Token:
     try:
         document = json.loads(body)
         text = document.get("token") or document.get("access_token")
-        life = min(max(float(document.get("expires_in") or DEFAULT_LIFE), 0.0), LONGEST_LIFE)
     except (ValueError, AttributeError, TypeError, RecursionError):
         text = None
-        life = DEFAULT_LIFE
     if not isinstance(text, str) or not text:
         raise ValueError("the token server's answer holds no token")
+    life = _life(document.get("expires_in"))
     return Token(text, time.monotonic() + life - min(life * MARGIN, LONGEST_MARGIN))
+
+
+def _life(said: object) -> float:
+    """Seconds; what is said is a number, a number in quotes, or nothing that can be understood."""
+    try:
+        seconds = float(said) if isinstance(said, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        seconds = 0.0
+    return min(seconds, LONGEST_LIFE) if seconds > 0 else DEFAULT_LIFE
 
 
 class TokenCache:

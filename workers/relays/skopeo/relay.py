@@ -21,11 +21,17 @@ from workers.relays.skopeo.auth_file import auth_file
 
 log = logging.getLogger(__name__)
 
-#: What skopeo cannot copy with its digests kept, in containers/image's words: indexes in indexes, layers of zstd in an
-#: index, digests of other algorithms. Its sign-in takes the first of several challenges; ours takes the right one.
+#: What is beyond skopeo for good, in containers/image's words: indexes in indexes, layers of zstd in an index, digests
+#: of other algorithms.
 _BEYOND_SKOPEO = re.compile(
     r"manifest list instead of a manifest|preserve digests|would invalidate|no image found in"
     r"|unsupported (?:digest|schema|manifest)|does not match provided manifest digest",
+    re.IGNORECASE,
+)
+#: What passes, or is the network's: nobody else does better at once.
+_PASSING = re.compile(
+    r"connection re(?:fused|set)|time(?:d )?out|no such host|\bEOF\b|broken pipe|deadline|handshake|\b50[0234]\b"
+    r"|unavailable|internal server error|bad gateway|unreachable|blob unknown|digest invalid",
     re.IGNORECASE,
 )
 
@@ -53,7 +59,7 @@ class SkopeoRelay:
         try:
             return await self._by_skopeo(copy)
         except RelayError as error:
-            if error.kind != "unauthorized" and not _BEYOND_SKOPEO.search(str(error)):
+            if not _others_may(error):
                 raise
             return await self._directly(copy, error)
 
@@ -88,14 +94,24 @@ class SkopeoRelay:
         return Copied(text, sent=ended.relayed)
 
     async def _directly(self, copy: Copy, error: RelayError) -> Copied:
-        """Copy what skopeo cannot, byte for byte; where that fails, too, skopeo's own error stands."""
+        """Copy what skopeo cannot, byte for byte. Where that fails for good, its error counts; else skopeo's."""
         try:
             copied = await DirectRelay(self.stalled_after).copy(copy)
         except (RelayError, RegistryError) as again:
-            log.debug("the direct relay cannot copy it either: %s", again, extra=fields(target=str(copy.target)))
+            log.debug("nor can skopeo copy it: %s", error, extra=fields(target=str(copy.target)))
+            if isinstance(again, RegistryError) and (again.kind == "rate-limited" or not again.temporary):
+                raise
             raise error from None
         log.info("copied by the direct relay, as skopeo cannot: %s", error, extra=fields(target=str(copy.target)))
         return copied
+
+
+def _others_may(error: RelayError) -> bool:
+    """Whether the direct relay may copy what skopeo did not: skopeo signs in by the first of several challenges, and
+    has words of its own for answers that it cannot read."""
+    if error.kind == "unauthorized" or _BEYOND_SKOPEO.search(str(error)):
+        return True
+    return error.kind == "failed" and not _PASSING.search(str(error)) and "moved no byte" not in str(error)
 
 
 def _login_and_tls(

@@ -1,0 +1,163 @@
+"""What does a registry have under a name? A HEAD asks first, as no registry counts it, and is not the last word.
+
+=====================  =====================================  ====================================================
+answer to the HEAD     of a source                            of a target
+=====================  =====================================  ====================================================
+200, and it tells all  believed                               believed
+404                    GET decides                            not there: the push decides
+429                    error: all wait                        error: all wait
+any other              GET decides                            GET decides; where it is refused, too, the push does
+=====================  =====================================  ====================================================
+
+After a push a HEAD that does not show what was pushed is not believed either: `confirm`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import Literal, Protocol
+
+from dregsy_queue.logs import fields
+from dregsy_queue.oci.digest import Digest, is_digest, is_registered
+from dregsy_queue.oci.manifests import ACCEPT, Descriptor, media_type_of
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.head_memory import DAY, WHILE, HeadMemory
+from dregsy_queue.registry.responses import Answer
+
+log = logging.getLogger(__name__)
+
+
+class Ask(Protocol):
+    """Asks for a manifest; None: there is none. `once`: without another try. Raises: RegistryError."""
+
+    def __call__(
+        self, method: Literal["GET", "HEAD"], repository: str, reference: str, *, once: bool = False
+    ) -> Awaitable[Answer | None]: ...
+
+
+class Looks:
+    """Looks at one registry. `memory`: which registries refuse HEADs, as far as others found out."""
+
+    def __init__(self, registry: str, ask: Ask, memory: HeadMemory) -> None:
+        self._registry = registry
+        self._ask = ask
+        self._memory = memory
+
+    async def at_source(self, repository: str, reference: str) -> Descriptor | None:
+        """Raises: RegistryError: the registry does not tell; in the words of its answer to the GET."""
+        told: Descriptor | None = None
+        lasting, brief = DAY, False
+        refused = await self._memory.is_refused(self._registry)
+        if not refused:
+            try:
+                answer = await self._ask("HEAD", repository, reference)
+                told = _descriptor(answer) if answer else None
+            except RegistryError as error:
+                if error.kind in ("tls", "rate-limited"):
+                    raise
+                brief = error.temporary
+                lasting = WHILE if brief else DAY
+        if told is not None and _is_telling(told):
+            return told
+        found = await self._ask("GET", repository, reference, once=brief)
+        if found is None:
+            return None
+        await self._memory.pulled(self._registry)
+        if told is None and not refused:
+            await self._remember(lasting)
+        return described(self._registry, found, reference)
+
+    async def at_target(self, repository: str, reference: str) -> Descriptor | None:
+        """None where the target is not known to have it. Raises: RegistryError for what may pass, and for a login that
+        is refused."""
+        lasting, brief = DAY, False
+        if not await self._memory.is_refused(self._registry):
+            try:
+                answer = await self._ask("HEAD", repository, reference)
+            except RegistryError as error:
+                if error.kind in ("tls", "rate-limited"):
+                    raise
+                brief = error.temporary
+                lasting = WHILE if brief else DAY
+            else:
+                if answer is None:
+                    return None
+                if is_digest(answer.headers.get("Docker-Content-Digest", "")):
+                    return _descriptor(answer)
+        try:
+            found = await self._ask("GET", repository, reference, once=brief)
+        except RegistryError as error:
+            if error.temporary or error.kind in ("auth", "tls", "rate-limited"):
+                raise
+            return None
+        if found is None:
+            return None
+        await self._memory.pulled(self._registry)
+        await self._remember(lasting)
+        return described(self._registry, found, reference)
+
+    async def confirm(self, repository: str, reference: str, wanted: str) -> Digest | Literal["missing", "unknown"]:
+        """What the target has after `wanted` was pushed there: ``unknown`` where it lets nobody look.
+
+        Raises: RegistryError for what may pass.
+        """
+        head: str | None = None
+        refused = await self._memory.is_refused(self._registry)
+        if not refused:
+            try:
+                answer = await self._ask("HEAD", repository, reference)
+                head = answer.headers.get("Docker-Content-Digest", "") if answer else ""
+            except RegistryError as error:
+                if error.kind in ("tls", "rate-limited"):
+                    raise
+        if head == wanted:
+            return Digest(wanted)
+        try:
+            found = await self._ask("GET", repository, reference)
+        except RegistryError as error:
+            if error.temporary or error.kind in ("tls", "rate-limited"):
+                raise
+            return "unknown"
+        if found is None:
+            return "missing"
+        await self._memory.pulled(self._registry)
+        seen = Digest.of(found.body)
+        if is_registered(wanted) and Digest(wanted).names(found.body):
+            seen = Digest(wanted)
+            if not refused:
+                await self._remember(DAY)
+        return seen
+
+    async def _remember(self, seconds: float) -> None:
+        log.info("HEAD of manifests does not work there: GET is used", extra=fields(registry=self._registry))
+        await self._memory.remember(self._registry, seconds)
+
+
+def described(registry: str, answer: Answer, reference: str) -> Descriptor:
+    """What a manifest that was read whole is. Raises: RegistryError when it is not what `reference` says."""
+    if is_registered(reference) and not Digest(reference).names(answer.body):
+        raise RegistryError(
+            f"{registry}: the registry sent something else ({Digest.of(answer.body)}) than {reference}",
+            kind="invalid",
+            temporary=False,
+            registry=registry,
+        )
+    return Descriptor(Digest.of(answer.body), media_type_of(answer.body, _media_type(answer)))
+
+
+def _descriptor(answer: Answer) -> Descriptor:
+    """What the headers of an answer say; with an empty digest where they say none."""
+    return Descriptor(Digest(answer.headers.get("Docker-Content-Digest", "")), _media_type(answer))
+
+
+def _is_telling(found: Descriptor) -> bool:
+    """Whether headers alone say enough: a SHA-256 digest, and a type of manifest that we know.
+
+    Another algorithm names the same manifest otherwise than targets do; an odd type may hide an index.
+    """
+    return is_registered(found.digest) and found.digest.algorithm == "sha256" and found.media_type in ACCEPT
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()

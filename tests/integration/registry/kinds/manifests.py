@@ -1,0 +1,157 @@
+"""What a manifest is, is said by the manifest; what is planned is what is copied."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+from tests.lab.odd.case import REPOSITORY, Case, Played
+from tests.lab.odd.content import (
+    SCHEMA_1,
+    ZSTD,
+    Entry,
+    put_artifact,
+    put_docker_list,
+    put_foreign,
+    put_image,
+    put_index,
+    put_multi,
+    put_nested,
+)
+from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, with_headers, without_headers
+from tests.lab.odd.store import Store
+
+_GETS = asks("GET", "manifest")
+_ONE = "application/vnd.oci.image.manifest.v1+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def cases() -> list[Case]:
+    return [
+        Case("nested, a platform (container-libs#211)", put=put_nested, platform="linux/arm64", digest=_leaf("arm64")),
+        Case("nested, no platform named", put=put_nested, digest=_leaf("amd64")),
+        Case(
+            "nested without platforms (pelagos#533)",
+            put=partial(put_nested, platforms=False),
+            platform="linux/arm64",
+            digest=_leaf("arm64"),
+        ),
+        Case("nested, all (apptainer#2905)", put=put_nested, platform="all"),
+        Case("wrapped twice", put=_wrapped, platform="linux/arm64", digest=_leaf("arm64")),
+        Case(
+            "HEAD says an index is an image (go-containerregistry#617)",
+            source=[with_headers(HEADS, Content_Type=_ONE)],
+            put=put_multi,
+            platform="linux/arm64",
+            digest=_leaf("arm64"),
+        ),
+        Case("HEAD says an image is an index", source=[with_headers(HEADS, Content_Type=_INDEX)]),
+        *(
+            Case(
+                f"Content-Type is {name}",
+                source=[with_headers(MANIFESTS, Content_Type=value)],
+                put=put_multi,
+                platform="linux/arm64",
+                digest=_leaf("arm64"),
+            )
+            for name, value in (
+                ("application/json", "application/json"),
+                ("text/plain", "text/plain; charset=utf-8"),
+                ("octets", "application/octet-stream"),
+                ("with a charset", f"{_INDEX}; charset=utf-8"),
+                ("in odd case", _INDEX.upper()),
+            )
+        ),
+        Case("no Content-Type", source=[without_headers(MANIFESTS, "Content-Type")]),
+        Case("the manifest does not say what it is", put=partial(put_image, typed=False)),
+        Case("an index that does not say what it is, all", put=_untyped_index, platform="all"),
+        Case("an index that does not say what it is", put=_untyped_index, digest=_leaf("amd64")),
+        Case("a Docker list, all", put=put_docker_list, platform="all"),
+        Case("a Docker list of OCI images, all", put=_mixed, platform="all"),
+        Case("an artifact", put=put_artifact),
+        Case("an artifact in an index, all", put=_with_artifact, platform="all"),
+        Case("zstd layers (skopeo#2627)", put=partial(put_image, layer_type=ZSTD)),
+        Case("zstd layers in an index, all (skopeo#2627)", put=partial(put_multi, layer_type=ZSTD), platform="all"),
+        Case("a layer that registries need not have", put=put_foreign),
+        Case("a subject and annotations", put=_with_subject),
+        Case("the same image twice in an index, all", put=_twice, platform="all"),
+        Case("an empty index, all", put=lambda store, name, tag: put_index(store, name, tag, []), platform="all"),
+        Case(
+            "no image for the platform",
+            put=put_multi,
+            platform="linux/s390x",
+            wants="failed",
+            words=("linux/s390x", "linux/amd64", "linux/arm64"),
+            check=_no_retry,
+        ),
+        Case(
+            "GET is another manifest than HEAD",
+            source=[bends(_GETS, lambda ask, given: setattr(given, "body", given.body + b" "))],
+            wants="failed",
+            words=("something else",),
+        ),
+        Case(
+            "the manifest is a web page",
+            source=[bends(_GETS, lambda ask, given: setattr(given, "body", b"<html>Sign in</html>"))],
+            wants="failed",
+        ),
+    ]
+
+
+def _no_retry(played: Played) -> None:
+    assert played.attempts <= 1
+
+
+def _leaf(arch: str):  # type: ignore[no-untyped-def]
+    """The digest of the image for `arch`, however deep it lies."""
+
+    def find(played: Played) -> str | None:
+        return _find(played.source.store, played.source.store.manifests[REPOSITORY, "1"][1], arch)
+
+    return find
+
+
+def _find(store: Store, body: bytes, arch: str) -> str | None:
+    for entry in json.loads(body)["manifests"]:
+        below = store.manifests[REPOSITORY, entry["digest"]][1]
+        if "manifests" in json.loads(below):
+            if found := _find(store, below, arch):
+                return found
+        elif entry.get("platform", {}).get("architecture") == arch:
+            return str(entry["digest"])
+    return None
+
+
+def _wrapped(store: Store, name: str, tag: str) -> Entry:
+    inner = put_index(store, name, None, [put_multi(store, name, None)])
+    return put_index(store, name, tag, [inner])
+
+
+def _untyped_index(store: Store, name: str, tag: str) -> Entry:
+    return put_index(
+        store, name, tag, [put_image(store, name, None, arch=arch) for arch in ("amd64", "arm64")], typed=False
+    )
+
+
+def _mixed(store: Store, name: str, tag: str) -> Entry:
+    return put_index(
+        store, name, tag, [put_image(store, name, None, arch=arch) for arch in ("amd64", "arm64")], "docker"
+    )
+
+
+def _with_artifact(store: Store, name: str, tag: str) -> Entry:
+    return put_index(store, name, tag, [put_image(store, name, None), put_artifact(store, name, "artifact")])
+
+
+def _with_subject(store: Store, name: str, tag: str) -> Entry:
+    of = put_image(store, name, "of")
+    subject = {key: of[key] for key in ("mediaType", "digest", "size")}
+    return put_image(store, name, tag, subject=subject, annotations={"a": "ü"})
+
+
+def _twice(store: Store, name: str, tag: str) -> Entry:
+    image = put_image(store, name, None)
+    return put_index(store, name, tag, [image, {**image, "platform": {"os": "linux", "architecture": "386"}}])
+
+
+_ = SCHEMA_1

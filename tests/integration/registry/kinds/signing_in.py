@@ -1,0 +1,146 @@
+"""Challenges, token servers and what they answer."""
+
+from __future__ import annotations
+
+from tests.lab.odd.case import Case, Played
+from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
+from tests.lab.odd.quirks import Tokens, asks, basic, redirects, refuses, says
+
+_BEARER = 'Bearer realm="{realm}",service="{service}",scope="{scope}"'
+
+
+def cases() -> list[Case]:
+    return [
+        *(
+            Case(f"challenge {name}", source=[Tokens(challenge=text).both], login="source")
+            for name, text in (
+                ("Basic before Bearer in one line (prowler#12691)", f'Basic realm="x", {_BEARER}'),
+                ("Bearer before Basic in one line", f'{_BEARER}, Basic realm="x"'),
+                ("in two lines", f'Basic realm="x"\n{_BEARER}'),
+                ("Negotiate first (go-containerregistry#1075)", f"Negotiate\n{_BEARER}"),
+                ("unknown with a token68", f"NTLM TlRMTVNTUAAB=, {_BEARER}"),
+                ("in odd case", 'bEARER Realm="{realm}",SERVICE="{service}",Scope="{scope}"'),
+                ("without quotes", "Bearer realm={realm},service={service},scope={scope}"),
+                ("with blanks", 'Bearer   realm = "{realm}" ,  service="{service}" , scope="{scope}"'),
+                ("without service (watchtower#1895)", 'Bearer realm="{realm}",scope="{scope}"'),
+                ("without scope", 'Bearer realm="{realm}",service="{service}"'),
+                ("with an error", _BEARER + ',error="invalid_token",error_description="a \\"quoted, word\\""'),
+            )
+        ),
+        Case(
+            "a scope of its own (containers/image#1640)",
+            source=[Tokens(scopes=lambda scope: scope.replace("repository:", "repository:group/")).both],
+            login="source",
+        ),
+        Case("scope * (apple/container#454, Gitea)", source=[_star()], login="source"),
+        Case("realm with a query", source=[_realm_with_query()], login="source"),
+        Case("the token is called access_token", source=[Tokens(key="access_token").both], login="source"),
+        *(
+            Case(f"expires_in {value!r}", source=[Tokens(more={"expires_in": value}).both], login="source")
+            for value in (0, -1, 0.5, "3600", None, 10**30, "soon", [1])
+        ),
+        Case("Basic alone at the target", target=[basic()], login="target"),
+        Case("Basic with a charset", target=[basic(challenge='Basic realm="x", charset="UTF-8"')], login="target"),
+        Case("Basic without realm", source=[basic(challenge="Basic")], login="source"),
+        Case("only repositories challenge", source=[_base_is_open(Tokens())], login="source"),
+        Case("only repositories challenge, Basic", source=[_open_base_basic()], login="source"),
+        Case("Basic after Bearer (go-containerregistry#1747)", target=[_basic_to_push()], login="target"),
+        Case("anonymous tokens", source=[Tokens(user=None, anonymous=True).both]),
+        Case(
+            "the token server redirects (dockhand#1428)",
+            source=[redirects(_token, lambda ask: f"/token?{_query(ask)}&moved=1"), Tokens().both],
+            login="source",
+        ),
+        Case(
+            "the token server is busy once",
+            source=[says(asks(pattern="^/token"), 503, times=1), Tokens().both],
+            login="source",
+        ),
+        Case(
+            "a wrong password",
+            source=[Tokens(user=("bob", "another")).both],
+            login="source",
+            wants="failed",
+            words=("bob", "incorrect username or password"),
+            check=_once,
+        ),
+        Case(
+            "the token server has no token",
+            source=[says(asks(pattern="^/token"), 200, '{"details": "none"}'), Tokens().guard],
+            login="source",
+            wants="failed",
+            words=("token",),
+            check=_once,
+        ),
+        Case(
+            "the token server is a web page",
+            source=[says(asks(pattern="^/token"), 200, "<html>", Content_Type="text/html"), Tokens().guard],
+            login="source",
+            wants="failed",
+            words=("token",),
+            check=_once,
+        ),
+        Case(
+            "401 and no challenge",
+            source=[refuses(asks("GET HEAD", "manifest base"), 401, "UNAUTHORIZED", "sorry")],
+            login="source",
+            wants="failed",
+            words=("sorry",),
+            check=_once,
+        ),
+    ]
+
+
+def _once(played: Played) -> None:
+    tokens = played.source.count(pattern="^/token", agent="dregsy_queue")
+    assert tokens <= 2, "a refused login is not tried again and again"
+    assert played.attempts <= 1
+
+
+def _token(ask: Ask) -> bool:
+    return ask.path == "/token" and "moved" not in ask.query
+
+
+def _query(ask: Ask) -> str:
+    return "&".join(f"{name}={value}" for name, value in ask.query.items())
+
+
+def _star() -> Quirk:
+    tokens = Tokens(scopes=lambda scope: "*" if scope else "")
+    return tokens.both
+
+
+def _realm_with_query() -> Quirk:
+    tokens = Tokens(challenge='Bearer realm="{realm}?account=a%2Fb",service="{service}",scope="{scope}"')
+    return tokens.both
+
+
+def _base_is_open(tokens: Tokens) -> Quirk:
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        return await (following if ask.kind == "base" else lambda found: tokens.both(found, following))(ask)
+
+    return quirk
+
+
+def _open_base_basic() -> Quirk:
+    guard = basic()
+
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        return await following(ask) if ask.kind == "base" else await guard(ask, following)
+
+    return quirk
+
+
+def _basic_to_push() -> Quirk:
+    """Bearer to read; who writes with a token is asked for Basic."""
+    tokens, guard = Tokens(), basic()
+
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        if ask.writes or (ask.headers.get("Authorization", "").startswith("Basic") and ask.path != "/token"):
+            return await guard(ask, following)
+        return await tokens.both(ask, following)
+
+    return quirk
+
+
+_ = refusal

@@ -1,0 +1,133 @@
+"""A registry in memory, as source or target, bent by quirks; all of them share one thread."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import threading
+from dataclasses import dataclass
+from functools import cache, partial
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, kind_of
+from tests.lab.odd.store import Store
+from tests.lab.processes import free_port
+
+
+@dataclass
+class Logged:
+    method: str
+    #: with its query
+    path: str
+    status: int
+    agent: str
+    #: the whole header: tests ask what went where
+    authorization: str
+    body: bytes
+
+
+class OddRegistry:
+    """Starts at once; the first of `quirks` sees a request first. `host` is what configs name."""
+
+    def __init__(self, *quirks: Quirk, tls: ssl.SSLContext | None = None, store: Store | None = None) -> None:
+        self.store = store or Store()
+        self.quirks = list(quirks)
+        self.log: list[Logged] = []
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.url = f"http{'s' if tls else ''}://{self.host}"
+        self._runner: web.AppRunner | None = None
+        asyncio.run_coroutine_threadsafe(self._start(tls), _loop()).result(10)
+
+    def stop(self) -> None:
+        if self._runner is not None:
+            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), _loop()).result(10)
+            self._runner = None
+
+    def count(self, method: str = "", pattern: str = "", status: int = 0, agent: str = "") -> int:
+        return len(self.asked(method, pattern, status, agent))
+
+    def asked(self, method: str = "", pattern: str = "", status: int = 0, agent: str = "") -> list[Logged]:
+        found = re.compile(pattern)
+        return [
+            entry
+            for entry in list(self.log)
+            if method in ("", entry.method)
+            and found.search(entry.path)
+            and status in (0, entry.status)
+            and agent in entry.agent
+        ]
+
+    async def _start(self, tls: ssl.SSLContext | None) -> None:
+        application = web.Application(client_max_size=1 << 30)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        # Short: tests do not wait for connections that a client keeps open.
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=tls).start()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        kind, repository, reference = kind_of(request.path)
+        ask = Ask(
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+            await request.read(),
+            request.host,
+            kind,
+            repository,
+            reference,
+        )
+        entry = Logged(
+            ask.method,
+            request.path_qs,
+            0,
+            ask.headers.get("User-Agent", ""),
+            ask.headers.get("Authorization", ""),
+            ask.body,
+        )
+        self.log.append(entry)
+        given = await self._next(0)(ask)
+        entry.status = given.status
+        return await _send(request, given)
+
+    def _next(self, position: int) -> Next:
+        if position < len(self.quirks):
+            return lambda ask: self.quirks[position](ask, self._next(position + 1))
+
+        async def plain(ask: Ask) -> Answer:
+            return self.store.answer(ask)
+
+        return plain
+
+
+async def _send(request: web.Request, given: Answer) -> web.StreamResponse:
+    headers = CIMultiDict(given.headers)
+    if request.method != "HEAD" and given.cut is None:
+        return web.Response(status=given.status, headers=headers, body=given.body)
+    if request.method == "HEAD":
+        headers.setdefault("Content-Length", str(len(given.body)))
+        return web.Response(status=given.status, headers=headers)
+    headers["Content-Length"] = str(len(given.body))
+    response = web.StreamResponse(status=given.status, headers=headers)
+    await response.prepare(request)
+    await response.write(given.body[: given.cut])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=partial(_run, loop), daemon=True, name="odd registries").start()
+    return loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
