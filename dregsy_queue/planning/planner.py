@@ -40,7 +40,7 @@ RECORD_BATCH = 500
 #: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
 _INDEX_PULLS = 8
 
-_INDEX_BY_DIGEST = (
+INDEX_BY_DIGEST = (
     "the digest names several platforms, and one of them alone has another digest; "
     "give it a name ('NAME@sha256:…'), or set 'platform: all'"
 )
@@ -265,8 +265,8 @@ class Planner:
             wanted = await self._platforms.child(
                 image.source_repository, source.digest, image.platform, name=self._names.source(image)
             )
-            if image.pinned:
-                return self._failure(image, _INDEX_BY_DIGEST)
+            if image.pinned and wanted != source.digest:
+                return self._failure(image, INDEX_BY_DIGEST)
         verdict = decision.decide(source.digest, wanted, target, record)
         source_name, target_name = self._names.source(image), self._names.target(image)
         if not verdict.copy:

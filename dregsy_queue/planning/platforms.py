@@ -55,7 +55,10 @@ class _Search:
 
         Source: OCI image-spec, image-index.md: entries may be indexes themselves.
         """
-        _, body = await self._source.manifest(self._repository, index)
+        read, body = await self._source.manifest(self._repository, index)
+        if not is_index(read.media_type):
+            # Its registry called an image an index.
+            return index
         try:
             entries = parse_index(body)
         except ValueError as error:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.logs import fields
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import Reference
+from dregsy_queue.planning.planner import INDEX_BY_DIGEST
+from dregsy_queue.planning.platforms import Platforms
 from dregsy_queue.registry.client import RegistryClient
 from workers.jobs.outcome import Transferred
 from workers.meters import Meter
@@ -32,30 +36,47 @@ async def transfer(
     # An earlier attempt may have succeeded, although its outcome was lost.
     if attempt > 1 and await _digest(client, target) == job.digest:
         return Transferred(job.digest, 0)
+    wanted = job.digest
     copy = Copy(
         source=relay_reference(access, task.source, job.source_reference.by_digest(job.digest)),
         target=relay_reference(access, task.target, target),
         source_access=await relay_access(access, task.source, job.source_reference.repository),
         target_access=await relay_access(access, task.target, target.repository),
         all_platforms=job.platform == "all",
+        is_read=job.digest != job.source_digest,
         replaces=job.reason != "missing",
         meter=meter,
     )
     await access.prepare_target(task.target, target.repository)
-    copied = await relay.copy(copy)
+    try:
+        copied = await relay.copy(copy)
+    except RelayError as error:
+        if error.kind != "index":
+            raise
+        wanted = await _in_index(job, access.client(task.source))
+        copy = replace(copy, source=copy.source.by_digest(wanted), is_read=True)
+        copied = await relay.copy(copy)
     level = logging.INFO if task.verbose else logging.DEBUG
     for line in copied.output.splitlines():
         log.log(level, "%s", line, extra=fields(task=task.name, relay=job.relay, target=job.target))
     if copied.confirmed:
-        return Transferred(job.digest, copied.sent)
+        return Transferred(wanted, copied.sent)
     # A Docker daemon writes a manifest of its own, and says which.
-    wanted = copied.digest or job.digest
+    wanted = Digest(copied.digest) if copied.digest else wanted
     found = await client.confirm(target.repository, target.short, wanted)
     if found == "missing":
         raise RelayError(f"{task.target.host} does not show {target} after {wanted} was copied to it")
     if found not in (wanted, "unknown"):
         raise RelayError(f"the target has {found} after {wanted} was copied to it; does somebody else write there?")
     return Transferred(wanted, copied.sent)
+
+
+async def _in_index(job: TransferJob, source: RegistryClient) -> Digest:
+    """What the job's platform is in an index that its registry called an image. Raises: RegistryError, RelayError."""
+    if job.target_reference.tag is None:
+        raise RelayError(f"{job.source}: {INDEX_BY_DIGEST}", "refused")
+    repository = job.source_reference.repository
+    return await Platforms(source).child(repository, job.digest, job.platform, name=job.source)
 
 
 async def _digest(client: RegistryClient, reference: Reference) -> str | None:

@@ -20,6 +20,8 @@ RelayProblem = Literal[
     "failed",
     #: will be the same next time
     "refused",
+    #: what was to be copied as one image is an index of several
+    "index",
     #: a login was not accepted
     "unauthorized",
     #: the registry of `side` answered "too many requests"
@@ -65,6 +67,8 @@ class Copy:
     target_access: Access
     #: every platform of an index, not just the manifest named
     all_platforms: bool
+    #: planning has read what is to be copied, so it is no index in disguise
+    is_read: bool = False
     #: the target's tag names something else now, so the target may have parts of the image
     replaces: bool = False
     #: where a relay that can tell says how many bytes have moved

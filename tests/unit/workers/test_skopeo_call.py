@@ -36,7 +36,7 @@ def skopeo(tmp_path: Path) -> Path:
 
 async def called(skopeo: Path, source: Access, target: Access, *, all_platforms: bool = False) -> list[str]:
     await SkopeoRelay(str(skopeo)).copy(
-        Copy(Reference.parse_full(SOURCE), Reference.parse_full(TARGET), source, target, all_platforms)
+        Copy(Reference.parse_full(SOURCE), Reference.parse_full(TARGET), source, target, all_platforms, is_read=True)
     )
     return (skopeo.parent / "arguments").read_text().splitlines()
 

@@ -70,6 +70,8 @@ class DirectRelay:
         copy.meter.follow(lambda: image.moved)
         try:
             manifest = await self._fetch(image.source, digest, "")
+            if manifest.children and not copy.all_platforms:
+                raise RelayError(f"{copy.source} is an index", "index", "source")
             confirmed = await self._push(image, manifest, copy.target.short, depth=0)
         except StalledError as error:
             raise RelayError(str(error)) from None

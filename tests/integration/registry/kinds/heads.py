@@ -11,7 +11,6 @@ from tests.lab.odd.quirks import (
     Tokens,
     asks,
     basic,
-    bends,
     created_by_push,
     hidden_from_anonymous,
     presigned,
@@ -55,9 +54,18 @@ def cases() -> list[Case]:
         ),
         Case("hidden from nobody, Basic", source=[hidden_from_anonymous(basic())], login="source"),
         Case("a target that nobody may read", target=[refuses(_LOOKS, 403, "DENIED")]),
-        Case("a target that says 401 to who reads", target=[refuses(_LOOKS, 401, "UNAUTHORIZED")]),
-        Case("the target has it, and answers no HEAD", target=[_has_it(), says(HEADS, 405)], wants="up-to-date"),
-        Case("neither answers HEAD", source=[says(HEADS, 405)], target=[_has_it(), says(HEADS, 404)], wants="up-to-date"),
+        Case(
+            "a target that says 401 to who reads",
+            target=[basic(), refuses(_LOOKS, 401, "UNAUTHORIZED")],
+            login="target",
+        ),
+        Case("the target has it, and answers no HEAD", target=[says(HEADS, 405), _has_it()], wants="up-to-date"),
+        Case(
+            "neither answers HEAD",
+            source=[says(HEADS, 405)],
+            target=[says(HEADS, 501), _has_it()],
+            wants="up-to-date",
+        ),
         Case(
             "neither HEAD nor GET",
             source=[refuses(MANIFESTS, 403, "DENIED", "no pull for you")],
@@ -103,6 +111,3 @@ def _has_it() -> Quirk:
         return await following(ask)
 
     return quirk
-
-
-_ = bends

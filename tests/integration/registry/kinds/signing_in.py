@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.lab.odd.case import Case, Played
-from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
+from tests.lab.odd.exchange import Answer, Ask, Next, Quirk
 from tests.lab.odd.quirks import Tokens, asks, basic, redirects, refuses, says
 
 _BEARER = 'Bearer realm="{realm}",service="{service}",scope="{scope}"'
@@ -141,6 +141,3 @@ def _basic_to_push() -> Quirk:
         return await tokens.both(ask, following)
 
     return quirk
-
-
-_ = refusal

@@ -29,9 +29,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str,
         assert "Traceback" not in outcome.stderr
         found |= {(relay, name): one for name, one in by_name.items()}
     yield found
-    for one in found.values():
-        one.source.stop()
-        one.target.stop()
+    stop(found.values())
 
 
 @pytest.mark.xdist_group("kinds")
@@ -41,6 +39,3 @@ def test_kind(name: str, relay: str, played: dict[tuple[str, str], Played]) -> N
     if (relay, name) not in played:
         pytest.skip("for the other relay")
     played[relay, name].verify()
-
-
-_ = stop
