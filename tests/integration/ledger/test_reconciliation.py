@@ -18,7 +18,7 @@ from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 
 from .conftest import Ledger, image
-from .model import FaultyConnection
+from .model.direct import FaultyConnection
 
 
 def beat(ledger: Ledger, claims: Claims, worker: str = "w1") -> set[tuple[str, int]]:
@@ -32,7 +32,7 @@ def test_a_claim_whose_answer_got_lost_waits_again_after_two_heartbeats(ledger: 
     (admitted,) = ledger.admission.admit()
     faulty = FaultyConnection(ledger.redis)  # type: ignore[arg-type]
     claims = Claims(faulty)
-    faulty.fault = "answer"
+    faulty.disturb("answer")
     with pytest.raises(RedisConnectionError):
         claims.take(admitted.job, admitted.epoch, "w1")
     beat(ledger, claims)
@@ -65,16 +65,16 @@ def test_a_call_made_twice_gets_the_same_answer(ledger: Ledger, step: str) -> No
     ledger.runs = type(ledger.runs)(faulty)
     run = ledger.start()
     (admitted,) = ledger.admission.admit()
-    faulty.fault = "twice" if step == "claim" else ""
+    faulty.disturb("twice" if step == "claim" else "")
     plan = claims.take(admitted.job, admitted.epoch, "w1")
     assert plan and plan.attempt == 1
     ledger.runs.add(plan, [image(1)])
-    faulty.fault = "twice" if step == "end_plan" else ""
+    faulty.disturb("twice" if step == "end_plan" else "")
     assert ledger.runs.end_plan(plan)
     (admitted,) = ledger.admission.admit()
     claim = claims.take(admitted.job, admitted.epoch, "w1")
     assert claim
-    faulty.fault = "twice" if step == "settle" else ""
+    faulty.disturb("twice" if step == "settle" else "")
     assert claims.settle(claim, Copied("d"), 1), "its own outcome is no lost one"
     counts = ledger.reader.counts(run)
     assert counts and counts.done and counts.copied == 1 and counts.open == 0

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
 from urllib.parse import quote, unquote
 
-import redis
+from .redis_side import parse
 
 ENDED = {"copied", "up-to-date", "failed", "cancelled"}
 HELD = {"admitted", "running"}
-_READ = {
-    "hash": lambda pipe, name: pipe.hgetall(name),
-    "set": lambda pipe, name: pipe.smembers(name),
-    "zset": lambda pipe, name: pipe.zrange(name, 0, -1),
-    "list": lambda pipe, name: pipe.lrange(name, 0, -1),
-    "string": lambda pipe, name: pipe.get(name),
-}
 
 
 class State:
     """All keys of the ledger, by what is behind the prefix."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        names = [str(name) for name in cast(list[str], client.keys("dregsy:*"))]
-        pipe = client.pipeline(transaction=False)
-        for name in names:
-            pipe.type(name)
-        types = pipe.execute()
-        for name, kind in zip(names, types, strict=True):
-            _READ[kind](pipe, name)
-        values = pipe.execute()
-        self.values: dict[str, Any] = {
-            name.removeprefix("dregsy:"): value for name, value in zip(names, values, strict=True)
-        }
+    def __init__(self, look: str) -> None:
+        self.values = parse(look)
 
     def get(self, name: str) -> Any:
         return self.values.get(name) or {}
@@ -45,17 +30,50 @@ class State:
     def jobs(self) -> dict[str, dict[str, str]]:
         return self.below("job:")
 
+    @property
+    def active(self) -> list[str]:
+        """Runs that have not ended, as tasks know it."""
+        return [f["active"] for name, f in self.below("task:").items() if ":" not in name and "active" in f]
 
-def check(client: redis.Redis) -> State:
-    state = State(client)
-    _check_waiting(state)
-    _check_held(state)
-    _check_counts(state)
+
+class History:
+    """What ended stays so, until an operator or a restored Redis says otherwise; and it ended as somebody said."""
+
+    def __init__(self, said: Mapping[str, AbstractSet[str]]) -> None:
+        self._said = said
+        self._ended: dict[str, str] = {}
+
+    def forget(self) -> None:
+        self._ended = {}
+
+    def follow(self, state: State) -> None:
+        now = {job: fields["state"] for job, fields in state.jobs.items() if fields.get("state") in ENDED}
+        for job, ended in self._ended.items():
+            assert job not in state.jobs or now.get(job) == ended, f"{job} had ended as {ended} and is {now.get(job)}"
+        for job, ended in now.items():
+            assert ended != "copied" or "copied" in self._said[job], f"{job} was copied by nobody"
+        self._ended = {job: ended for job, ended in now.items() if not job.endswith(":plan")}
+
+
+def check(state: State) -> None:
+    check_waiting(state)
+    check_held(state)
+    check_counts(state)
     assert not state.get("repairs"), "the ledger had to be put right"
-    return state
 
 
-def _check_waiting(state: State) -> None:
+def check_over(state: State) -> None:
+    """All runs are over: nothing is held by anybody, and nothing is left of what was forgotten."""
+    left = [name for name in state.values if name.startswith(("using:", "running:", "admitted:", "targets", "delay"))]
+    assert not left, f"something is held by nobody: {left}"
+    runs = {run for name, listed in state.below("task:").items() if name.endswith(":runs") for run in listed}
+    kept = {name.partition(":")[0] for kind in ("run:", "job:") for name in state.below(kind)}
+    assert kept <= runs, f"something is left of runs that were forgotten: {kept - runs}"
+    unswept = [name for name in state.below("run:") if name.endswith((":targets", ":retry"))]
+    assert not unswept, f"nobody swept up: {unswept}"
+
+
+def check_waiting(state: State) -> None:
     """A waiting job is in its task's list or delayed: once, and in only one of them; its task is in a lane."""
     delayed = set(state.get("delayed"))
     listed = Counter(job for kind in ("backlog:", "plans:") for jobs in state.below(kind).values() for job in jobs)
@@ -72,7 +90,7 @@ def _check_waiting(state: State) -> None:
                 assert lane in state.get(f"ring:{lane[0]}"), f"lane {lane} is in no ring"
 
 
-def _check_held(state: State) -> None:
+def check_held(state: State) -> None:
     """Indexes, targets and places at registries are those of admitted and running jobs, and of no others."""
     by_state: dict[str, set[str]] = {"admitted": set(), "running": set()}
     targets, places, owned = {}, Counter[str](), set()
@@ -105,7 +123,7 @@ def _check_held(state: State) -> None:
         assert most is None or places[registry] <= int(most), f"{places[registry]} jobs at {registry}"
 
 
-def _check_counts(state: State) -> None:
+def check_counts(state: State) -> None:
     """A run's numbers are those of its jobs, and it is over exactly with the last of them."""
     for run, fields in state.below("run:").items():
         if ":" in run:

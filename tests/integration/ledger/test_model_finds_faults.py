@@ -1,0 +1,57 @@
+"""The model test itself: one line of a script is wrong, and it must be found."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+from redis import RedisError
+
+from dregsy_queue.ledger import scripts
+
+from .model.fixtures import MakeMachine, on_redis
+from .model.machine import Machine, run
+
+__all__ = ["on_redis"]
+
+LUA = files(scripts.__package__) / "lua"
+#: What is wrong → (the line as it stands in the scripts, what stands there instead).
+FAULTS = {
+    "a heartbeat does not let go of what it puts back": (
+        "        let_go(job)\n        if tonumber",
+        "        if tonumber",
+    ),
+    "a claim ignores the epoch": ("if current ~= epoch or not kind", "if not kind"),
+    "an outcome is written for a job that is not held": (
+        "if not holds(job, epoch, worker) then\n  return settled_before(job, epoch, token) and 1 or 0\nend\nlocal now",
+        "local now",
+    ),
+    "what is admitted twice has the same epoch": ("math.max((tonumber(epoch) or 0) + 1, math.floor(now * 1000))", "1"),
+    "jobs of dead workers stay theirs": ("    lose(job, worker)\n", ""),
+    "unclaimed jobs are not taken back": (
+        "    if redis.call('HGET', key('job', job), 'state') == 'admitted' then\n      mark_windows(job, 0, false)",
+        "    if false then",
+    ),
+    "planning again adds jobs twice": (
+        "if image and redis.call('HEXISTS', key('run', run, 'jobs'), job) == 0 then",
+        "if image then",
+    ),
+    "a cancelled job keeps its place": ("  let_go(job)\n  redis.call('ZREM', key('delayed'), job)\n", ""),
+    "a retry does not open the run again": ("    reopen_run(run, task, 'running')\n", ""),
+    "a registry's places are not counted": (
+        "  if most_there and redis.call('SCARD', key('using', registry)) >= tonumber(most_there) then",
+        "  if most_there and redis.call('SCARD', key('using', registry)) > tonumber(most_there) then",
+    ),
+    "a forgotten run leaves its jobs": ("    redis.call('UNLINK', key('job', job))\n", ""),
+    "a resumed task gets no turn": ("enroll(name, 'plans')\nenroll(name, 'backlog')\nreturn found", "return found"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(on_redis: MakeMachine, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    right, wrong = FAULTS[fault]
+    assert any(right in script.read_text() for script in LUA.iterdir()), "the line stands in no script"
+    real = scripts._source
+    monkeypatch.setattr(scripts, "_source", lambda name, between: real(name, between).replace(right, wrong))
+    with pytest.raises((AssertionError, RedisError)):
+        run(on_redis(Machine), number=5, examples=500, shrink=False)
