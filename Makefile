@@ -29,7 +29,7 @@ screenshots: setup  ## make docs/images anew; Flower's page by headless Chromium
 test-unit: setup  ## only the tests that start no process
 	@$(BIN)/pytest -q tests/unit
 
-soak: setup  ## ten minutes of flaky registries and random kills; SOAK="--jobs 500 --minutes 1" for less
+soak: setup  ## ten minutes of faults at random; SOAK="--images 200 --minutes 1 --seed 7" for less, or others
 	@$(BIN)/python -m tests.soak $(SOAK)
 
 bench: setup  ## speed as ratios, side by side; BENCH=waiting runs one of them

@@ -25,11 +25,14 @@ class RedisServer:
         self._options = ["--appendonly", "yes", "--appendfsync", "everysec"] if append_only else ["--appendonly", "no"]
         self._process: ManagedProcess | None = None
 
-    def start(self) -> RedisServer:
+    def start(self, *options: str) -> RedisServer:
+        """`options`: of redis-server, for this start."""
         command = [tool("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         if self.socket:
             command += ["--unixsocket", str(self.socket)]
-        self._process = ManagedProcess([*command, "--dir", str(self.folder), *self._options], self.folder / "log")
+        self._process = ManagedProcess(
+            [*command, "--dir", str(self.folder), *self._options, *options], self.folder / "log"
+        )
         wait_until(self._answers, what="Redis")
         return self
 
@@ -46,6 +49,10 @@ class RedisServer:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def signal(self, number: int) -> None:
+        assert self._process
+        self._process.process.send_signal(number)
 
     def client(self) -> redis.Redis:
         if self.socket:
