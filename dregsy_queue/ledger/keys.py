@@ -47,11 +47,11 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``seen``                       mark of this Redis
 ``once:<task>``                fingerprint of a one-off task that was started
 ``scheduler:<host>``           mark of a living scheduler
-``role:<kind>:<name>``         hash: leads, config, … of a scheduler or worker
+``role:<kind>:<name>``         hash: since, config, … of a scheduler or worker
 ``roles:<kind>``               sorted set: such a role → end of its lease
 ``beat::schedule``             sorted set: periodic task (as ``beat:<task>``) → Unix time at which it is due
 ``beat::tasks``                hash: periodic task → what it was scheduled as
-``beat::lock``                 lock of the scheduler that leads
+``beat::lock``                 name of the scheduler that leads, for as long as it says so again in time
 ``scheduled``                  what the leading scheduler has in store (JSON: task → interval, next run)
 ``run:<run>:retry``            set of sources that a retry plans once more; no others of the run
 ``ended``                      list of runs that ended and of which no log line tells yet

@@ -133,7 +133,7 @@ class Overview:
         return self._holds.all()
 
     def schedulers(self) -> list[Role]:
-        """Schedulers that live, and those lost of late."""
+        """Schedulers that live, and those lost of late and not replaced."""
         return self._roles.list("scheduler")
 
     def worker_roles(self) -> list[Role]:
@@ -163,7 +163,7 @@ class Overview:
         return [w for w in self._presence.workers() if (self._redis.zscore(key("workers"), w.name) or 0) > now]
 
     def lost_workers(self) -> list[str]:
-        """Workers that ended without a word within the last hour."""
+        """Workers that ended without a word within the last hour, and that none has replaced."""
         living = {worker.name for worker in self.workers()}
         return sorted(
             {worker.name for worker in self._presence.workers()} - living

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,17 +49,39 @@ class Role:
         return self.age < LEASE
 
 
+def replaced(roles: Collection[Role], now: float) -> list[Role]:
+    """Those that were lost and in whose place another one of them has begun since; each takes one place.
+
+    A killed container or process is usually started again, under another name: that is no alarm any more.
+    """
+    found, free = [], sorted(roles, key=lambda role: role.since)
+    for lost in sorted((role for role in roles if not role.lives), key=lambda role: -role.age):
+        successor = next((role for role in free if role is not lost and role.since > now - lost.age), None)
+        if successor:
+            free.remove(successor)
+            found.append(lost)
+    return found
+
+
 class Roles:
     def __init__(self, connection: Connection) -> None:
         self._redis = connection
         self._scripts = Scripts(connection)
+
+    def lead(self, name: str, seconds: float) -> Literal["no", "anew", "still"]:
+        """Lead for so many seconds, unless another scheduler does; may be repeated."""
+        found: Literal["no", "anew", "still"] = ("no", "anew", "still")[int(self._scripts.run("lead", name, seconds))]
+        return found
+
+    def stop_leading(self, name: str) -> None:
+        """If this scheduler leads, another one may at once."""
+        self._scripts.run("stop_leading", name)
 
     def renew(
         self,
         kind: Kind,
         name: str,
         *,
-        leads: bool = False,
         config_hash: str = "",
         config_error: str = "",
         scheduled: Mapping[str, Scheduled] | None = None,
@@ -67,7 +89,7 @@ class Roles:
         """Say every `RENEW` seconds that this role lives.
 
         `scheduled`: all tasks of a leader's config; ones that Redis knows and it does not name have left the config.
-        None: they are as they were.
+        Of one that does not lead (any more) it counts for nothing. None: they are as they were.
         """
         tasks = {task: [found.interval, found.next_run] for task, found in (scheduled or {}).items()}
         self._scripts.run(
@@ -76,11 +98,10 @@ class Roles:
             name,
             LEASE,
             REMEMBERED,
-            int(leads),
             config_hash,
             config_error,
             dregsy_queue.__version__,
-            json.dumps(tasks) if leads and scheduled is not None else "",
+            json.dumps(tasks) if scheduled is not None else "",
         )
 
     def leave(self, kind: Kind, name: str) -> None:
@@ -91,10 +112,12 @@ class Roles:
         pipeline.execute()
 
     def list(self, kind: Kind) -> list[Role]:
-        """Roles that live, and those that were lost within the last hour, by name."""
+        """Roles that live, and those that were lost within the last hour and that none has replaced, by name."""
         seconds, microseconds = self._redis.time()
         now, found = seconds + microseconds / 1e6, []
-        for name in sorted(self._redis.zrange(key("roles", kind), 0, -1)):
+        names = sorted(self._redis.zrange(key("roles", kind), 0, -1))
+        leader = self._redis.get(key("beat", "", "lock")) if kind == "scheduler" else None
+        for name in names:
             fields = self._redis.hgetall(key("role", kind, name))
             ends = self._redis.zscore(key("roles", kind), name)
             if not fields or ends is None:
@@ -103,7 +126,7 @@ class Roles:
                 Role(
                     kind=kind,
                     name=name,
-                    leads=fields.get("leads") == "1",
+                    leads=name == leader,
                     config=fields.get("config", ""),
                     error=fields.get("error", ""),
                     version=fields.get("version", ""),
@@ -111,7 +134,7 @@ class Roles:
                     age=max(0.0, now - (ends - LEASE)),
                 )
             )
-        return found
+        return [role for role in found if role not in replaced(found, now)]
 
     def scheduled(self) -> dict[str, Scheduled]:
         """What the scheduler that led last has in store, by task."""

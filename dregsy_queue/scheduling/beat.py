@@ -7,9 +7,7 @@ and the workers'.
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -25,11 +23,12 @@ from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.selection import select_tasks
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.roles import Roles
 from dregsy_queue.scheduling.leader import Leader
 from dregsy_queue.scheduling.leadership import Leadership
 from dregsy_queue.scheduling.order_desk import OrderDesk
 from dregsy_queue.scheduling.pidboxes import Pidboxes
-from dregsy_queue.scheduling.presence import Presence
+from dregsy_queue.scheduling.presence import Presence, scheduler_name
 from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.scheduling.timetable import Timetable
 
@@ -63,12 +62,13 @@ class Scheduler(celery_beat.Scheduler):
         except (settings.SettingsError, ConfigError, ValueError) as error:
             sys.exit(str(error))
         redis = connect(chosen.redis_url)
-        self._leadership = Leadership(redis)
+        name = scheduler_name()
+        self._leadership = Leadership(Roles(redis), name)
         starter = RunStarter(app, chosen, redis)
         self._leader = Leader(config, chosen.run, starter, Timetable(redis), self._leadership.keep)
         self._pidboxes, self._next_sweep = Pidboxes(redis), time.monotonic() + SWEEP
         self._desk = OrderDesk(redis, config, starter, least_age=0)
-        self._presence = Presence(redis, f"{socket.gethostname()}#{os.getpid()}", config)
+        self._presence = Presence(redis, name, config)
         config.follow()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGHUP, self._note_hangup)

@@ -73,12 +73,15 @@ class Leader:
         return LOOK
 
     def scheduled(self) -> Mapping[str, Scheduled] | None:
-        """What is in store for all tasks of the config; None: what it was when this was asked before."""
+        """What is in store for all tasks of the config; None: what was told before."""
         if not self._changed:
             return None
-        self._changed = False
         dues = self._timetable.dues()
         return {name: Scheduled(int(task.interval or 0), dues.get(name, 0)) for name, task in self._tasks.items()}
+
+    def told(self) -> None:
+        """Redis has what is in store."""
+        self._changed = False
 
     def _set_up(self, snapshot: Snapshot) -> None:
         config = snapshot.loaded.config

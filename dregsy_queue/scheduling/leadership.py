@@ -1,4 +1,4 @@
-"""Which scheduler leads? The one that holds a lock in Redis; it ends by itself when its holder is gone."""
+"""Which scheduler leads? The one whose name stands in Redis; it has to say so again before its time is over."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import contextlib
 import threading
 
 from redis import RedisError
-from redis.exceptions import LockError
 
-from dregsy_queue.ledger.connection import Connection
-from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.roles import Roles
 
-#: Seconds for which the lock stands without being renewed.
+#: Seconds for which a scheduler leads without saying so again.
 LOCK = 10.0
-#: Seconds that giving the lock back may take at the end, whatever Redis does.
+#: Seconds that ceasing to lead may take at the end, whatever Redis does.
 _LEAVING = 2.0
 
 
 class Leadership:
-    def __init__(self, connection: Connection) -> None:
-        self._lock = connection.lock(key("beat", "", "lock"), timeout=LOCK, thread_local=False)
+    def __init__(self, roles: Roles, name: str) -> None:
+        """`name` is this scheduler's, and no other's."""
+        self._roles, self._name = roles, name
         #: as far as known here
         self.leads = False
         #: it leads, and did not before
@@ -27,18 +26,21 @@ class Leadership:
 
     def keep_or_take(self) -> bool:
         """Lead (again) for `LOCK` seconds; False while another scheduler does. Raises: redis.RedisError."""
-        if self.leads and self.keep():
-            return True
-        self.leads = self.new = bool(self._lock.acquire(blocking=False))
+        self._ask()
         return self.leads
 
     def keep(self) -> bool:
-        """Lead for another `LOCK` seconds; False when another scheduler may by now. Raises: redis.RedisError."""
-        try:
-            self._lock.reacquire()
-        except LockError:
-            self.leads = False
-        return self.leads
+        """Lead for another `LOCK` seconds; False when another scheduler may have led meanwhile.
+
+        Raises: redis.RedisError.
+        """
+        return self._ask() == "still"
+
+    def _ask(self) -> str:
+        answer = self._roles.lead(self._name, LOCK)
+        self.new = answer != "no" and (self.new or answer == "anew" or not self.leads)
+        self.leads = answer != "no"
+        return answer
 
     def leave(self) -> None:
         """Let another scheduler lead at once; returns soon, also where Redis does not answer."""
@@ -48,7 +50,7 @@ class Leadership:
 
         def release() -> None:
             with contextlib.suppress(RedisError, OSError):
-                self._lock.release()
+                self._roles.stop_leading(self._name)
 
         # A thread: the signal that ends us may have come in the middle of a call to Redis.
         thread = threading.Thread(target=release, name="leaving", daemon=True)

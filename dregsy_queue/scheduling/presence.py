@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
 import time
 
@@ -13,6 +15,12 @@ from dregsy_queue.scheduling.leader import Leader
 
 #: Seconds for which a mark of life counts.
 LIVES = 30
+
+
+def scheduler_name() -> str:
+    """``host#pid``; in a container, where all have process 1, ``host#`` and random digits: two containers with the
+    network of their host have its name, too."""
+    return f"{socket.gethostname()}#{os.getpid() if os.getpid() > 1 else secrets.token_hex(3)}"
 
 
 class Presence:
@@ -31,9 +39,10 @@ class Presence:
         self._roles.renew(
             "scheduler",
             self._name,
-            leads=leads,
             config_hash=self._config.digest,
             config_error=self._config.error,
             scheduled=leader.scheduled() if leads else None,
         )
+        if leads:
+            leader.told()
         self._next, self._said = now + RENEW, says

@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 log = logging.getLogger(__name__)
 
 
-#: Seconds until a Redis that refused is asked again.
-REFUSED = 1.0
+#: Seconds until a Redis that broke off, or one that refused (it would do so again at once), is asked again.
+BROKE_OFF, REFUSED = 0.3, 1.0
 
 
 class Consumer(consumer.Consumer):
@@ -25,18 +25,30 @@ class Consumer(consumer.Consumer):
         alone = {"without_gossip": True, "without_mingle": True}
         kwargs["worker_options"] = {**(kwargs.get("worker_options") or {}), **alone}
         super().__init__(*args, **kwargs)
+        self._told = ""
 
     def close(self) -> None:
         """The worker ends. Celery says so to nobody when it was told by ``celery control shutdown`` or SIGHUP."""
         signals.worker_shutting_down.send(sender=self.hostname, sig="", how="Warm", exitcode=0)
 
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Redis broke off, or refused (it is full, read-only), while a connection began. Celery tries again without a
+        pause and tells of each try."""
+        if str(exc) != self._told:
+            log.warning("messages wait for Redis: %s", exc)
+        self._told = str(exc)
+        _pause(exc)
+
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Redis went away. kombu (5.7) closes a connection that broke while jobs ran by an error of its own, which
         Celery takes for the worker's end; the connection is of no use any more, and another one follows."""
-        if isinstance(exc, ResponseError):
-            # It answers and refuses (full, read-only, no right): it would do so again at once, so wait.
-            time.sleep(REFUSED)
+        self._told = ""
+        _pause(exc)
         try:
             super().on_connection_error_after_connected(exc)
         except AttributeError as error:
             log.debug("the lost connection could not be closed: %s", error)
+
+
+def _pause(error: Exception) -> None:
+    time.sleep(REFUSED if isinstance(error, ResponseError) else BROKE_OFF)

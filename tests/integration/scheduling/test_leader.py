@@ -16,6 +16,7 @@ from dregsy_queue.celery import make_app
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.presence import Presence
+from dregsy_queue.ledger.roles import Roles
 from dregsy_queue.scheduling.leader import Leader
 from dregsy_queue.scheduling.leadership import Leadership
 from dregsy_queue.scheduling.pidboxes import Pidboxes
@@ -42,7 +43,7 @@ def make(redis_url: str) -> Make:
     def leader(config: Path, url: str = redis_url) -> Leader:
         chosen = settings.from_environment({"DREGSY_REDIS_URL": url})
         connection = connect(url)
-        leads = Leadership(connection)
+        leads = Leadership(Roles(connection), "one#1")
         assert leads.keep_or_take()
         made = Leader(CurrentConfig(config), "", RunStarter(make_app(url), chosen), Timetable(connection), leads.keep)
         made.begin()
