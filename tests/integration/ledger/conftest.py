@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
 import pytest
 
+from dregsy_queue.ledger import scripts
 from dregsy_queue.ledger.admission import Admission, Admitted
 from dregsy_queue.ledger.claims import Claim, Claims
 from dregsy_queue.ledger.connection import Connection, connect
@@ -88,6 +90,29 @@ class Ledger:
                 order.append(claim.transfer.source)
                 self.claims.settle(claim, Copied(claim.transfer.digest), 0.1)
         return order
+
+
+class Clock:
+    """Redis' clock for scripts: it stands still until a test lets time pass."""
+
+    KEY = "test:clock"
+
+    def __init__(self, redis: Connection) -> None:
+        self._redis = redis
+        self.now = time.time()
+        self.let_pass(0)
+
+    def let_pass(self, seconds: float) -> None:
+        self.now += seconds
+        self._redis.set(self.KEY, f"{self.now:.6f}")
+
+
+@pytest.fixture
+def clock(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(
+        scripts, "between", f"clock = function() return tonumber(redis.call('GET', '{Clock.KEY}')) end\n"
+    )
+    return Clock(ledger.redis)
 
 
 @pytest.fixture

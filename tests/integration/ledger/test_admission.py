@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 
-import pytest
-
-from dregsy_queue.ledger import admission as admission_module
+from dregsy_queue.ledger.admission import BUSY_TARGET_DELAY, CLAIM_WITHIN
 from dregsy_queue.ledger.outcome import Copied, Failed, RetryAfter
 
-from .conftest import Ledger, image
+from .conftest import Clock, Ledger, image
 
 
 def test_no_more_is_admitted_than_slots_are_free(ledger: Ledger) -> None:
@@ -44,8 +41,7 @@ def test_a_draining_worker_offers_nothing(ledger: Ledger) -> None:
     assert ledger.admission.admit() == []
 
 
-def test_one_target_has_one_writer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission_module, "BUSY_TARGET_DELAY", 0.05)
+def test_one_target_has_one_writer(clock: Clock, ledger: Ledger) -> None:
     ledger.worker()
     same = [image(n, target="dst.example/same:1") for n in range(3)]
     ledger.planned(same)
@@ -56,7 +52,7 @@ def test_one_target_has_one_writer(ledger: Ledger, monkeypatch: pytest.MonkeyPat
         claim = ledger.claim(admitted)
         writers.append(claim.job)
         ledger.claims.settle(claim, Copied(""), 0)
-        time.sleep(0.2)
+        clock.let_pass(BUSY_TARGET_DELAY)
         ledger.admission.reap()
     assert len(set(writers)) == 3
 
@@ -89,14 +85,14 @@ def test_higher_priority_goes_first(ledger: Ledger) -> None:
     assert order == ["high"] * 3 + ["low"] * 3
 
 
-def test_a_message_that_no_worker_takes_is_sent_anew_and_the_old_one_is_void(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(admission_module, "CLAIM_WITHIN", 0.05)
+def test_a_message_that_no_worker_takes_is_sent_anew_and_the_old_one_is_void(clock: Clock, ledger: Ledger) -> None:
     ledger.worker()
     run = ledger.planned([image(1)])
     (first,) = ledger.admission.admit()
-    time.sleep(0.1)
+    clock.let_pass(CLAIM_WITHIN - 1)
+    ledger.worker()
+    assert ledger.admission.reap().unclaimed == []
+    clock.let_pass(1)
     assert ledger.admission.reap().unclaimed == [first.job]
     (second,) = ledger.admission.admit()
     assert second.job == first.job and second.epoch > first.epoch
@@ -143,14 +139,14 @@ def test_a_job_that_no_worker_survives_is_given_up(ledger: Ledger) -> None:
     assert "3 workers ended" in result.error
 
 
-def test_a_delayed_job_waits_its_time(ledger: Ledger) -> None:
+def test_a_delayed_job_waits_its_time(clock: Clock, ledger: Ledger) -> None:
     ledger.worker()
     ledger.planned([image(1)])
     claim = ledger.claim(ledger.admission.admit()[0])
-    assert ledger.claims.settle(claim, RetryAfter(0.2, "busy"), 0)
+    assert ledger.claims.settle(claim, RetryAfter(10, "busy"), 0)
     ledger.admission.reap()
     assert ledger.admission.admit() == []
-    time.sleep(0.25)
+    clock.let_pass(10)
     ledger.admission.reap()
     assert ledger.claim(ledger.admission.admit()[0]).attempt == 2
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
-from dregsy_queue.ledger import registry_limits as limits_module
+from dregsy_queue.ledger.admission import CLAIM_WITHIN
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.outcome import Copied, PutBack, RetryAfter
 from dregsy_queue.ledger.quotas import Quotas
-from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
+from dregsy_queue.ledger.registry_limits import FIRST_PAUSE, Limits, RegistryLimiter
 
-from .conftest import Ledger, image
+from .conftest import Clock, Ledger, image
 
 
 @pytest.fixture
@@ -62,34 +61,27 @@ def test_a_dead_workers_places_are_free_again(ledger: Ledger, limiter: RegistryL
     assert len(ledger.admission.admit()) == 2
 
 
-def test_the_window_of_transfers_slides(ledger: Ledger, limiter: RegistryLimiter) -> None:
-    limiter.configure("src.example", Limits(transfers=(5, 0.6)))
+def test_the_window_of_transfers_slides(clock: Clock, ledger: Ledger, limiter: RegistryLimiter) -> None:
+    limiter.configure("src.example", Limits(transfers=(5, 60)))
     plan(ledger, 20)
     starts: list[float] = []
-    ends: list[float] = []
-    deadline = time.monotonic() + 10
-    while len(ends) < 20 and time.monotonic() < deadline:
+    for _ in range(100):
         for job in ledger.admission.admit():
-            starts.append(time.monotonic())
-            claim = ledger.claim(job)
-            ledger.claims.settle(claim, Copied(""), 0)
-            ends.append(time.monotonic())
-        time.sleep(0.01)
-    assert len(ends) == 20
-    for index in range(len(starts) - 5):
-        assert starts[index + 5] - starts[index] > 0.59
+            starts.append(clock.now)
+            ledger.claims.settle(ledger.claim(job), Copied(""), 0)
+        clock.let_pass(5)
+        ledger.worker(slots=100)
+    assert len(starts) == 20
+    waits = [later - first for first, later in zip(starts, starts[5:], strict=False)]
+    assert min(waits) >= 60 and max(waits) <= 65
 
 
-def test_a_job_that_never_ran_gives_its_place_back(
-    ledger: Ledger, limiter: RegistryLimiter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dregsy_queue.ledger import admission
-
-    monkeypatch.setattr(admission, "CLAIM_WITHIN", 0.02)
+def test_a_job_that_never_ran_gives_its_place_back(clock: Clock, ledger: Ledger, limiter: RegistryLimiter) -> None:
     limiter.configure("src.example", Limits(transfers=(2, 3600)))
     plan(ledger, 5)
     assert len(ledger.admission.admit()) == 2
-    time.sleep(0.05)
+    clock.let_pass(CLAIM_WITHIN)
+    ledger.worker(slots=100)
     assert len(ledger.admission.reap().unclaimed) == 2
     assert len(ledger.admission.admit()) == 2 and ledger.admission.admit() == []
 
@@ -121,34 +113,31 @@ def test_many_refusals_are_one_pause(ledger: Ledger, limiter: RegistryLimiter) -
     assert ledger.admission.admit() == []
 
 
-def test_a_longer_wait_that_was_asked_for_counts(ledger: Ledger, limiter: RegistryLimiter) -> None:
+def test_a_longer_wait_that_was_asked_for_counts(clock: Clock, limiter: RegistryLimiter) -> None:
     assert limiter.pause("src.example", 10) == (10, True)
-    seconds, new = limiter.pause("src.example", 60)
-    assert seconds == pytest.approx(60, abs=1) and not new
-    seconds, new = limiter.pause("src.example", 1)
-    assert seconds == pytest.approx(60, abs=1) and not new
-    assert limiter.pauses()["src.example"] == pytest.approx(60, abs=1)
+    assert limiter.pause("src.example", 60) == (60, False)
+    clock.let_pass(20)
+    assert limiter.pause("src.example", 1) == (40, False)
+    assert limiter.pauses() == {"src.example": 40}
 
 
-def test_after_a_pause_one_transfer_tries_first(
-    ledger: Ledger, limiter: RegistryLimiter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits_module, "FIRST_PAUSE", 0.1)
+def test_after_a_pause_one_transfer_tries_first(clock: Clock, ledger: Ledger, limiter: RegistryLimiter) -> None:
     plan(ledger, 20)
     (refused, *_) = [ledger.claim(job) for job in ledger.admission.admit(1)]
-    limiter.pause("src.example", None, refused.job)
+    first, _ = limiter.pause("src.example", None, refused.job)
     ledger.claims.settle(refused, PutBack(), 0)
     assert ledger.admission.admit() == []
-    time.sleep(0.2)
+    clock.let_pass(first)
     (one,) = ledger.admission.admit()
     claim = ledger.claim(one)
     assert claim.attempt == 1, "a refusal is no attempt"
     assert ledger.admission.admit() == []
     # refused again: a longer pause
     seconds, new = limiter.pause("src.example", None, claim.job)
-    assert new and seconds >= 0.15
+    assert new and seconds > 1.5 * FIRST_PAUSE * 0.75
     ledger.claims.settle(claim, PutBack(), 0)
-    time.sleep(0.3)
+    clock.let_pass(seconds)
+    ledger.worker(slots=100)
     (again,) = ledger.admission.admit()
     ledger.claims.settle(ledger.claim(again), Copied(""), 0)
     assert len(ledger.admission.admit()) == 19
@@ -181,29 +170,17 @@ def test_what_is_under_way_is_not_counted_twice_or_never(ledger: Ledger, limiter
     assert ledger.admission.admit() == []
 
 
-def test_requests_are_paced_over_all_workers(ledger: Ledger, limiter: RegistryLimiter) -> None:
-    sent: list[float] = []
-    lock = threading.Lock()
-
-    def work(worker: int) -> None:
-        own = RegistryLimiter(ledger.redis)
-        for number in range(10):
-            name = f"{worker} {number}"
-            while wait := own.start_request("src.example", name, (10, 0.5)):
-                time.sleep(wait)
-            with lock:
-                sent.append(time.monotonic())
-            own.end_request("src.example", name, good=True)
-
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(sent) == 60
-    sent.sort()
-    for index in range(50):
-        assert sent[index + 10] - sent[index] > 0.49
+def test_requests_of_all_workers_share_a_rate(clock: Clock, ledger: Ledger) -> None:
+    workers, sent = [RegistryLimiter(ledger.redis) for _ in range(6)], list[float]()
+    for number in range(60):
+        own = workers[number % 6]
+        while wait := own.start_request("src.example", str(number), (10, 30)):
+            assert 0 < wait <= 30
+            clock.let_pass(wait)
+        sent.append(clock.now)
+        own.end_request("src.example", str(number), good=True)
+    waits = [later - first for first, later in zip(sent, sent[10:], strict=False)]
+    assert min(waits) >= 29.99 and max(waits) < 31, "ten in any 30 s, and no fewer"
 
 
 def test_a_waiting_job_takes_little_memory(ledger: Ledger, limiter: RegistryLimiter) -> None:

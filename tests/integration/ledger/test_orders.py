@@ -14,7 +14,7 @@ from dregsy_queue.ledger.outbox import Outbox
 from dregsy_queue.ledger.outcome import Copied, Failed, RunFailure
 from dregsy_queue.ledger.report import RunCounts
 from dregsy_queue.ledger.runs import PlanLostError
-from tests.integration.ledger.conftest import Ledger, image
+from tests.integration.ledger.conftest import Clock, Ledger, image
 
 
 @pytest.fixture
@@ -165,17 +165,13 @@ def test_orders_and_letters_to_the_outside_do_not_meet(ledger: Ledger, orders: O
     assert orders.told() == ["task t is paused by an operator"] and outbox.told() == {"t": "failing"}
 
 
-def test_a_pause_ends_by_itself(ledger: Ledger, orders: Orders) -> None:
+def test_a_pause_ends_by_itself(clock: Clock, ledger: Ledger, orders: Orders) -> None:
     ledger.worker(slots=4)
-    orders.hold("registry", "dst.example", 0.2, "")
+    orders.hold("registry", "dst.example", 15, "")
     ledger.start()
     assert ledger.admission.admit() == []
-    waited = threading.Event()
-    for _ in range(100):
-        waited.wait(0.1)
-        if ledger.admission.admit():
-            return
-    pytest.fail("the registry was paused for good")
+    clock.let_pass(16)
+    assert len(ledger.admission.admit()) == 1
 
 
 def test_resume_lifts_a_pause_after_refusals(ledger: Ledger, orders: Orders) -> None:
