@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_FLAGS = (
+FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--no-proxy-server", "--hide-scrollbars"),
     "--disable-lcd-text",
@@ -30,7 +30,7 @@ class Browser:
     def _open(self, url: str, *options: str) -> str:
         self._opened += 1
         profile = self._folder / f"profile{self._opened}"
-        command = ["chromium", *_FLAGS, f"--user-data-dir={profile}", "--virtual-time-budget=5000", *options, url]
+        command = ["chromium", *FLAGS, f"--user-data-dir={profile}", "--virtual-time-budget=5000", *options, url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=90)
         shutil.rmtree(profile, ignore_errors=True)
         if done.returncode:

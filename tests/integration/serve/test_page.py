@@ -2,57 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 import requests
 
 from dregsy_queue.ledger.holds import Holds
-from dregsy_queue.ledger.jobs import TransferJob
-from dregsy_queue.ledger.outcome import Copied, Failed
-from tests.integration.ledger.conftest import Ledger, image
-from tests.lab.browser import Browser, no_browser
-from tests.lab.dregsy import BIN
-from tests.lab.processes import ManagedProcess, free_port, wait_until
-
-TOKEN = "a token for orders"
-#: what must not become markup
-NAME = "<b>mirror</b>"
-
-
-@pytest.fixture
-def ledger(redis_url: str) -> Ledger:
-    """One task with a failed, a copied and a running image."""
-    ledger = Ledger(redis_url)
-    ledger.worker()
-    ledger.planned([image(n, task="t") for n in range(3)], task=NAME)
-    for outcome in (Copied("sha256:1"), Failed("no such <script>alert(1)</script> repository")):
-        ledger.claims.settle(ledger.claim(ledger.admission.admit(1)[0]), outcome, 1.5)
-    running = ledger.claim(ledger.admission.admit(1)[0])
-    assert isinstance(running.transfer, TransferJob)
-    return ledger
-
-
-@pytest.fixture
-def page(tmp_path: Path, redis_url: str) -> Iterator[str]:
-    token, port = tmp_path / "token", free_port()
-    token.write_text(TOKEN + "\n")
-    environment = {**os.environ, "DREGSY_REDIS_URL": redis_url, "DREGSY_WEB_TOKEN_FILE": str(token)}
-    server = ManagedProcess([str(BIN / "dregsy"), "web", "--port", str(port)], tmp_path / "page", env=environment)
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return requests.get(url, timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
-    wait_until(answers, what="the page")
-    yield url
-    server.stop()
-    assert TOKEN not in server.output()
+from tests.integration.ledger.conftest import Ledger
+from tests.integration.serve.conftest import NAME, TOKEN
 
 
 def test_reading_needs_no_script_and_no_token(ledger: Ledger, page: str) -> None:
@@ -101,9 +55,3 @@ def test_redis_away(ledger: Ledger, page: str, redis_server: object) -> None:
     redis_server.kill()  # type: ignore[attr-defined]
     answer = requests.get(page, timeout=30)
     assert answer.status_code == 503 and "Redis does not answer" in answer.text
-
-
-@pytest.mark.skipif(no_browser() is not None, reason=str(no_browser()))
-def test_in_a_browser(ledger: Ledger, page: str, tmp_path: Path) -> None:
-    shown = Browser(tmp_path).dom(page)
-    assert "1 transfer running" in shown and 'class="lost"' not in shown
