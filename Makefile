@@ -20,11 +20,10 @@ test-containers: setup  ## the image and the compose stack, on a Docker daemon o
 	@scripts/setup-docker
 	@$(BIN)/pytest tests/containers
 
-screenshots: setup  ## make docs/images anew; Flower's page by headless Chromium
-	@$(BIN)/python -m demo.recording
+screenshots: setup  ## make docs/images anew: terminals, and pages by headless Chromium
 	@scripts/setup-docker
-	@scripts/flower-screenshot
-	@$(BIN)/python -m demo.page
+	@$(BIN)/python -m demo.recording
+	@$(BIN)/python -m demo.pictures
 
 test-unit: setup  ## only the tests that start no process
 	@$(BIN)/pytest -q tests/unit

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-from rich.terminal_theme import MONOKAI
-from rich.text import Text
-
 from demo.__main__ import QUICKSTART, fill
+from demo.terminal_picture import draw
 from tests.lab.registry import Registry
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "terminal.svg"
@@ -38,7 +33,7 @@ def main() -> int:
         finally:
             source.stop()
             target.stop()
-    _draw(screen)
+    draw(screen, PICTURE, COLUMNS)
     return 0
 
 
@@ -52,15 +47,6 @@ def _run(arguments: tuple[str, ...], folder: Path, names: dict[str, str]) -> str
     for host, name in names.items():
         shown = shown.replace(host, name)
     return f"$ {shlex.join(['dregsy', *arguments])}\n{shown}"
-
-
-def _draw(screen: str) -> None:
-    console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    console.print(Text(screen))
-    svg = console.export_svg(title="dregsy", theme=MONOKAI)
-    # The picture asks no other host for a font.
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "monospace")
-    PICTURE.write_text(svg)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,21 @@ def size(number: float) -> str:
 
 
 def flow(total: int | None, rate: float | None) -> str:
-    """``3.4 MB, 1.2 MB/s``: bytes that have moved, and per second; ``unknown bytes`` where nobody tells."""
-    return "unknown bytes" if total is None else f"{size(total)}, {size(rate or 0)}/s"
+    """``3.4 MB, 1.2 MB/s``: bytes that have moved, and per second if that is known; ``unknown bytes``: nobody tells."""
+    if total is None:
+        return "unknown bytes"
+    return size(total) if rate is None else f"{size(total)}, {size(rate)}/s"
+
+
+def fitted(source: str, target: str, width: int) -> str:
+    """``source → target`` in so many columns: what is left out is the target's path, the target, then the middle of the
+    source, never its tag."""
+    registry = target.partition("/")[0]
+    for text in (f"{source} → {target}", f"{source} → {registry}/…", source):
+        if len(text) <= width:
+            return text
+    kept = max(2, width - 1)
+    return f"{source[: kept // 3]}…{source[len(source) - (kept - kept // 3) :]}"
 
 
 def plural(number: int, noun: str) -> str:
@@ -62,14 +75,18 @@ def lines(text: str, *, style: str = "", indent: str = "", hang: int = 0) -> Ite
         yield Text(line, style=style, no_wrap=False, overflow="fold")
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]], left: Sequence[int] = (0,)) -> Table:
-    """Columns of texts as they are; those in `left` stand left, and fold rather than lose letters."""
+def table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    left: Sequence[int] = (0,),
+    folds: Sequence[int] = (0,),
+) -> Table:
+    """Columns of texts as they are; those in `left` stand left, and those in `folds` fold rather than lose letters."""
     found = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
     for place, header in enumerate(headers):
-        if place in left:
-            found.add_column(header, overflow="fold")
-        else:
-            found.add_column(header, justify="right", no_wrap=True)
+        found.add_column(
+            header, justify="left" if place in left else "right", overflow="fold", no_wrap=place not in folds
+        )
     for row in rows:
         found.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
     return found

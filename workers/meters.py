@@ -19,7 +19,7 @@ class Meter:
     def __init__(self, now: float = 0.0) -> None:
         self._read: Callable[[], int | None] = lambda: None
         #: bytes and rate when it was read last, and when that was
-        self._last, self._at = Moved(0, 0.0), now
+        self._last, self._at = Moved(0, None), now
 
     def follow(self, read: Callable[[], int | None]) -> None:
         """From now on `read` tells the bytes that have moved so far; it is called from another thread."""

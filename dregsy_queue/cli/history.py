@@ -55,7 +55,7 @@ def runs(task: str | None, as_json: bool) -> None:
         sent = size(run.sent) if run.sent else ""
         rows.append((run.run, run.task, state, *counts, moment(run.started, now), took, sent))
     headers = ("run", "task", "state", "copied", "same", "failed", "started", "took", "sent")
-    write([table(headers, rows, left=(0, 1))])
+    write([table(headers, rows, left=(0, 1, 2), folds=(0, 1))])
     for run in found:
         if reasons[run.run]:
             write(lines(f"{clean(run.run)}: {clean(reasons[run.run])}", hang=2))
@@ -117,7 +117,7 @@ def jobs(run: str, failed: bool, as_json: bool) -> None:
     found.sort(key=lambda result: (result.source, result.target))
     if counts.failure:
         write(lines(f"planning of task {clean(counts.task)} failed: {clean(counts.failure.error)}", hang=2))
-    write([table(("image", "state", "attempts", "took"), [_row(result) for result in found])])
+    write([table(("image", "state", "attempts", "took"), [_row(result) for result in found], left=(0, 1))])
     for result in found:
         if result.status == "failed":
             write(lines(f"{clean(result.target or result.source)}: {clean(result.error)}", hang=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dregsy_queue.cli.advice import advice
+from dregsy_queue.ledger.advice import advice
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview

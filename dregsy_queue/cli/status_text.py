@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from dregsy_queue.cli.advice import advice
+from dregsy_queue.ledger.advice import advice
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult
@@ -50,7 +50,8 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
         counts += [f"{run.cancelled} cancelled"] if run.cancelled else []
         counts += [f"{run.open} open"] if run.open else []
         ended = f"ended {moment(run.ended, situation.now)} after {span(run.seconds)}" if run.done else "has not ended"
-        yield from lines(f"run {clean(run.run)} of {moment(run.started, situation.now)} {ended}: {', '.join(counts)}")
+        yield from lines(f"run {clean(run.run)} of {moment(run.started, situation.now)} {ended}")
+        yield from lines(", ".join(counts))
     good = f"{span(situation.now - overview.last_good)} ago" if overview.last_good else "never"
     yield from lines(f"lag {_lag(overview)}; last run without failures: {good}; next run: {_next(overview, situation)}")
     for failure in situation.failures.get(name, []):
@@ -83,7 +84,7 @@ def _tasks(situation: Situation) -> Table:
         next_run = _next(found, situation)
         rows.append((clean(found.name), Text(state, style=style), *counts, _lag(found), next_run))
     headers = ("task", "state", "copied", "same", "failed", "open", "lag", "next run")
-    return table(headers, rows)
+    return table(headers, rows, left=(0, 1))
 
 
 def _state(task: TaskOverview) -> str:
@@ -136,8 +137,8 @@ def _running(situation: Situation, only: str | None) -> Iterator[Part]:
     yield from lines(f"{plural(len(running), 'transfer')} running", style="bold")
     for job in running[:TRANSFERS]:
         took = span(situation.now - job.started)
-        far = flow(job.bytes, job.rate)
-        yield from lines(f"{took:>6}  {far}  {clean(job.worker)}  {clean(job.source)} → {clean(job.target)}", hang=8)
+        far = "" if job.begins(situation.now) else flow(job.bytes, job.rate) + "  "
+        yield from lines(f"{took:>6}  {far}{clean(job.worker)}  {clean(job.source)} → {clean(job.target)}", hang=8)
     if len(running) > TRANSFERS:
         yield from lines(f"… and {len(running) - TRANSFERS} more", indent="  ")
 
@@ -170,14 +171,13 @@ def _roles(situation: Situation) -> Iterator[Part]:
         (
             role.name,
             ("leads" if role.leads else "stands by") if role.lives else Text("lost", style="red"),
-            "",
             Text("broken", style="red") if role.error else role.config[:8],
         )
         for role in situation.schedulers
     ]
     if rows:
         yield Text()
-        yield table(("scheduler", "state", "", "config"), rows, left=(0, 3))
+        yield table(("scheduler", "state", "config"), rows, left=(0, 1, 2))
     configs = {role.name: role for role in situation.worker_roles}
     workers = []
     for worker in situation.workers:
@@ -188,7 +188,7 @@ def _roles(situation: Situation) -> Iterator[Part]:
     lost = [(name.partition("#")[0], Text("lost", style="red"), "", "") for name in situation.lost_workers]
     if workers or lost:
         yield Text()
-        yield table(("worker", "running", "takes", "config"), [*workers, *lost])
+        yield table(("worker", "running", "takes", "config"), [*workers, *lost], left=(0, 1, 2, 3))
 
 
 def _registries(situation: Situation) -> Table:
@@ -198,7 +198,7 @@ def _registries(situation: Situation) -> Table:
         window = f"{found.started} of {found.transfers}" if found.transfers is not None else ""
         quota = "" if found.quota_left is None else str(found.quota_left)
         rows.append((found.name, f"{found.using}{limit}", window, _paused(found, situation), quota))
-    return table(("registry", "transfers", "in window", "paused", "pulls left"), rows)
+    return table(("registry", "transfers", "in window", "paused", "pulls left"), rows, left=(0, 3))
 
 
 def _paused(registry: RegistryOverview, situation: Situation) -> Text:
@@ -223,7 +223,7 @@ def _images(results: Sequence[JobResult], run: str) -> Iterator[Part]:
     for result in shown[:IMAGES]:
         status = Text(result.status, style="red" if result.status == "failed" else "")
         rows.append((result.target or result.source, status, str(result.attempts or ""), _took(result)))
-    yield table(("image", "state", "attempts", "took"), rows)
+    yield table(("image", "state", "attempts", "took"), rows, left=(0, 1))
     if len(shown) > IMAGES:
         yield from lines(f"… and {len(shown) - IMAGES} more: dregsy jobs {clean(run)}")
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.ledger.waiting import Waiting
 from dregsy_queue.logs import fields
-from dregsy_queue.terminal import clean, flow, moment, plural, size, span
+from dregsy_queue.terminal import clean, fitted, flow, moment, plural, size, span
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +139,10 @@ class LiveDisplay:
         head = Text(f"{clock}  {progress.phase()}", style="bold", no_wrap=True, overflow="ellipsis")
         lines: list[Text | Table] = [head, self._bar(progress)]
         for job in progress.running[:SHOWN]:
-            told = f"{flow(job.bytes, job.rate):<19}  {clean(job.source)} → {clean(job.target)}"
-            lines.append(Text(f"  {now - job.started:5.0f} s  {told}", no_wrap=True, overflow="ellipsis"))
+            far = "" if job.begins(now) else flow(job.bytes, job.rate)
+            start = f"  {now - job.started:5.0f} s  {far:<19}  "
+            names = fitted(clean(job.source), clean(job.target), self._console.width - len(start))
+            lines.append(Text(start + names, no_wrap=True, overflow="ellipsis"))
         if len(progress.running) > SHOWN:
             lines.append(Text(f"           … and {len(progress.running) - SHOWN} more", style="dim"))
         lines += [Text(f"  {reason}", style="yellow", overflow="fold") for reason in progress.reasons()[:REASONS]]

@@ -26,10 +26,10 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class Moved:
-    """How far a running transfer is: bytes so far, and bytes per second of late."""
+    """How far a running transfer is: bytes so far, and bytes per second of late; None: it has just begun."""
 
     bytes: int
-    rate: float
+    rate: float | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ class Presence:
         `in_hand`: ids and epochs of its jobs, from before their claim until their outcome is written; None: it does
         not say. `moved`: by job, as far as relays tell.
         """
-        far = {job: (found.bytes, round(found.rate)) for job, found in (moved or {}).items()}
+        far = {
+            job: (found.bytes, None if found.rate is None else round(found.rate))
+            for job, found in (moved or {}).items()
+        }
         beat: str | int = ""
         named: list[str | int] = []
         if in_hand is not None:

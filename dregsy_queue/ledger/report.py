@@ -12,7 +12,7 @@ from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import JobResult, TransferJob
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import RunFailure
-from dregsy_queue.ledger.presence import Moved, Presence
+from dregsy_queue.ledger.presence import HEARTBEAT, Moved, Presence
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,10 @@ class RunningJob:
     def rate(self) -> float | None:
         """Bytes per second of late."""
         return self.moved.rate if self.moved else None
+
+    def begins(self, now: float) -> bool:
+        """Whether its worker cannot have told yet how far it is."""
+        return self.moved is None and now - self.started < 2 * HEARTBEAT
 
 
 class RunReader:

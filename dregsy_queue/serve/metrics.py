@@ -74,7 +74,7 @@ class ClusterCollector(Collector):
         for job in self._overview.running_transfers():
             if job.moved:
                 total, speed = totals.get(job.task, (0, 0.0))
-                totals[job.task] = total + job.moved.bytes, speed + job.moved.rate
+                totals[job.task] = total + job.moved.bytes, speed + (job.moved.rate or 0)
         for task, (total, speed) in totals.items():
             moved.add_metric([task], total)
             rate.add_metric([task], speed)

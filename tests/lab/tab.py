@@ -100,6 +100,12 @@ class Tab:
             self._call("Input.dispatchMouseEvent", type=kind, x=where[0], y=where[1], button="left", clickCount=1)
         self.wait_for_load()
 
+    def offline(self, cut: bool) -> None:
+        """Whether the browser has no network."""
+        self._call(
+            "Network.emulateNetworkConditions", offline=cut, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+
     def screenshot(self, to: Path) -> None:
         """The whole page, as long as it is."""
         whole = self._call("Page.getLayoutMetrics")["cssContentSize"]

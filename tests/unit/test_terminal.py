@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from dregsy_queue.terminal import clean, moment, size, span, table, write
+from dregsy_queue.terminal import clean, fitted, flow, moment, size, span, table, write
 
 
 def test_names_are_no_markup_and_no_control_characters() -> None:
@@ -34,9 +34,17 @@ def test_a_pipe_gets_whole_names_and_a_narrow_one_folds_them(monkeypatch: pytest
     assert "".join(line.split()[0] for line in lines[1:]) == name, "no letter is lost"
 
 
+def test_a_narrow_terminal_keeps_what_tells_images_apart() -> None:
+    source, target = "docker.io/shop/web:1.2.3", "mirror.example/docker/shop/web:1.2.3"
+    shown = [fitted(source, target, width) for width in (80, 50, 24, 17)]
+    assert shown == [f"{source} → {target}", f"{source} → mirror.example/…", source, "docke…p/web:1.2.3"]
+    assert [len(fitted(source, target, width)) <= width for width in (60, 30, 23, 10, 3)] == [True] * 5
+
+
 def test_numbers_for_people() -> None:
     assert [span(n) for n in (-1, 0, 119, 120, 7200, 172800)] == ["0 s", "0 s", "119 s", "2 min", "2 h", "2 d"]
     assert [size(n) for n in (0, 999, 1500, 2.5e9)] == ["0 B", "999 B", "1.5 kB", "2.5 GB"]
+    assert [flow(*far) for far in ((None, None), (5, None), (2000, 0.0))] == ["unknown bytes", "5 B", "2.0 kB, 0 B/s"]
     now = time.time()
     assert len(moment(now, now)) == len("12:00:00") and len(moment(now - 90000, now)) == len("2026-01-01 12:00")
     assert clean("a\tb\r") == r"a\tb\r"

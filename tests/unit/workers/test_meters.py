@@ -13,12 +13,13 @@ def test_bytes_and_rate_between_two_readings() -> None:
     with meters.running("a") as meter, meters.running("silent"):
         assert meters.read() == {}, "nobody tells yet"
         meter.follow(lambda: moved)
+        assert meters.read() == {"a": Moved(0, None)}, "no rate of a moment"
         moved, clock.now = 1000, clock.now + 2
         assert meters.read() == {"a": Moved(1000, 500.0)}
         moved, clock.now = 4000, clock.now + 1
         assert meters.read() == {"a": Moved(4000, 3000.0)}
         moved = 4100
-        assert meters.read() == {"a": Moved(4100, 3000.0)}, "no rate of a moment"
+        assert meters.read() == {"a": Moved(4100, 3000.0)}, "the rate of before"
         clock.now += 5
         assert meters.read() == {"a": Moved(4100, 20.0)}, "it is slow now"
         # Another relay begins anew.
