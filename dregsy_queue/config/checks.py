@@ -167,6 +167,11 @@ def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]
             yield here, "mapping without 'From' path; name a repository, or 'regex:' and an expression"
         regex = regex or str(from_).startswith("regex:")
         yield from _target(here, from_, mapping.get("to") or "")
+        if str(mapping.get("referrers")).lower() in ("true", "yes", "on", "y") and relay != "direct":
+            yield (
+                (*here, "referrers"),
+                f"relay '{relay}' does not copy what refers to an image; use 'relay: direct', or remove 'referrers'",
+            )
         if mapping.get("platform") == "all" and relay == "docker":
             yield (
                 (*here, "platform"),

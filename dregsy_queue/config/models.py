@@ -172,6 +172,10 @@ class Mapping(_Model):
     def tag_set(self) -> TagSet:
         return TagSet.parse(self.tags)
 
+    referrers: Bool = Field(
+        False, description="copy what refers to an image along: signatures, SBOMs, attestations; needs relay 'direct'"
+    )
+
     @cached_property
     def _immutable_tags(self) -> Matcher | None:
         return Matcher.parse(self.immutable) if isinstance(self.immutable, str) else None

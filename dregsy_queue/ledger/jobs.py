@@ -38,6 +38,8 @@ class TransferJob:
     digest: Digest
     #: what it costs of the source's pull quota, as far as planning knows
     pulls: int = 1
+    #: what refers to the image is copied along
+    referrers: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.matching.tags import TagItem
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import is_repository
 
 
@@ -19,6 +20,13 @@ class Image:
     item: TagItem
     platform: str
     named: bool
+    #: tags that belong to images of the repository, by the images' digests; None: they are not wanted
+    companions: dict[Digest, list[str]] | None = field(default=None, repr=False, compare=False)
+
+    def companions_of(self, digest: Digest | str) -> list[Image]:
+        """The images that belong to this one, which has this digest at the target."""
+        tags = self.companions.get(Digest(digest), []) if self.companions else []
+        return [replace(self, item=TagItem(tag), companions=None) for tag in tags]
 
     @property
     def source_reference(self) -> str:
@@ -44,8 +52,8 @@ class Pair:
     source: str
     target: str
 
-    def image(self, item: TagItem, *, named: bool) -> Image:
-        return Image(self.source, self.target, item, self.mapping.platform, named)
+    def image(self, item: TagItem, companions: dict[Digest, list[str]] | None, *, named: bool) -> Image:
+        return Image(self.source, self.target, item, self.mapping.platform, named, companions)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.concurrency import completed
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.oci.hosts import registry_key
+from dregsy_queue.planning.companions import is_list_of_referrers
 from dregsy_queue.registry.errors import RegistryError
 
 #: Target lists that are asked for at once.
@@ -71,4 +72,6 @@ async def _look(task: SyncTask, repository: str, wanted: set[str], access: Regis
     except RegistryError:
         # The repository does not exist yet, or cannot be listed; a sync needs neither.
         return []
-    return [f"{task.target.host}/{repository}:{tag}" for tag in tags if tag not in wanted]
+    lists = any(mapping.referrers for mapping in task.mappings)
+    extra = (tag for tag in tags if tag not in wanted and not (lists and is_list_of_referrers(tag)))
+    return [f"{task.target.host}/{repository}:{tag}" for tag in extra]

@@ -16,13 +16,13 @@ from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import completed, merged
 from dregsy_queue.config.models import Mapping, SyncTask
-from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
+from dregsy_queue.ledger.jobs import PlannedOutcome, Reason, SyncRecord, TransferJob
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.logs import fields
-from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import Descriptor, is_index
 from dregsy_queue.planning import decision
+from dregsy_queue.planning.companions import companion_tags, lacks_referrers
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, platform_of, wrong_target
 from dregsy_queue.planning.platforms import Platforms
 from dregsy_queue.planning.unasked import NoteSeen, immutable_tags, is_fresh
@@ -166,40 +166,50 @@ class Planner:
         """Source repositories that go to one target repository, one after the other."""
         for pair in pairs:
             try:
-                items = await self._items(pair)
+                tags = await self._tags(pair)
                 async with self._room:
                     immutable = await immutable_tags(pair.mapping, self._target, pair.target)
             except RegistryError as error:
                 yield self._unplanned(pair, error)
                 continue
-            selected = []
-            for item in items:
-                image = pair.image(item, named=self._relay == "docker")
-                try:
-                    if not self._targets.take(image):
-                        continue
-                except ValueError as error:
-                    yield self._failure(image, str(error))
-                    continue
-                if item.tag in immutable:
-                    yield self._up_to_date(image, "")
-                else:
-                    selected.append(image)
-            async for planned in self._compare_all(selected):
+            companions = companion_tags(tags) if pair.mapping.referrers else None
+            items = pair.mapping.tag_set.select(tags)
+            images = [pair.image(item, companions, named=self._relay == "docker") for item in items]
+            async for planned in self._compare_new(images, immutable):
                 yield planned
+
+    async def _compare_new(
+        self, images: list[Image], immutable: frozenset[str] = frozenset()
+    ) -> AsyncGenerator[Planned | _Unreached, None]:
+        """Compare what has no other source than this one; `immutable` tags are up to date."""
+        selected = []
+        for image in images:
+            try:
+                if not self._targets.take(image):
+                    continue
+            except ValueError as error:
+                yield self._failure(image, str(error))
+                continue
+            if image.item.tag in immutable:
+                yield self._up_to_date(image, "")
+            else:
+                selected.append(image)
+        async for planned in self._compare_all(selected):
+            yield planned
 
     def _log(self, mapping: Mapping) -> None:
         hosts = {"source": self._task.source.host, "target": self._task.target.host}
         paths = {"from": mapping.from_, "to": mapping.to or mapping.from_}
         log.debug("mapping", extra=fields(task=self._task.name, **hosts, **paths))
 
-    async def _items(self, pair: Pair) -> list[TagItem]:
-        tag_set, tags = pair.mapping.tag_set, list[str]()
-        if tag_set.needs_listing:
+    async def _tags(self, pair: Pair) -> list[str]:
+        """The source's tags; none where nothing depends on them."""
+        tags = list[str]()
+        if pair.mapping.tag_set.needs_listing or pair.mapping.referrers:
             async with self._room:
                 tags = await self._source.tags(pair.source)
         self._listed(pair.mapping, pair.source, pair.target, tags)
-        return tag_set.select(tags)
+        return tags
 
     async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:
         for start in range(0, len(images), RECORD_BATCH):
@@ -209,8 +219,14 @@ class Planner:
             targets = [self._names.target(image) for image in batch]
             records = await asyncio.to_thread(self._look_up, targets)
             seen: dict[str, SyncRecord] = {}
+            more: list[Image] = []
+            by_target = dict(zip(targets, batch, strict=True))
             comparisons = (self._compare(*pair, seen) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, COMPARISONS):
+                yield planned
+                if not isinstance(planned, _Unreached) and planned.digest:
+                    more += by_target[planned.target].companions_of(planned.digest)
+            async for planned in self._compare_new(more):
                 yield planned
             if seen and self._task.drift_check:
                 await asyncio.to_thread(self._note_seen, seen)
@@ -231,6 +247,8 @@ class Planner:
             if source is None:
                 return self._failure(image, f"{self._names.source(image)} does not exist")
             planned = await self._judge(image, source, target.digest if target else None, record)
+            if planned.reason == "up-to-date" and image.companions is not None and target is not None:
+                planned = await self._with_referrers(image, source, target.digest, planned)
         except RegistryError as error:
             return self._unplanned(image, error)
         if target is not None and isinstance(planned, PlannedOutcome) and not planned.error:
@@ -268,16 +286,26 @@ class Planner:
             if image.pinned and wanted != source.digest:
                 return self._failure(image, INDEX_BY_DIGEST)
         verdict = decision.decide(source.digest, wanted, target, record)
-        source_name, target_name = self._names.source(image), self._names.target(image)
-        if not verdict.copy:
-            return self._up_to_date(image, target or "")
+        if verdict.copy:
+            return self._job(image, source, wanted, verdict.reason)
+        return self._up_to_date(image, target or "")
+
+    def _job(self, image: Image, source: Descriptor, wanted: Digest, reason: Reason) -> TransferJob:
         return TransferJob(
-            source=source_name,
-            target=target_name,
+            source=self._names.source(image),
+            target=self._names.target(image),
             platform=image.platform,
             relay=self._relay,
-            reason=verdict.reason,
+            reason=reason,
             source_digest=source.digest,
             digest=wanted,
             pulls=_INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1,
+            referrers=image.companions is not None,
         )
+
+    async def _with_referrers(self, image: Image, source: Descriptor, digest: Digest, planned: Planned) -> Planned:
+        """The image is up to date; a job all the same where something that refers to it is not."""
+        repositories = image.source_repository, image.target_repository
+        if await lacks_referrers(self._source, self._target, *repositories, digest):
+            return self._job(image, source, digest, "changed")
+        return planned

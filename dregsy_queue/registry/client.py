@@ -18,6 +18,7 @@ from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
 from dregsy_queue.registry.looks import Looks, described
 from dregsy_queue.registry.pages import pages
+from dregsy_queue.registry.referrers import Referrers
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Transport
 
@@ -40,6 +41,7 @@ class RegistryClient:
         self.registry = transport.registry
         self._looks = Looks(self.registry, self._manifest, memory or ProcessMemory())
         self.blobs = Blobs(transport)
+        self.referrers = Referrers(transport)
 
     @property
     def counts_pulls(self) -> bool:

@@ -9,6 +9,7 @@ from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference, api_repository
+from dregsy_queue.planning.companions import is_companion_tag
 
 
 def why_dropped(task: SyncTask | None, job: TransferJob, relay: str) -> str | None:
@@ -50,9 +51,13 @@ def _leads(mapping: Mapping, task: SyncTask, source: Reference, target: Referenc
 def _tags(mapping: Mapping, source: Reference) -> set[str]:
     """Tags under which the mapping puts this source."""
     if source.digest is None:
-        return {source.tag} if source.tag and mapping.tag_set.may_select(TagItem(source.tag)) else set()
+        return {source.tag} if source.tag and _may_select(mapping, source.tag) else set()
     # By its digest alone it goes to the target without a tag, or under one that a Docker daemon can push.
     return {item.tag or source.digest.as_tag for item in mapping.tag_set.verbatim if item.digest == source.digest}
+
+
+def _may_select(mapping: Mapping, tag: str) -> bool:
+    return mapping.tag_set.may_select(TagItem(tag)) or (mapping.referrers and is_companion_tag(tag))
 
 
 def _pinned(mapping: Mapping, source: Reference, target: Reference) -> bool:

@@ -34,7 +34,7 @@ async def transfer(
     client = access.client(task.target)
     target = job.target_reference
     # An earlier attempt may have succeeded, although its outcome was lost.
-    if attempt > 1 and await _digest(client, target) == job.digest:
+    if attempt > 1 and not job.referrers and await _digest(client, target) == job.digest:
         return Transferred(job.digest, 0)
     wanted = job.digest
     copy = Copy(
@@ -45,6 +45,7 @@ async def transfer(
         all_platforms=job.platform == "all",
         is_read=job.digest != job.source_digest,
         replaces=job.reason != "missing",
+        referrers=job.referrers,
         meter=meter,
     )
     await access.prepare_target(task.target, target.repository)

@@ -71,6 +71,8 @@ class Copy:
     is_read: bool = False
     #: the target's tag names something else now, so the target may have parts of the image
     replaces: bool = False
+    #: what refers to the image is copied along; only the direct relay is asked for it
+    referrers: bool = False
     #: where a relay that can tell says how many bytes have moved
     meter: Meter = field(default_factory=Meter, compare=False)
 

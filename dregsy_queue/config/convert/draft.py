@@ -43,6 +43,7 @@ class Draft:
     #: limits by registry
     registries: dict[str, Document] = field(default_factory=dict)
     every_repository: bool = False
+    relay: str = "skopeo"
     _tasks: dict[tuple[Side, Side, int], list[Document]] = field(default_factory=dict)
 
     def note(self, where: str, text: str) -> None:
@@ -62,7 +63,7 @@ class Draft:
         self.registries.setdefault(host, {})[key] = value
 
     def document(self) -> Document:
-        found: Document = {"relay": "skopeo"}
+        found: Document = {"relay": self.relay}
         if self.every_repository:
             found["lister"] = {"maxItems": -1}
         if self.registries:

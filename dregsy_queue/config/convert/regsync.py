@@ -18,9 +18,7 @@ from dregsy_queue.oci.reference import Reference, is_repository
 _NO_EQUIVALENT = {
     "schedule": "there is no time of day here: set 'interval' (seconds) in the task",
     "backup": "the image that is replaced is not kept under another tag",
-    "digestTags": "tags of signatures (sha256-….sig) are not followed; take them with a 'regex:' item",
-    "referrers": "what refers to an image (signatures, SBOMs) is not copied with it",
-    "referrerFilters": "what refers to an image (signatures, SBOMs) is not copied with it",
+    "referrerFilters": "all that refers to an image is copied, or nothing",
     "mediaTypes": "images of every media type are copied",
     "platforms": "an index is copied whole, or one platform of it",
     "hooks": "nothing is run before or after a copy",
@@ -28,7 +26,7 @@ _NO_EQUIVALENT = {
 #: What changes how regsync works and not what it copies.
 _NO_MATTER = frozenset({"fastCopy", "fastCheck", "forceRecursive", "includeExternal", "cacheCount", "cacheTime",
                         "skipDockerConfig", "userAgent", "parallel", "blobLimit", "ratelimit", "interval"})  # fmt: skip
-_ENTRY = frozenset({"source", "target", "type", "tags", "tagSets", "repos", "platform"})
+_ENTRY = frozenset({"source", "target", "type", "tags", "tagSets", "repos", "platform", "referrers", "digestTags"})
 _CREDS = frozenset({"registry", "hostname", "user", "pass", "tls", "reqPerSec"})
 
 
@@ -156,6 +154,10 @@ class _Conversion:
         platform = str(entry.values.get("platform") or "all")
         if platform != "local":
             mapping["platform"] = platform
+        if entry.values.get("referrers") or entry.values.get("digestTags"):
+            mapping["referrers"] = True
+            # No other relay copies them.
+            self.draft.relay = "direct"
         limit = entry.values.get("ratelimit") or {}
         if limit.get("min"):
             self.draft.registry(source.host, "reserve", int(limit["min"]))

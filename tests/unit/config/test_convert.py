@@ -60,6 +60,7 @@ sync:
     platform: linux/arm64
     tags: {allow: ['v1\\..*', latest], deny: ['.*-rc.*']}
     referrers: true
+    referrerFilters: [{artifactType: "example/sbom"}]
   - {source: quay.io, target: localhost:5000/all, type: registry, repos: {allow: ["team/.*"]}, schedule: "0 3 * * *"}
   - {source: quay.io, target: localhost:5000/most, type: registry, repos: {deny: [private/.*]}}
   - {source: "alpine:3", target: "localhost:5000/alpine:stable", type: image}
@@ -81,7 +82,8 @@ def test_regsync(tmp_path: Path) -> None:
     assert periodic.interval == 30
     assert periodic.source.credentials and periodic.source.credentials.password == "a password"
     assert periodic.mappings[0].tags == ["regex: v1\\..*", "regex: latest", "keep: !.*-rc.*"]
-    assert periodic.mappings[0].platform == "linux/arm64"
+    assert periodic.mappings[0].platform == "linux/arm64" and periodic.mappings[0].referrers
+    assert config.relay == "direct" and not plain.mappings[0].referrers
     assert (once.interval, once.mappings[0].from_, once.mappings[0].to) == (0, "regex:(?:team/.*)", "all")
     assert config.lister.max_items == -1
     assert config.registries["docker.io"].requests == (5, 1.0)
@@ -92,7 +94,7 @@ def test_regsync(tmp_path: Path) -> None:
         "creds of quay.io: 'mirrors' has no equivalent",
         "sync[0]: 'backup' is left out",
         "sync[1]: interval 10s: the shortest is 30 seconds",
-        "sync[1]: 'referrers' is left out",
+        "sync[1]: 'referrerFilters' is left out",
         "sync[2]: 'schedule' is left out",
         "sync[3]: left out: 'repos.deny'",
         "sync[4]: left out: an image keeps its tag here",

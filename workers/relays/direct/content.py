@@ -38,6 +38,8 @@ class Manifest:
     body: bytes
     blobs: tuple[Blob, ...]
     children: tuple[Child, ...]
+    #: digest of the manifest that it refers to; "" for none (image-spec, "subject")
+    subject: str = ""
 
 
 def parse_manifest(digest: str, media_type: str, body: bytes) -> Manifest:
@@ -53,7 +55,7 @@ def parse_manifest(digest: str, media_type: str, body: bytes) -> Manifest:
     blobs = {blob.digest: blob for blob in _blobs(document)}
     children = {child.digest: child for child in _children(document)}
     kind = media_type or str(document.get("mediaType") or "")
-    return Manifest(digest, kind, body, tuple(blobs.values()), tuple(children.values()))
+    return Manifest(digest, kind, body, tuple(blobs.values()), tuple(children.values()), _subject(document))
 
 
 def hasher(digest: str) -> Any:  # noqa: ANN401 - hashlib has no type of its own
@@ -84,6 +86,11 @@ def _blobs(document: dict[str, Any]) -> Iterator[Blob]:
 def _children(document: dict[str, Any]) -> Iterator[Child]:
     for item in _objects(document.get("manifests")):
         yield Child(_digest(item.get("digest")), str(item.get("mediaType") or ""))
+
+
+def _subject(document: dict[str, Any]) -> str:
+    subject = document.get("subject")
+    return str(subject.get("digest") or "") if isinstance(subject, dict) else ""
 
 
 def _objects(*lists: object) -> Iterable[dict[str, Any]]:

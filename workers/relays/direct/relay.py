@@ -18,6 +18,7 @@ from dregsy_queue.settings import Settings
 from workers.relays.direct.blob import BlobMover, End, StalledError
 from workers.relays.direct.content import Child, Manifest, parse_manifest
 from workers.relays.direct.known import Known
+from workers.relays.direct.referrers import ReferrerMover
 from workers.relays.relay import Copied, Copy, RelayError
 
 #: Manifests kept for other tags of the same image: how many, and up to which size in bytes.
@@ -47,6 +48,14 @@ class _Image:
         self.moved += number
 
 
+@dataclass(frozen=True)
+class _Pushed:
+    #: the target's answer names the digest
+    confirmed: bool
+    #: the target lists it under the manifest that it refers to
+    listed: bool
+
+
 class DirectRelay:
     kind = "direct"
 
@@ -54,6 +63,7 @@ class DirectRelay:
         """`stalled_after`: seconds without a byte moved after which a blob is given up."""
         self._known = Known()
         self._mover = BlobMover(self._known, stalled_after)
+        self._referrers = ReferrerMover()
         self._kept: OrderedDict[tuple[str, str, str], Manifest] = OrderedDict()
         self._fetches = Shared[tuple[str, str, str], Manifest]()
 
@@ -72,7 +82,9 @@ class DirectRelay:
             manifest = await self._fetch(image.source, digest, "")
             if manifest.children and not copy.all_platforms:
                 raise RelayError(f"{copy.source} is an index", "index", "source")
-            confirmed = await self._push(image, manifest, copy.target.short, depth=0)
+            pushed = await self._push(image, manifest, copy.target.short, depth=0)
+            if copy.referrers:
+                await self._copy_referrers(image, manifest, copy)
         except StalledError as error:
             raise RelayError(str(error)) from None
         except RegistryError as error:
@@ -80,10 +92,10 @@ class DirectRelay:
                 raise
             side = "source" if error.registry == image.source.blobs.registry else "target"
             raise RelayError(str(error), "unauthorized", "source" if side == "source" else "target") from None
-        return Copied("", sent=image.sent, confirmed=confirmed)
+        return Copied("", sent=image.sent, confirmed=pushed.confirmed)
 
-    async def _push(self, image: _Image, manifest: Manifest, reference: str, *, depth: int) -> bool:
-        """Push a manifest and before it all that it names. True when the target's answer names its digest."""
+    async def _push(self, image: _Image, manifest: Manifest, reference: str, *, depth: int) -> _Pushed:
+        """Push a manifest and before it all that it names."""
         if depth > DEEPEST:
             raise self._refused(image.source, manifest, f"indexes stand in each other more than {DEEPEST} deep")
         for last in (False, True):
@@ -94,7 +106,19 @@ class DirectRelay:
             if last or not _parts_are_missing(answer):
                 break
             self._forget_parts(image, manifest)
-        return self._accepted(image, manifest, answer)
+        confirmed = self._accepted(image, manifest, answer)
+        return _Pushed(confirmed, listed=answer.headers.get("OCI-Subject", "") == manifest.subject)
+
+    async def _copy_referrers(self, image: _Image, manifest: Manifest, copy: Copy) -> None:
+        async def fetch(digest: str, media_type: str) -> Manifest:
+            return await self._fetch(image.source, digest, media_type)
+
+        async def push(referrer: Manifest) -> bool:
+            return (await self._push(image, referrer, referrer.digest, depth=0)).listed
+
+        source = copy.source_access.client.referrers, image.source.repository
+        target = copy.target_access.client.referrers, image.target.repository
+        await self._referrers.copy(source, target, manifest, fetch, push)
 
     async def _push_parts(self, image: _Image, manifest: Manifest, depth: int) -> None:
         async def blob(number: int) -> None:
