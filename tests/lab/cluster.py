@@ -20,12 +20,13 @@ class Cluster:
         self.reader = RunReader(connect(redis.url))
         self.roles: list[Role] = []
 
-    def worker(self, config: Path, name: str, *options: str, **env: str) -> Role:
-        self.roles.append(worker(self.folder, config, self.redis.url, name, *options, **env))
+    def worker(self, config: Path, name: str, *options: str, url: str = "", **env: str) -> Role:
+        """`url`: its way to Redis, where that is another than the tests' own."""
+        self.roles.append(worker(self.folder, config, url or self.redis.url, name, *options, **env))
         return self.roles[-1]
 
-    def beat(self, config: Path, **env: str) -> Role:
-        self.roles.append(beat(self.folder, config, self.redis.url, **env))
+    def beat(self, config: Path, *, url: str = "", **env: str) -> Role:
+        self.roles.append(beat(self.folder, config, url or self.redis.url, **env))
         return self.roles[-1]
 
     def wait_for(self, name: str, condition: Callable[[RunCounts], object], timeout: float = 120) -> RunCounts:
