@@ -83,8 +83,9 @@ class RunStarter:
     def not_started(self, tasks: Sequence[SyncTask]) -> list[str]:
         """Names of those one-off tasks that, in their present form, no run was planned for yet."""
         found = []
-        for task in tasks:
-            if self._redis.get(key("once", task.name)) == run_fingerprint(task):
+        marks = self._redis.mget([key("once", task.name) for task in tasks]) if tasks else []
+        for task, mark in zip(tasks, marks, strict=True):
+            if mark == run_fingerprint(task):
                 log.info("one-off task was started before, not again", extra=fields(task=task.name))
             else:
                 found.append(task.name)

@@ -493,9 +493,11 @@ tasks:
     assert (task.mappings[0].tags, task.mappings[0].platform) == (["1.29.2", "1.29.3", "latest"], "linux/arm/v6")
 
 
-def test_a_bomb_of_aliases_is_refused(loads: Loads) -> None:
-    levels = ["x-0: &l0 [a, a, a, a, a, a, a, a, a, a]"]
-    levels += [f"x-{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
+@pytest.mark.parametrize(
+    ("first", "level"), [("[a, a, a, a, a]", "[*b, *b, *b, *b, *b]"), ("{k: 1}", "{<<: [*b, *b, *b], k: 1}")]
+)
+def test_a_bomb_of_aliases_is_refused(loads: Loads, first: str, level: str) -> None:
+    levels = [f"x-0: &b0 {first}", *(f"x-{n}: &b{n} {level.replace('*b', f'*b{n - 1}')}" for n in range(1, 15))]
     (problem,) = problems(loads, "\n".join(levels))
     assert "more than" in problem
 
