@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,3 +110,35 @@ def test_lost_again_and_again_while_jobs_run(cluster: Cluster, source: Registry,
     assert all(worker.process.alive for worker in workers)
     # An uncaught traceback is no JSON line, so the whole log is looked at.
     assert not [worker for worker in workers if "Traceback" in worker.log.read_text()]
+
+
+@pytest.mark.timeout(240)
+def test_refused_writes_end_nobody_and_lose_nothing(cluster: Cluster, source: Registry, target: Registry) -> None:
+    """Full, read-only, with too few replicas: 8 s each, while jobs run and end."""
+    digests = push_many(source, "lib/app", [f"{n}" for n in range(120)])
+    config = write_config(
+        cluster.folder,
+        task("t", location(source), location(target), mapping("lib/app")),
+        skopeo=slow_skopeo(cluster.folder, 1),
+    )
+    roles = [cluster.worker(config, "w1", "-c", "8"), cluster.beat(config)]
+    cluster.wait_for("t", lambda counts: counts.copied >= 8, timeout=60)
+    client: Any = cluster.redis.client()
+    for refuse, accept in (
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+        (("CONFIG", "SET", "min-replicas-to-write", "3"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+    ):
+        client.execute_command(*refuse)
+        # A worker whose connection begins now is refused, too.
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(8)
+        client.execute_command(*accept)
+        before = cluster.wait_for("t", lambda counts: counts)
+        cluster.wait_for("t", lambda counts, least=before.copied + 8: counts.copied > least or counts.done, timeout=30)  # type: ignore[misc]
+    counts = cluster.wait_for("t", lambda counts: counts.done, timeout=90)
+    assert (counts.copied, counts.failed, counts.open) == (120, 0, 0)
+    assert {tag: target.digest("lib/app", tag) for tag in digests} == digests
+    text = "".join(role.log.read_text() for role in roles)
+    assert all(role.process.alive for role in roles) and "Traceback" not in text
+    assert text.count("messages wait for Redis") < 10, "told once, and not at each try"

@@ -80,6 +80,11 @@ def test_pods_have_no_more_rights_than_they_need(document: dict[str, Any]) -> No
         assert rights["readOnlyRootFilesystem"] and rights["capabilities"] == {"drop": ["ALL"]}
         assert rights["allowPrivilegeEscalation"] is False
         assert "memory" in container["resources"]["limits"] and "cpu" in container["resources"]["requests"]
+        arguments = container.get("args", [])
+        if "--maxmemory" in arguments:
+            full = int(arguments[arguments.index("--maxmemory") + 1].removesuffix("mb"))
+            limit = int(container["resources"]["limits"]["memory"].removesuffix("Mi"))
+            assert full < 0.7 * limit, "Redis refuses before the kernel ends it"
         assert "readinessProbe" in container and "livenessProbe" in container
 
 
