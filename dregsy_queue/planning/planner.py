@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
-from dregsy_queue.concurrency import completed, merged
+from dregsy_queue.concurrency import completed, in_threads, merged
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, Reason, SyncRecord, TransferJob
 from dregsy_queue.ledger.plan_waits import PlanWait
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 #: Tag lists and comparisons under way at once per planner, over all repositories: enough to fill 50 ms of distance, few
 #: enough for a small registry.
 COMPARISONS = 64
+#: More tags than these are chosen among in a thread.
+MANY, CHOOSING = 5_000, ThreadPoolExecutor(2, "choosing")
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
 
@@ -172,9 +176,12 @@ class Planner:
             except RegistryError as error:
                 yield self._unplanned(pair, error)
                 continue
-            companions = companion_tags(tags) if pair.mapping.referrers else None
-            items = pair.mapping.tag_set.select(tags)
-            images = [pair.image(item, companions, named=self._relay == "docker") for item in items]
+            # Among a million tags this takes seconds, for which the worker's other jobs would stand still.
+            images = (
+                await in_threads(CHOOSING, partial(self._choose, pair, tags))
+                if len(tags) > MANY
+                else self._choose(pair, tags)
+            )
             async for planned in self._compare_new(images, immutable):
                 yield planned
 
@@ -196,6 +203,11 @@ class Planner:
                 selected.append(image)
         async for planned in self._compare_all(selected):
             yield planned
+
+    def _choose(self, pair: Pair, tags: list[str]) -> list[Image]:
+        companions = companion_tags(tags) if pair.mapping.referrers else None
+        items = pair.mapping.tag_set.select(tags)
+        return [pair.image(item, companions, named=self._relay == "docker") for item in items]
 
     def _log(self, mapping: Mapping) -> None:
         hosts = {"source": self._task.source.host, "target": self._task.target.host}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
+from dregsy_queue.matching.tags import TagSet
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
-from dregsy_queue.planning.planner import COMPARISONS, Planned, Planner
+from dregsy_queue.planning.planner import COMPARISONS, MANY, Planned, Planner
 
 
 class Source:
@@ -19,12 +23,13 @@ class Source:
     def __init__(self) -> None:
         self.gates: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
+        self.number = 1
 
     async def tags(self, repository: str) -> list[str]:
         self.asked.append(repository)
         if gate := self.gates.get(repository):
             await gate.wait()
-        return ["1"]
+        return [str(place + 1) for place in range(self.number)]
 
     async def head(self, repository: str, reference: str) -> Descriptor:
         return Descriptor(Digest(f"sha256:{repository.encode().hex():0>64}"), OCI_MANIFEST)
@@ -98,3 +103,20 @@ async def test_of_two_sources_for_one_target_the_first_in_the_config_wins() -> N
         "from/b:1",
         "another mapping of this task already copies from/a:1 to this target",
     )
+
+
+async def test_the_loop_goes_on_while_is_chosen_among_very_many_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen_in: list[bool] = []
+    select = TagSet.select
+
+    def watched(self: TagSet, tags: Sequence[str]) -> Any:
+        chosen_in.append(threading.current_thread() is threading.main_thread())
+        return select(self, tags)
+
+    monkeypatch.setattr(TagSet, "select", watched)
+    for number in (10, MANY + 1):
+        source = Source()
+        source.number = number
+        found = await collect(planner(source, {"from": "a", "tags": ["regex:^[1-3]$"]}))
+        assert len(found) == 3
+    assert chosen_in == [True, False]
