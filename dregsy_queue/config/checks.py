@@ -172,6 +172,12 @@ def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]
                 (*here, "referrers"),
                 f"relay '{relay}' does not copy what refers to an image; use 'relay: direct', or remove 'referrers'",
             )
+        several = mapping.get("platform")
+        if relay != "direct" and ((isinstance(several, list) and len(several) > 1) or "," in str(several)):
+            yield (
+                (*here, "platform"),
+                f"relay '{relay}' does not copy several platforms of an image; use 'relay: direct', or 'platform: all'",
+            )
         if mapping.get("platform") == "all" and relay == "docker":
             yield (
                 (*here, "platform"),

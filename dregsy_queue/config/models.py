@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dregsy_queue.config.scalars import Auth, Bool, Duration, File, Immutable, Int, RateLimit, Text
+from dregsy_queue.config.scalars import Auth, Bool, Duration, File, Immutable, Int, PlatformText, RateLimit, Text
 from dregsy_queue.kinds import RELAYS, RelayName
 from dregsy_queue.matching.go_regex import Matcher
 from dregsy_queue.matching.paths import PathMapping
 from dregsy_queue.matching.tags import TagSet
 from dregsy_queue.oci.login import Credentials
-from dregsy_queue.oci.platform import Platform
 
 #: In seconds, about 292 years: what Go's durations hold.
 LONGEST_INTERVAL = 2**63 // 10**9
@@ -158,7 +157,9 @@ class Mapping(_Model):
     tags: list[Annotated[Text, AfterValidator(_tag_item)]] = Field(
         default=[], description="tags, digests, semver:, regex: and keep: items; all tags when left out"
     )
-    platform: Text = Field("", description="os/arch[/variant], or all; the worker's own when left out")
+    platform: PlatformText = Field(
+        "", description="os/arch[/variant], a list of them, or all; the worker's own when left out"
+    )
     immutable: Immutable = Field(
         False,
         description="true, or an expression for tags: what the target has under such a tag is not looked at again",
@@ -195,14 +196,6 @@ class Mapping(_Model):
     @classmethod
     def _valid_to(cls, value: str) -> str:
         PathMapping.parse("any", value)
-        return value
-
-    @field_validator("platform")
-    @classmethod
-    def _valid_platform(cls, value: str) -> str:
-        value = value.strip()
-        if value not in ("", "all"):
-            Platform.parse(value)
         return value
 
 

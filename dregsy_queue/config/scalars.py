@@ -12,6 +12,7 @@ from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.config.yaml_lines import Scalar
 from dregsy_queue.matching.go_regex import Matcher
 from dregsy_queue.oci.login import Credentials, decode_auth
+from dregsy_queue.oci.subset import parse_platforms
 
 #: The range of Go's int, and of its durations in nanoseconds.
 _GREATEST = 2**63 - 1
@@ -36,6 +37,15 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401
         if text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
     raise ValueError("must be true or false, without quotes")
+
+
+def _platform(value: Any) -> str:  # noqa: ANN401
+    parts = value if isinstance(value, list) else [value]
+    text = ",".join(part.strip() for item in parts for part in _text(item).split(","))
+    if isinstance(value, list) and ("all" in text.split(",") or not text):
+        raise ValueError("a list names platforms (os/arch[/variant]); for all of them write 'platform: all'")
+    parse_platforms(text)
+    return text
 
 
 def _immutable(value: Any) -> bool | str:  # noqa: ANN401
@@ -143,6 +153,14 @@ Bool = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boole
 #: true: all tags; text: an expression that whole tags match
 Immutable = Annotated[
     bool | str, BeforeValidator(_immutable), WithJsonSchema({"type": ["boolean", "string"], "examples": [True, "v.*"]})
+]
+#: one platform, several with commas in between, "all", or "" for the worker's own
+PlatformText = Annotated[
+    str,
+    BeforeValidator(_platform),
+    WithJsonSchema(
+        {"type": ["string", "array", "null"], "items": {"type": "string"}, "examples": ["all", "linux/arm64"]}
+    ),
 ]
 Int = Annotated[int, BeforeValidator(_integer), WithJsonSchema({"type": "integer"})]
 #: seconds

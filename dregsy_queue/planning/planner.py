@@ -311,9 +311,15 @@ class Planner:
             reason=reason,
             source_digest=source.digest,
             digest=wanted,
-            pulls=_INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1,
+            pulls=self._pulls(image, source, wanted),
             referrers=image.companions is not None,
         )
+
+    def _pulls(self, image: Image, source: Descriptor, wanted: Digest) -> int:
+        several = image.platform.count(",")
+        if is_index(source.media_type) and several:
+            return several + 2
+        return _INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1
 
     async def _with_referrers(self, image: Image, source: Descriptor, digest: Digest, planned: Planned) -> Planned:
         """The image is up to date; a job all the same where something that refers to it is not."""

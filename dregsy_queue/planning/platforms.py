@@ -1,14 +1,15 @@
-"""Which manifest of an index is the one for a platform?"""
+"""What of an index is wanted: the manifest of one platform, or the index of some?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import is_index, parse_index
 from dregsy_queue.oci.platform import Platform, choose, host_platform
+from dregsy_queue.oci.subset import NoneOfThemError, parse_platforms, subset
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 
@@ -24,16 +25,32 @@ class Platforms:
         self._children = SingleFlight[tuple[str, str, str], Digest]()
 
     async def child(self, repository: str, index: Digest, platform: str, *, name: str) -> Digest:
-        """The digest of the manifest for `platform` (as configured: "" is this machine's own). Costs GETs: pulls.
+        """The digest of the manifest for `platform`, or of the index of several; as configured: "" is this machine's
+        own. Costs GETs: pulls.
 
         Raises: RegistryError, which calls the image `name`.
         """
-        wanted = Platform.parse(platform) if platform else host_platform()
+        wanted = parse_platforms(platform) or [host_platform()]
 
         async def look() -> Digest:
-            return await _Search(self._source, repository, wanted, name).run(index)
+            if len(wanted) > 1:
+                return await self._subset(repository, index, wanted, name)
+            return await _Search(self._source, repository, wanted[0], name).run(index)
 
-        return await self._children.run((repository, index, str(wanted)), look)
+        return await self._children.run((repository, index, platform), look)
+
+    async def _subset(self, repository: str, index: Digest, platforms: Sequence[Platform], name: str) -> Digest:
+        _, body = await self._source.manifest(repository, index)
+        try:
+            return Digest.of(subset(body, platforms))
+        except NoneOfThemError as error:
+            registry = self._source.registry
+            wanted = " and ".join(map(str, platforms))
+            text = f"{name} has no image for {wanted}; it has {_some(error.has)}"
+            raise RegistryError(text, kind="not-found", temporary=False, registry=registry) from None
+        except ValueError as error:
+            text = f"{name}: {error}"
+            raise RegistryError(text, kind="invalid", temporary=False, registry=self._source.registry) from None
 
 
 class _Search:

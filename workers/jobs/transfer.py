@@ -11,6 +11,7 @@ from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import Reference
+from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning.planner import INDEX_BY_DIGEST
 from dregsy_queue.planning.platforms import Platforms
 from dregsy_queue.registry.client import RegistryClient
@@ -37,12 +38,17 @@ async def transfer(
     if attempt > 1 and not job.referrers and await _digest(client, target) == job.digest:
         return Transferred(job.digest, 0)
     wanted = job.digest
+    platforms = tuple(parse_platforms(job.platform))
+    several = len(platforms) > 1
+    # The index of several platforms does not exist at the source: it is cut out of the one that is there.
+    read = job.source_digest if several else job.digest
     copy = Copy(
-        source=relay_reference(access, task.source, job.source_reference.by_digest(job.digest)),
+        source=relay_reference(access, task.source, job.source_reference.by_digest(read)),
         target=relay_reference(access, task.target, target),
         source_access=await relay_access(access, task.source, job.source_reference.repository),
         target_access=await relay_access(access, task.target, target.repository),
-        all_platforms=job.platform == "all",
+        all_platforms=job.platform == "all" or several,
+        platforms=platforms if several else (),
         is_read=job.digest != job.source_digest,
         replaces=job.reason != "missing",
         referrers=job.referrers,
@@ -60,10 +66,10 @@ async def transfer(
     level = logging.INFO if task.verbose else logging.DEBUG
     for line in copied.output.splitlines():
         log.log(level, "%s", line, extra=fields(task=task.name, relay=job.relay, target=job.target))
-    if copied.confirmed:
-        return Transferred(wanted, copied.sent)
     # A Docker daemon writes a manifest of its own, and says which.
     wanted = Digest(copied.digest) if copied.digest else wanted
+    if copied.confirmed:
+        return Transferred(wanted, copied.sent)
     found = await client.confirm(target.repository, target.short, wanted)
     if found == "missing":
         raise RelayError(f"{task.target.host} does not show {target} after {wanted} was copied to it")

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.oci.login import Credentials
+from dregsy_queue.oci.platform import Platform
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient
 from workers.meters import Meter
@@ -69,6 +70,8 @@ class Copy:
     all_platforms: bool
     #: planning has read what is to be copied, so it is no index in disguise
     is_read: bool = False
+    #: of an index only these, as an index of their own; none: see `all_platforms`
+    platforms: tuple[Platform, ...] = ()
     #: the target's tag names something else now, so the target may have parts of the image
     replaces: bool = False
     #: what refers to the image is copied along; only the direct relay is asked for it

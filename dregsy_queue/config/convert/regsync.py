@@ -20,13 +20,14 @@ _NO_EQUIVALENT = {
     "backup": "the image that is replaced is not kept under another tag",
     "referrerFilters": "all that refers to an image is copied, or nothing",
     "mediaTypes": "images of every media type are copied",
-    "platforms": "an index is copied whole, or one platform of it",
     "hooks": "nothing is run before or after a copy",
 }
 #: What changes how regsync works and not what it copies.
 _NO_MATTER = frozenset({"fastCopy", "fastCheck", "forceRecursive", "includeExternal", "cacheCount", "cacheTime",
                         "skipDockerConfig", "userAgent", "parallel", "blobLimit", "ratelimit", "interval"})  # fmt: skip
-_ENTRY = frozenset({"source", "target", "type", "tags", "tagSets", "repos", "platform", "referrers", "digestTags"})
+_ENTRY = frozenset(
+    {"source", "target", "type", "tags", "tagSets", "repos", "platform", "platforms", "referrers", "digestTags"}
+)
 _CREDS = frozenset({"registry", "hostname", "user", "pass", "tls", "reqPerSec"})
 
 
@@ -151,9 +152,12 @@ class _Conversion:
     def _finish(self, entry: _Entry, source: Side, target: Side, mapping: Document, tags: list[str]) -> None:
         if tags:
             mapping["tags"] = tags
-        platform = str(entry.values.get("platform") or "all")
+        platform = entry.values.get("platforms") or str(entry.values.get("platform") or "all")
         if platform != "local":
             mapping["platform"] = platform
+        if isinstance(platform, list):
+            # No other relay copies some of the platforms.
+            self.draft.relay = "direct"
         if entry.values.get("referrers") or entry.values.get("digestTags"):
             mapping["referrers"] = True
             # No other relay copies them.

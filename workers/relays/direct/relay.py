@@ -7,10 +7,14 @@ Children go before their index, blobs before their manifest, and every manifest 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.concurrency import Shared, together
 from dregsy_queue.config.models import Config
+from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.platform import Platform
+from dregsy_queue.oci.subset import subset
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
@@ -82,6 +86,8 @@ class DirectRelay:
             manifest = await self._fetch(image.source, digest, "")
             if manifest.children and not copy.all_platforms:
                 raise RelayError(f"{copy.source} is an index", "index", "source")
+            if manifest.children and copy.platforms:
+                manifest = self._cut(image.source, manifest, copy.platforms)
             pushed = await self._push(image, manifest, copy.target.short, depth=0)
             if copy.referrers:
                 await self._copy_referrers(image, manifest, copy)
@@ -92,7 +98,7 @@ class DirectRelay:
                 raise
             side = "source" if error.registry == image.source.blobs.registry else "target"
             raise RelayError(str(error), "unauthorized", "source" if side == "source" else "target") from None
-        return Copied("", sent=image.sent, confirmed=pushed.confirmed)
+        return Copied("", manifest.digest, sent=image.sent, confirmed=pushed.confirmed)
 
     async def _push(self, image: _Image, manifest: Manifest, reference: str, *, depth: int) -> _Pushed:
         """Push a manifest and before it all that it names."""
@@ -119,6 +125,13 @@ class DirectRelay:
         source = copy.source_access.client.referrers, image.source.repository
         target = copy.target_access.client.referrers, image.target.repository
         await self._referrers.copy(source, target, manifest, fetch, push)
+
+    def _cut(self, source: End, index: Manifest, platforms: Sequence[Platform]) -> Manifest:
+        try:
+            body = subset(index.body, platforms)
+        except ValueError as error:
+            raise self._refused(source, index, str(error)) from None
+        return parse_manifest(Digest.of(body), index.media_type, body)
 
     async def _push_parts(self, image: _Image, manifest: Manifest, depth: int) -> None:
         async def blob(number: int) -> None:
