@@ -55,10 +55,9 @@ def _open(found: Stage, flower: str) -> None:
             tab.screenshot(PICTURES / "page-phone.png")
     with Tab(found.folder, width=1600, height=784) as tab:
         tab.open(flower)
-        # Its table asks for its rows once the page is there, and sets its headers right when the window changes.
+        # Its table asks for its rows once the page is there, and sets its headers right when it is told to.
         time.sleep(2)
-        tab.resize(1601)
-        time.sleep(1)
+        tab.evaluate("jQuery.fn.dataTable.tables({api: true}).columns.adjust()")
         tab.screenshot(PICTURES / "flower.png")
 
 
