@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,11 +23,13 @@ from tests.lab.dregsy import auth, location, mapping, task
 from tests.lab.images import push_many
 from tests.lab.processes import free_port, wait_until
 from tests.lab.registry import ACCEPT, Registry
+from tests.lab.tab import Tab
 
 pytestmark = MARKS
 
 PASSWORD = "word-Ux52"
 LOGIN = auth("alice", PASSWORD)
+TOKEN = "a token of the page"
 PORTS = ("FLOWER_PORT", "PAGE_PORT", "METRICS_PORT", "SOURCE_PORT", "TARGET_PORT")
 
 
@@ -37,6 +40,7 @@ class Compose:
         self.daemon, self.project = daemon, project
         self.variables = {name: str(free_port()) for name in PORTS} | {
             "FLOWER_UNAUTHENTICATED_API": "true",
+            "DREGSY_WEB_TOKEN": TOKEN,
             "DREGSY_CONFIG_FILE": str(project / "dregsy.yaml"),
             "DOCKER_SOCKET": str(daemon.socket),
             "DOCKER_GROUP": str(daemon.socket.stat().st_gid),
@@ -150,11 +154,29 @@ def test_flowers_api_answers_where_it_was_asked_for(stack: Stack) -> None:
     assert LOGIN not in json.dumps(tasks)
 
 
+def test_the_page_shows_the_stack_and_takes_orders_with_the_token_alone(stack: Stack, tmp_path: Path) -> None:
+    url, order = stack.compose.url("PAGE_PORT"), {"task": "try", "verb": "pause"}
+    shown = requests.get(url, timeout=15).text
+    assert "by-daemon" in shown and "plan, docker" in shown and "leads" in shown
+    assert LOGIN not in shown and TOKEN not in shown
+    assert requests.post(f"{url}/order", data=order, timeout=15).status_code == 403
+    for verb, said in (("pause", "it is paused"), ("resume", "it goes on")):
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        given = requests.post(f"{url}/order", data={**order, "verb": verb}, headers=headers, timeout=15)
+        assert given.ok and said in given.text
+    if no_browser():
+        pytest.skip(f"no browser here: {no_browser()}")
+    with Tab(tmp_path, width=390, phone=True) as tab:
+        tab.open(f"{url}/task?name=try")
+        assert "100" in tab.text() and tab.evaluate("document.documentElement.scrollWidth") == 390
+        assert [asked for asked in tab.requests if not asked.startswith((url, "data:"))] == []
+
+
 def test_all_containers_get_healthy(stack: Stack) -> None:
     def healthy() -> bool:
         states = stack.compose.daemon.run("ps", "--format", "{{.Names}} {{.Status}}").stdout
-        roles = [line for line in states.splitlines() if "worker" in line or "scheduler" in line]
-        return len(roles) == 4 and all("(healthy)" in line for line in roles)
+        roles = [line for line in states.splitlines() if re.search("worker|scheduler|page|metrics|flower", line)]
+        return len(roles) == 7 and all("(healthy)" in line for line in roles)
 
     wait_until(healthy, timeout=120, what="healthy containers")
 

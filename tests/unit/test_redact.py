@@ -48,6 +48,27 @@ def test_a_password_that_is_a_word_of_names(text: str, expected: str) -> None:
     assert redact.scrub(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GET https://ann:s3cret@host/v2/ failed", "GET https://ann:***@host/v2/ failed"),
+        ("sent Authorization: Bearer eyJh.eyJz.c2ln, refused", "sent Authorization: Bearer ***, refused"),
+        (
+            "https://s3/b?X-Amz-Date=1&X-Amz-Signature=0f3a is gone",
+            "https://s3/b?X-Amz-Date=1&X-Amz-Signature=*** is gone",
+        ),
+        # nothing of the kind
+        (
+            "docker://host:5000/a@sha256:ab, basic authentication",
+            "docker://host:5000/a@sha256:ab, basic authentication",
+        ),
+        ("https://host:5000/v2/a/tags/list?n=100&last=token", "https://host:5000/v2/a/tags/list?n=100&last=token"),
+    ],
+)
+def test_what_is_a_secret_by_its_place(text: str, expected: str) -> None:
+    assert redact.scrub(text) == expected
+
+
 def test_the_forms_in_which_a_login_travels() -> None:
     password = 'pä ss"w/rd='
     redact.hide(password, "bob")

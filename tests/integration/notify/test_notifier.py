@@ -13,7 +13,7 @@ from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import Copied, Failed
 from dregsy_queue.notify.notifier import Notifier
-from dregsy_queue.notify.webhook import Webhook
+from dregsy_queue.notify.webhook import Format, Webhook
 from tests.integration.ledger.conftest import Ledger, image
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import location, mapping, task, write_config
@@ -96,6 +96,23 @@ def test_each_change_arrives_once_and_signed(
     assert len(set(ids)) == 3 and len(set(ids[:4])) == 1, "tries of one letter have one id"
     shown = _everything(ledger.redis) + caplog.text + "".join(request.body.decode() for request in receiver.received)
     assert "secret-of-the-url" not in shown and secret not in shown
+
+
+@pytest.mark.parametrize("form", ["json", "slack"])
+def test_no_secret_of_an_error_gets_into_a_body(redis_url: str, receiver: Receiver, form: Format) -> None:
+    ledger, secrets = Ledger(redis_url), ("hunter2-of-bob", "eyJhbGciOi.token", "key-in-a-query")
+    _end_run(
+        ledger,
+        f"GET https://bob:{secrets[0]}@registry.example.com/v2/ failed",
+        f"refused with Authorization: Bearer {secrets[1]}",
+        f"https://s3.example.com/blob?X-Amz-Signature={secrets[2]} is gone",
+    )
+    notifier = Notifier(ledger.redis, Webhook(receiver.url, format=form))
+    notifier.look()
+    assert notifier.deliver() == 1
+    (request,) = receiver.received
+    assert b"registry.example.com" in request.body
+    assert [secret for secret in secrets if secret.encode() in request.body] == []
 
 
 def test_slack(redis_url: str, receiver: Receiver) -> None:
