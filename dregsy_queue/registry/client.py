@@ -43,11 +43,6 @@ class RegistryClient:
         self.blobs = Blobs(transport)
         self.referrers = Referrers(transport)
 
-    @property
-    def counts_pulls(self) -> bool:
-        """Whether the registry says how many pulls are left, so that none is to be wasted."""
-        return self._transport.counts_pulls
-
     async def head(self, repository: str, reference: str) -> Descriptor | None:
         """What `reference` (a tag or a digest) names at a source; None when there is none. Costs one HEAD, which no
         registry counts as a pull; a GET where HEADs do not work (see `looks`).

@@ -73,8 +73,6 @@ class Transport:
         self._authorization = Authorization(
             registry, source, self._ask_token_server, lambda: self._home.scheme == "https"
         )
-        #: whether its answers say how many pulls are left: such a registry counts them
-        self.counts_pulls = False
         #: one request learns the scheme and the first challenge; all others wait for it together, then go at once
         self._greeting = SingleFlight[str, None]()
 
@@ -243,7 +241,6 @@ class Transport:
                 except NotHTTPSError:
                     raise invalid(url, "it does not speak HTTPS") from None
                 await observe(incoming.status, incoming.headers)
-                self.counts_pulls = self.counts_pulls or "ratelimit-remaining" in incoming.headers
             yield incoming
 
     def _absolute(self, url: str) -> URL:

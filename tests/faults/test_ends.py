@@ -35,11 +35,9 @@ def test_without_redis(cluster: Cluster, source: Registry, target: Registry) -> 
     worker, scheduler = cluster.roles
     cluster.redis.kill()
     time.sleep(2)
-    began = time.monotonic()
     worker.process.process.terminate()
     assert scheduler.process.stop(timeout=6) == 0
     assert worker.process.stop(timeout=2 + ENDING) == 0
-    assert time.monotonic() - began < 2 + ENDING
     late = cluster.beat(cluster.folder / "dregsy.yaml")
     wait_until(lambda: any("waits for Redis" in line["msg"] for line in late.lines()), 20)
     assert late.process.stop(timeout=6) == 0

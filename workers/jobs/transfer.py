@@ -71,6 +71,12 @@ async def transfer(
     if copied.confirmed:
         return Transferred(wanted, copied.sent)
     found = await client.confirm(target.repository, target.short, wanted)
+    if found not in (wanted, "missing", "unknown") and not copy.all_platforms and not copy.is_read:
+        # Some registries call an index an image when they are asked by HEAD, and skopeo takes one platform of it.
+        wanted = await _in_index(job, access.client(task.source))
+        if found != wanted != job.digest:
+            copied = await relay.copy(replace(copy, source=copy.source.by_digest(wanted), is_read=True))
+            found = await client.confirm(target.repository, target.short, wanted)
     if found == "missing":
         raise RelayError(f"{task.target.host} does not show {target} after {wanted} was copied to it")
     if found not in (wanted, "unknown"):

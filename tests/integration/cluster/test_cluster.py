@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 from tests.lab.cluster import Cluster, slow_skopeo
@@ -51,43 +50,35 @@ def test_a_killed_workers_jobs_arrive_within_a_minute(cluster: Cluster, source: 
 
 def test_sigterm_gives_the_rest_back(cluster: Cluster, source: Registry, target: Registry) -> None:
     push_many(source, "lib/app", [f"{n}" for n in range(24)])
-    config = write_config(
-        cluster.folder,
-        task("t", location(source), location(target), mapping("lib/app")),
-        skopeo=slow_skopeo(cluster.folder, 5),
-    )
+    work = task("t", location(source), location(target), mapping("lib/app"))
+    config = write_config(cluster.folder, work, skopeo=slow_skopeo(cluster.folder, 600))
     leaving = cluster.worker(config, "leaving", DREGSY_GRACE="1")
     cluster.beat(config)
     wait_until(lambda: len(cluster.reader.running_transfers()) == 16, timeout=30)
-    asked = time.monotonic()
-    assert leaving.process.stop(timeout=20) == 0
-    assert time.monotonic() - asked < 8
+    assert leaving.process.stop(timeout=60) == 0, "long before a transfer could end"
     assert cluster.reader.running_transfers() == []
-    cluster.worker(config, "next")
+    cluster.worker(write_config(cluster.folder, work), "next")
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=60)
     assert (counts.copied, counts.failed) == (24, 0)
     assert {job.attempts for job in cluster.reader.results(counts.run)} == {1}, "being put back costs no attempt"
 
 
 def test_a_small_task_does_not_wait_for_a_big_one(cluster: Cluster, source: Registry, target: Registry) -> None:
-    push_many(source, "lib/big", [f"{n}" for n in range(500)])
+    push_many(source, "lib/big", [f"{n}" for n in range(200)])
     push_many(source, "lib/small", [f"{n}" for n in range(10)])
     config = write_config(
         cluster.folder,
         task("big", location(source), location(target), mapping("lib/big")),
         task("small", location(source), location(target), mapping("lib/small")),
-        skopeo=slow_skopeo(cluster.folder, 0.2),
+        skopeo=slow_skopeo(cluster.folder, 1),
     )
     cluster.worker(config, "w1")
     cluster.beat(config, DREGSY_RUN="big")
-    cluster.wait_for("big", lambda counts: counts.open > 400)
-    time.sleep(1)
+    cluster.wait_for("big", lambda counts: counts.copied and counts.open > 100)
     cluster.roles[-1].process.kill()
     cluster.redis.client().delete("dregsy:beat::lock")
     cluster.beat(config, DREGSY_RUN="small")
     small = cluster.wait_for("small", lambda counts: counts.done, timeout=60)
     big = cluster.reader.newest("big")
     assert small.copied == 10
-    assert big and not big.done
-    done = cluster.wait_for("big", lambda counts: counts.done, timeout=180)
-    assert done.copied == 500 and small.ended - small.started < (done.ended - done.started) / 3
+    assert big and big.open > 100, "it took turns with one that was there long before"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from dregsy_queue import redact
 from dregsy_queue.config.models import Config
 from dregsy_queue.logs import fields
-from dregsy_queue.oci.manifests import is_index
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
@@ -57,7 +56,6 @@ class SkopeoRelay:
         return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
 
     async def copy(self, copy: Copy) -> Copied:
-        await _see_that_it_is_an_image(copy)
         try:
             return await self._by_skopeo(copy)
         except RelayError as error:
@@ -106,24 +104,6 @@ class SkopeoRelay:
             raise error from None
         log.info("copied by the direct relay, as skopeo cannot: %s", error, extra=fields(target=str(copy.target)))
         return copied
-
-
-async def _see_that_it_is_an_image(copy: Copy) -> None:
-    """Some registries call an index an image when they are asked by HEAD, and skopeo takes what it likes of an index.
-
-    Raises: RelayError of kind ``index``. A registry that counts pulls is believed.
-    """
-    client = copy.source_access.client
-    if copy.all_platforms or copy.is_read or client.counts_pulls:
-        return
-    try:
-        found, _ = await client.manifest(copy.source.repository, copy.source.short)
-    except RegistryError as error:
-        if error.kind == "rate-limited":
-            raise
-        return
-    if is_index(found.media_type):
-        raise RelayError(f"{copy.source} is an index", "index", "source")
 
 
 def _others_may(error: RelayError) -> bool:
