@@ -79,8 +79,9 @@ class Admission:
         """Put back jobs of workers whose lease ended, unclaimed ones, and delayed ones that are due; and do a slice of
         what takes long."""
         reaped = self._reap("")
-        repairs, more = self._scripts.run("tidy", AUDIT_PAUSE)
-        return replace(reaped, repairs=repairs, more=bool(more))
+        more = self._scripts.run("tidy")
+        repairs, checking = self._scripts.run("audit", AUDIT_PAUSE, COME_BACK)
+        return replace(reaped, repairs=repairs, more=bool(more or checking))
 
     def leave(self, worker: str) -> Reaped:
         """`worker` ends now: its jobs go back at once, without counting as lost."""

@@ -33,8 +33,9 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``worker:<worker>:missed``     hash: job that its last heartbeat did not name → epoch
 ``lost:<worker>``              set: jobs that count a loss because this worker's lease ended
 ``reaped``                     when somebody reaped last
-``chores``                     list of long work to do in slices: ``forget|cancel|sweep|check <run>``
-``audit``                      hash: cursors of the search for what cannot be, and when it was made
+``chores``                     list of long work to do in slices: ``forget|cancel|sweep <run>``,
+                               ``fail <run> <task>``
+``audit``                      hash: cursors of the search for what cannot be, when it was made, the run in question
 ``repairs``                    counter: what was found there; stays 0
 ``records:<task>``             hash: target reference → source digest, target digest, and platform last synced
 ``looked:<task>``              hash: target reference → when the target was last seen to have that (``drift-check``)

@@ -121,9 +121,12 @@ local function take_room(job, source, target, pulls)
   end
 end
 
--- What stands in the way of the first job of a list: 'cancel', 'lost', 'busy' or nothing.
+-- What stands in the way of the first job of a list: 'gone', 'cancel', 'lost', 'busy' or nothing.
 local function obstacle(job, kind, spec, losses)
-  if redis.call('HEXISTS', key('run', run_of(job)), 'cancelled') == 1 then
+  local run_state, cancelled = unpack(redis.call('HMGET', key('run', run_of(job)), 'state', 'cancelled'))
+  if not run_state then
+    return 'gone'
+  elseif cancelled then
     return 'cancel'
   end
   if kind ~= 'plan' and not (spec and spec.target) then
@@ -138,6 +141,7 @@ local function obstacle(job, kind, spec, losses)
   return writer and writer ~= job and 'busy' or nil
 end
 
+local LOST = 'Redis lost what jobs of this run were to do: does it evict keys?'
 local admitted = {}
 
 local function admit(job, kind, source, target, epoch, text, spec, losses)
@@ -181,11 +185,12 @@ local function turn(task, list, lane_kind, source, target)
   if why == 'cancel' then
     cancel_job(job, redis.call('HGET', key('run', run_of(job)), 'cancelled'), now, false)
   elseif why == 'lost' then
-    redis.call('HSET', key('job', job), 'error', 'Redis lost what this job was to do')
+    redis.call('HSET', key('job', job), 'error', LOST)
+    note_loss(run_of(job), LOST)
     end_job(job, 'failed', now)
   elseif why == 'busy' then
     redis.call('ZADD', key('delayed'), now + busy_delay, job)
-  else
+  elseif not why then
     admit(job, kind, source, target, epoch, text, spec, losses)
   end
 end
@@ -215,7 +220,10 @@ local function visit(priority, lane)
     left = left - 1
     turn(task, list, kind, source, target)
     enroll(task, list)
-    if redis.call('ZSCORE', key('lane', lane), task) then
+    if redis.call('HGET', key('task', task), list == 'plans' and 'plan lane' or 'lane') ~= lane then
+      -- It has another one, or had this one before Redis lost its record.
+      redis.call('ZREM', key('lane', lane), task)
+    elseif redis.call('ZSCORE', key('lane', lane), task) then
       redis.call('ZADD', key('lane', lane), next_turn(), task)
     end
   end

@@ -14,7 +14,7 @@ local spec = redis.call('HGET', key('run', run, 'jobs'), job) or ''
 if state == 'running' and owner == worker and claimed == token then
   return {task, kind, tonumber(attempts or 1), spec, fingerprint}
 end
-if state ~= 'admitted' or not redis.call('ZSCORE', key('workers'), worker) then
+if state ~= 'admitted' or (spec == '' and kind ~= 'plan') or not redis.call('ZSCORE', key('workers'), worker) then
   return false
 end
 local now = clock()

@@ -75,7 +75,13 @@ end
 -- must wait, all must. Tasks of a lane take turns, lanes of one priority take turns.
 
 local function next_turn()
-  return redis.call('INCR', key('turns'))
+  local turn = redis.call('INCR', key('turns'))
+  if turn == 1 then
+    -- The counter is new, or was lost: later than all turns that it gave before.
+    turn = math.floor(clock() * 1000)
+    redis.call('SET', key('turns'), whole(turn))
+  end
+  return turn
 end
 
 -- Puts a task into the lane of the first job of its `list` (backlog or plans), or out of all lanes while it is on hold.
@@ -86,9 +92,10 @@ local function enroll(task, list)
     unpack(redis.call('HMGET', key('task', task), 'priority', 'source', 'target', field))
   local job = redis.call('LINDEX', key(list, task), 0)
   local wanted = false
-  if job and not on_hold('task ' .. task) then
+  -- Without its registries it has none: they are lost, and come back from the run's record (see audit.lua).
+  if job and source and not on_hold('task ' .. task) then
     local kind = list == 'plans' and 'plan' or redis.call('HGET', key('job', job), 'kind') or 'skopeo'
-    wanted = table.concat({priority or '5', kind, source or '', target or ''}, ' ')
+    wanted = table.concat({priority or '5', kind, source, target or ''}, ' ')
   end
   if lane and lane ~= wanted then
     redis.call('ZREM', key('lane', lane), task)
@@ -203,7 +210,7 @@ local function begin_run(task, order, now)
     'target', order.target)
   redis.call('SADD', key('tasks'), task)
   redis.call('HSET', key('run', run), 'task', task, 'fingerprint', order.fingerprint, 'state', 'planning',
-    'started', now, 'open', 0)
+    'started', now, 'open', 0, 'priority', order.priority, 'source', order.source, 'target', order.target)
   redis.call('HSET', key('job', plan), 'task', task, 'kind', 'plan', 'epoch', 0)
   wait(plan, true)
   enroll(task, 'backlog')
@@ -252,6 +259,13 @@ local function finish_run_if_over(run, now)
   end
 end
 
+-- Something of a run is lost, for good: the run has failed, and says why.
+local function note_loss(run, text)
+  if redis.call('EXISTS', key('run', run)) == 1 and redis.call('HSETNX', key('run', run), 'failure', text) == 1 then
+    redis.call('HINCRBY', key('run', run), 'planned.failed', 1)
+  end
+end
+
 -- Ends a transfer job: status is copied, up-to-date, failed or cancelled.
 local function end_job(job, status, now)
   local run = run_of(job)
@@ -279,6 +293,9 @@ local function end_planning(job, status, now, failure)
     return
   end
   redis.call('HSET', key('run', run), 'state', 'running', 'planned', now)
+  if failure or status == 'cancelled' then
+    redis.call('UNLINK', key('run', run, 'targets'), key('run', run, 'retry'))
+  end
   if failure and redis.call('HSETNX', key('run', run), 'failure', failure) == 1 then
     redis.call('HINCRBY', key('run', run), 'planned.failed', 1)
   end
@@ -287,7 +304,7 @@ end
 
 -- Ends a job early, as cancelled. One that waits (or was admitted and not claimed) always; a running one only with
 -- `running_too`: its worker learns it from its next heartbeat and ends it. Works for transfers and plans.
--- Returns whether it was one that could be cancelled. Its entry in a backlog is left, admit drops it.
+-- Returns whether it was one that could be cancelled. The entry of a transfer in a backlog is left, admit drops it.
 local function cancel_job(job, why, now, running_too)
   local state, kind = unpack(redis.call('HMGET', key('job', job), 'state', 'kind'))
   if state ~= 'waiting' and state ~= 'admitted' and not (state == 'running' and running_too) then
@@ -301,6 +318,7 @@ local function cancel_job(job, why, now, running_too)
   redis.call('HDEL', key('job', job), 'owner', 'claim')
   redis.call('HSET', key('job', job), 'error', why)
   if kind == 'plan' then
+    redis.call('LREM', key('plans', redis.call('HGET', key('job', job), 'task') or ''), 0, job)
     end_planning(job, 'cancelled', now, nil)
   else
     end_job(job, 'cancelled', now)
@@ -329,12 +347,12 @@ local function cancel_slice(run, now)
   end
   local head = redis.call('LINDEX', backlog, 0)
   if not head or run_of(head) ~= run then
-    local answer = redis.call('HSCAN', key('run', run, 'jobs'), cursor or '0', 'COUNT', SLICE)
+    local answer = redis.call('HSCAN', key('run', run, 'jobs'), tonumber(cursor) and cursor or '0', 'COUNT', SLICE)
     for i = 1, #answer[2], 2 do
       cancel_job(answer[2][i], why, now, running_too == '1')
     end
     if redis.call('EXISTS', key('run', run)) == 1 then
-      redis.call('HSET', key('run', run), 'cancel cursor', answer[1])
+      redis.call('HSET', key('run', run), 'cancel cursor', answer[1] == '0' and 'through' or answer[1])
     end
     enroll(task, 'backlog')
     return answer[1] == '0'

@@ -11,6 +11,13 @@ local beat = ARGV[6] ~= '' and number(ARGV[6], 0, 1e15)
 local now = clock()
 local running, missed = key('worker', worker, 'running'), key('worker', worker, 'missed')
 
+-- What is held for it: by the index, and, where Redis lost that, by the records of the jobs that it names.
+for i = 8, #ARGV, 2 do
+  local state, owner = unpack(redis.call('HMGET', key('job', ARGV[i]), 'state', 'owner'))
+  if state == 'running' and owner == worker then
+    redis.call('SADD', running, ARGV[i])
+  end
+end
 local held = {}
 for _, job in ipairs(redis.call('SMEMBERS', running)) do
   local state, owner, epoch = unpack(redis.call('HMGET', key('job', job), 'state', 'owner', 'epoch'))

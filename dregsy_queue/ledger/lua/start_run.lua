@@ -13,6 +13,7 @@ if active then
   state, running = unpack(redis.call('HMGET', key('run', active), 'state', 'fingerprint'))
 end
 if state and state ~= 'done' then
+  redis.call('SADD', key('tasks'), task)
   if string.sub(active, -#order.suffix - 1) == '-' .. order.suffix then
     -- The same call again: its answer was lost.
     return {active, 1}

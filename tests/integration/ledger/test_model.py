@@ -8,7 +8,7 @@ import os
 import pytest
 
 from .model.fixtures import MakeMachine, on_redis
-from .model.machine import Machine, run
+from .model.machine import Damaged, Machine, run
 
 __all__ = ["on_redis"]
 
@@ -21,3 +21,8 @@ SEEDS = [int(seed) for seed in os.environ.get("DREGSY_MODEL_SEEDS", "1,2,3,4").s
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_happens(on_redis: MakeMachine, seed: int) -> None:
     run(on_redis(Machine), number=seed, examples=EXAMPLES)
+
+
+@pytest.mark.timeout(240 + EXAMPLES)
+def test_whatever_key_redis_loses_each_run_ends(on_redis: MakeMachine) -> None:
+    run(on_redis(Damaged), number=SEEDS[0], examples=EXAMPLES // 4)

@@ -45,6 +45,8 @@ class Machine(RuleBasedStateMachine):
         self.world = World(self.direct, self.client)
         self.history = History(self.world.said)
         self._looked = ""
+        #: a key has vanished
+        self.damaged = False
 
     @initialize(
         slots=st.integers(2, 4),
@@ -225,6 +227,9 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def what_must_be_true_is_true(self) -> None:
+        self.what_must_be_true_now()
+
+    def what_must_be_true_now(self) -> None:
         looked = self.world.redis.look()
         if looked != self._looked:
             self._looked = looked
@@ -246,11 +251,39 @@ class Machine(RuleBasedStateMachine):
     def every_run_ends(self) -> State:
         for number in self.world.rounds(250):
             if number % 4 == 0:
-                self.what_must_be_true_is_true()
-                state = State(self._looked)
+                self.what_must_be_true_now()
+                state = State(self.world.redis.look())
                 if not state.active and not state.get("chores"):
                     return state
         raise AssertionError("a run did not end, though a healthy worker had all the time it needed")
+
+
+class Damaged(Machine):
+    """Redis loses single keys, as one does that evicts. Numbers are what they can be then; but each run ends, nothing
+    is held by nobody, and after some time all is as if nothing had been."""
+
+    @rule(n=st.integers(0, 200), more=st.booleans())
+    def a_key_vanishes(self, n: int, more: bool) -> None:
+        self.world.redis.lose(n)
+        self.damaged = True
+        if more:
+            self.world.redis.lose(n * 7)
+
+    def what_must_be_true_now(self) -> None:
+        if not self.damaged:
+            super().what_must_be_true_now()
+
+    def in_the_end(self) -> None:
+        self.world.calm()
+        self.every_run_ends()
+        for _ in range(3):
+            for task in TASKS:
+                assert self.world.start(task)
+            self.every_run_ends()
+        self.direct.call("DEL", "dregsy:repairs")
+        self.history.forget()
+        self.damaged = False
+        super().in_the_end()
 
 
 def run(machine: type[Machine], *, number: int, examples: int, shrink: bool = True) -> None:

@@ -87,6 +87,7 @@ class RedisSide:
         name = str(names[n % len(names)]) if names else ""
         if name:
             self._accepted(lambda: self._direct.call("DEL", name))
+            self.advance(0.01)
         return name
 
     def fields(self, name: str, *wanted: str) -> list[str | None]:
