@@ -11,6 +11,9 @@ from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger import redis_url as redis_address
 from dregsy_queue.prefix import check_prefix
 
+#: Most runs kept per task: Redis holds every image of each.
+MOST_RUNS = 1000
+
 
 class SettingsError(DregsyError, ValueError):
     """An environment variable holds something unusable; the text names it."""
@@ -24,8 +27,10 @@ class Settings:
     redis_url: str
     #: DREGSY_RUN: only tasks whose whole name matches (as ``-run``); empty: all
     run: str
-    #: DREGSY_KEEP_RUNS: finished runs kept per task, for reports and retries; ≥ 1
+    #: DREGSY_KEEP_RUNS: runs kept per task, for reports and retries; 1 to `MOST_RUNS`
     keep_runs: int
+    #: DREGSY_KEEP_DAYS: days after which a run is forgotten although it is one of those, unless it is the last; ≥ 0
+    keep_days: float
     #: DREGSY_MAX_ATTEMPTS: how often a transfer is tried before a temporary failure counts; ≥ 1
     max_attempts: int
     #: DREGSY_BACKOFF: seconds before the second attempt; each further one waits twice as long, up to a minute
@@ -47,7 +52,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         SettingsError: a value is not a number, or out of range; or the Redis URL is not valid.
     """
 
-    def number(name: str, default: float, least: float) -> float:
+    def number(name: str, default: float, least: float, most: float = float("inf")) -> float:
         text = environment.get(name, "")
         try:
             value = float(text) if text else default
@@ -55,6 +60,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
             raise SettingsError(f"{name} is '{text}', which is not a number") from None
         if not least <= value < float("inf"):
             raise SettingsError(f"{name} is {text}; it must be at least {least:g}")
+        if value > most:
+            raise SettingsError(f"{name} is {text}; it must be at most {most:g}")
         return value
 
     redis_url = environment.get("DREGSY_REDIS_URL") or "redis://127.0.0.1:6379/0"
@@ -70,7 +77,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         config=Path(environment.get("DREGSY_CONFIG") or "config.yaml"),
         redis_url=redis_url,
         run=environment.get("DREGSY_RUN", ""),
-        keep_runs=int(number("DREGSY_KEEP_RUNS", 5, 1)),
+        keep_runs=int(number("DREGSY_KEEP_RUNS", 5, 1, MOST_RUNS)),
+        keep_days=number("DREGSY_KEEP_DAYS", 30, 0),
         max_attempts=int(number("DREGSY_MAX_ATTEMPTS", 6, 1)),
         backoff=number("DREGSY_BACKOFF", 2, 0),
         stalled=number("DREGSY_STALLED", 600, 1),

@@ -60,6 +60,7 @@ class Services:
             self.config,
             RunStarter(app, settings, redis),
             least_age=0.0 if settings.alone else ORDERS_AFTER,
+            kept_for=settings.keep_days * 86400,
             tells_ends=not settings.alone,
         )
         self.pacer = ClusterPacer(self.limiter, self.quotas, self._request_rate)

@@ -27,7 +27,8 @@ Examples:
   dregsy runs --json | jq '.[] | select(.failed > 0)'
 
 \b
-How many runs of a task are kept: DREGSY_KEEP_RUNS, by default 5.
+How many runs of a task are kept, and how long: DREGSY_KEEP_RUNS, by default 5,
+and DREGSY_KEEP_DAYS, by default 30.
 """
 )
 @click.argument("task", required=False)

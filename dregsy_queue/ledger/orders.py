@@ -154,6 +154,13 @@ class Orders:
                 found.append(task)
         return sorted(found)
 
+    def forget_old_runs(self, before: float) -> list[str]:
+        """Forget runs that ended before this moment of Redis' clock, but for each task's last; returns their ids."""
+        found: list[str] = []
+        for task in sorted(self._redis.smembers(key("tasks"))):
+            found += self._scripts.run("forget_runs", task, before)
+        return found
+
     def _tell(self, text: str) -> None:
         """For the log of one of those who work; kept until one comes, the last hundred."""
         self._redis.rpush(key("order log"), text)

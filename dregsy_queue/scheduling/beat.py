@@ -67,7 +67,8 @@ class Scheduler(celery_beat.Scheduler):
         starter = RunStarter(app, chosen, redis)
         self._leader = Leader(config, chosen.run, starter, Timetable(redis), self._leadership.keep)
         self._pidboxes, self._next_sweep = Pidboxes(redis), time.monotonic() + SWEEP
-        self._desk = OrderDesk(redis, config, starter, least_age=0, tells_ends=not chosen.alone)
+        kept_for = chosen.keep_days * 86400
+        self._desk = OrderDesk(redis, config, starter, least_age=0, kept_for=kept_for, tells_ends=not chosen.alone)
         self._presence = Presence(redis, name, config)
         config.follow()
         if threading.current_thread() is threading.main_thread():

@@ -28,13 +28,16 @@ class OrderDesk:
         starter: RunStarter,
         *,
         least_age: float,
+        kept_for: float,
         tells_ends: bool = True,
     ) -> None:
-        """`least_age`: seconds for which an order is left to others that know the config better. `tells_ends`: ended
-        runs are this role's to log; one-command mode tells of them itself."""
+        """`least_age`: seconds for which an order is left to others that know the config better. `kept_for`: seconds
+        after which runs that ended are forgotten. `tells_ends`: ended runs are this role's to log; one-command mode
+        tells of them itself."""
         self._redis = connection
         self._orders, self._reader = Orders(connection), RunReader(connection)
         self._config, self._starter, self._least_age = config, starter, least_age
+        self._kept_for = kept_for
         self._tells_ends = tells_ends
         self._next_tidying = time.monotonic() + TIDY_EVERY
 
@@ -51,8 +54,13 @@ class OrderDesk:
             self._tell(run)
         if time.monotonic() >= self._next_tidying:
             self._next_tidying = time.monotonic() + TIDY_EVERY
-            for task in self._orders.forget_left(float(self._redis.time()[0])):
-                log.info("forgotten: the task left the config a day ago", extra=fields(task=task))
+            self._tidy(float(self._redis.time()[0]))
+
+    def _tidy(self, now: float) -> None:
+        for task in self._orders.forget_left(now):
+            log.info("forgotten: the task left the config a day ago", extra=fields(task=task))
+        if forgotten := self._orders.forget_old_runs(now - self._kept_for):
+            log.info("forgotten: %d runs that ended long ago", len(forgotten))
 
     def _start(self, name: str) -> None:
         task = self._config.task(name)

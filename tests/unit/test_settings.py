@@ -13,7 +13,7 @@ from dregsy_queue.settings import Settings, SettingsError, from_environment
 def test_defaults_need_no_environment() -> None:
     found = from_environment({})
     assert (found.config, found.redis_url, found.run) == (Path("config.yaml"), "redis://127.0.0.1:6379/0", "")
-    assert (found.keep_runs, found.max_attempts, found.backoff, found.stalled) == (5, 6, 2, 600)
+    assert (found.keep_runs, found.max_attempts, found.backoff, found.stalled, found.keep_days) == (5, 6, 2, 600, 30)
     assert (found.grace, found.daemon_wait, found.alone) == (60, 290, False)
 
 
@@ -24,7 +24,15 @@ def test_an_empty_variable_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("KEEP_RUNS", 1), ("MAX_ATTEMPTS", 1), ("BACKOFF", 0), ("STALLED", 1), ("GRACE", 0), ("DAEMON_WAIT", 0)],
+    [
+        ("KEEP_RUNS", 1),
+        ("MAX_ATTEMPTS", 1),
+        ("BACKOFF", 0),
+        ("STALLED", 1),
+        ("GRACE", 0),
+        ("DAEMON_WAIT", 0),
+        ("KEEP_DAYS", 0),
+    ],
 )
 def test_numbers_have_a_least_value(name: str, least: int) -> None:
     assert getattr(from_environment({f"DREGSY_{name}": str(least)}), name.lower()) == least
@@ -33,6 +41,12 @@ def test_numbers_have_a_least_value(name: str, least: int) -> None:
             from_environment({f"DREGSY_{name}": wrong})
     with pytest.raises(SettingsError, match=f"DREGSY_{name} is 'six'"):
         from_environment({f"DREGSY_{name}": "six"})
+
+
+def test_history_is_bounded() -> None:
+    assert from_environment({"DREGSY_KEEP_RUNS": "1000"}).keep_runs == 1000
+    with pytest.raises(SettingsError, match="DREGSY_KEEP_RUNS is 1001; it must be at most 1000"):
+        from_environment({"DREGSY_KEEP_RUNS": "1001"})
 
 
 def test_an_address_that_is_none_is_named() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from dregsy_queue.ledger.jobs import PlannedOutcome
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.outcome import Copied, Failed, RunFailure
 from dregsy_queue.ledger.report import report
 from dregsy_queue.ledger.runs import PlanLostError
@@ -135,6 +136,34 @@ def test_only_the_newest_runs_are_kept(ledger: Ledger) -> None:
         runs.append(run)
     assert [ledger.reader.counts(run) is not None for run in runs] == [False, False, True, True]
     assert ledger.redis.hgetall(f"dregsy:run:{runs[0]}:jobs") == {}
+
+
+def test_runs_that_ended_long_ago_are_forgotten_but_for_the_last(ledger: Ledger) -> None:
+    def some() -> str:
+        run = ledger.planned([image(n) for n in range(3)])
+        ledger.run_all()
+        return run
+
+    ledger.worker()
+    orders, runs = Orders(ledger.redis), [some() for _ in range(4)]
+    active = ledger.start()
+    now = ledger.redis.time()[0]
+    for age, run in zip((400, 300, 200, 100), runs, strict=True):
+        change = ledger.redis.pipeline(transaction=True)
+        change.hset(key("run", run), mapping={"ended": str(now - age)})
+        change.execute()
+    assert orders.forget_old_runs(now - 250) == runs[:2]
+    assert [run.run for run in ledger.reader.runs("t")] == [active, runs[3], runs[2]]
+    assert orders.forget_old_runs(now) == [runs[2]], "the last that ended stays, and what is active"
+    while ledger.admission.reap().more:
+        pass
+    assert [any(True for _ in ledger.redis.scan_iter(f"*{run}*", count=1000)) for run in runs] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    assert orders.forget_old_runs(now) == []
 
 
 def test_the_report_has_every_image(ledger: Ledger) -> None:
