@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.ledger.jobs import JobResult
 from dregsy_queue.ledger.outcome import RunFailure
+from dregsy_queue.oci.reference import parts_of
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}|sha512:[0-9a-f]{8,128}")
 _SUBJECT = re.compile(r"(?:image|manifest) …(?:[ :@/]…)*: ")
@@ -63,10 +64,8 @@ def generalised(result: JobResult) -> str:
     text = result.error or "no reason given"
     for reference in sorted({result.source, result.target} - {""}, key=len, reverse=True):
         text = text.replace(reference, "…")
-        host, _, path = reference.partition("/")
-        name, at, digest = path.partition("@")
-        repository, _, tag = name.partition(":")
-        for part in (f"{repository}:{tag}" if tag else "", repository, tag, digest if at else ""):
+        host, repository, tag, digest = parts_of(reference)
+        for part in (f"{repository}:{tag}" if tag else "", repository, tag, digest):
             if part and part != host:
                 # A number after a colon may be a port.
                 text = re.sub(rf"(?<![\w./:-]){re.escape(part)}(?![\w/-]|\.\w)", "…", text)

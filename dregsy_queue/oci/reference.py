@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.hosts import registry_key
@@ -12,6 +13,23 @@ from dregsy_queue.oci.hosts import registry_key
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+
+
+class Parts(NamedTuple):
+    """The parts of a reference as they are written, "" for what is not there. Nothing is checked."""
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+
+
+def parts_of(text: str) -> Parts:
+    """Cut ``registry/repository:tag@digest``, also where it is none, as in a message that quotes ``host/regex:…``."""
+    registry, _, path = text.partition("/")
+    name, _, digest = path.partition("@")
+    repository, _, tag = name.partition(":")
+    return Parts(registry, repository, tag, digest)
 
 
 def is_tag(text: str) -> bool:

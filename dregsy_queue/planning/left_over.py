@@ -9,6 +9,7 @@ from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.concurrency import completed
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.oci.hosts import registry_key
+from dregsy_queue.oci.reference import parts_of
 from dregsy_queue.planning.companions import is_list_of_referrers
 from dregsy_queue.registry.errors import RegistryError
 
@@ -60,10 +61,8 @@ def _places(targets: Targets) -> Iterator[tuple[str, str]]:
 
 def _parts(name: str) -> tuple[str, str, str]:
     """Registry, repository, and tag or digest."""
-    host, _, path = name.partition("/")
-    bare, _, digest = path.partition("@")
-    repository, _, tag = bare.partition(":")
-    return registry_key(host), repository, tag or digest
+    parts = parts_of(name)
+    return registry_key(parts.registry), parts.repository, parts.tag or parts.digest
 
 
 async def _look(task: SyncTask, repository: str, wanted: set[str], access: RegistryAccess) -> list[str]:
