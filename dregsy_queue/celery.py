@@ -99,7 +99,7 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
     }
 
 
-# What Flower's page of tasks shows when it is told nothing: first of all, from where to where. Celery has no setting
+# The columns of Flower's page of tasks by default: source and target come first. Celery has no setting
 # for it; Flower's own option and flowerconfig.py take precedence.
 os.environ.setdefault("FLOWER_TASKS_COLUMNS", "args,state,received,runtime,worker,uuid")
 
@@ -119,7 +119,7 @@ def _configure_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal argu
 
 @beat_init.connect
 def _start_notifications(**_: Any) -> None:  # noqa: ANN401 - Celery's signal arguments
-    # Late: only a scheduler tells anybody.
+    # Imported late: only schedulers send notifications.
     from dregsy_queue.notify.notifier import start_if_wanted
 
     start_if_wanted()

@@ -119,7 +119,7 @@ class _Formatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message without secrets: of those with arguments these alone are looked at, the rest is the program's."""
+    """The message without secrets: of one with arguments only these are scrubbed, as the rest is our own text."""
     if not isinstance(record.args, tuple) or not record.args:
         return scrub_and_cut(record.getMessage(), LONGEST_MESSAGE)
     values = (
@@ -162,8 +162,8 @@ class JsonFormatter(_Formatter):
 
 
 class TextFormatter(_Formatter):
-    """One line per record for people; what comes after its first line is indented, so that nobody whose text is told
-    can make it look like another record. Control characters from registries are shown escaped."""
+    """One line per record for people; what comes after its first line is indented, so that text from outside cannot
+    pass for another record. Control characters from registries are shown escaped."""
 
     def __init__(self, colors: bool, methods: bool) -> None:
         super().__init__(methods)

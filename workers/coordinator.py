@@ -71,7 +71,7 @@ class Coordinator:
             self._services.wake.clear()
 
     def tick(self) -> None:
-        """One look at everything. An outage of Redis is told once; after any other error the next look comes, too."""
+        """One look at everything. An outage of Redis is logged once; after any other error the next look comes, too."""
         try:
             self._beat_if_due()
             self._work()

@@ -10,7 +10,7 @@ from dregsy_queue.config.current import CurrentConfig, Snapshot
 from dregsy_queue.registry.throttle import Pacer
 from workers.event_loop import EventLoopThread
 
-#: Seconds for which what a job has just been given stays open, though the job has not begun.
+#: Seconds for which a replaced one stays open for a job that was given it and has not begun yet.
 _HANDED_OUT = 30.0
 
 
@@ -21,7 +21,7 @@ class CurrentAccess:
         self._config, self._pacer, self._loop = config, pacer, loop
         self._lock = threading.Lock()
         self._now: tuple[Snapshot, RegistryAccess] | None = None
-        #: replaced ones: jobs that ran at that moment, and when others may not have them any more
+        #: replaced ones: the jobs that may use each, and until when a job may still begin with it
         self._old: list[tuple[RegistryAccess, frozenset[str], float]] = []
 
     def get(self) -> RegistryAccess:

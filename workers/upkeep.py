@@ -70,7 +70,7 @@ class Upkeep:
             self._probe_quota(probe)
 
     def _follow_config(self) -> None:
-        """Somebody may have read the config anew: relays are made of it."""
+        """Make the relays again when the config was replaced, by whichever thread."""
         snapshot = self._services.config.snapshot
         if snapshot is not self._made_of:
             self._relays.make_anew(snapshot.loaded.config)

@@ -68,7 +68,7 @@ class Worker:
         self.services.loop.cancel_all()
 
     def _give_up(self) -> None:
-        """Something does not come back, most likely a call to Redis: the leases end by themselves."""
+        """Something hangs, most likely a call to Redis: end all the same, the leases expire."""
         log.warning("the worker ends without signing off: Redis did not take what is left within %.0f s", ENDING)
         logging.shutdown()
         os._exit(0)

@@ -38,7 +38,7 @@ def problems(value: dict[str, Any]) -> Iterator[Finding]:
         if not isinstance(task, dict):
             yield path, "a task must be a mapping with name, source, target and mappings"
             continue
-        # A name that is a list or a mapping is told by the model.
+        # The model reports a name that is a list or a mapping.
         name = task.get("name") if isinstance(task.get("name"), str) else ""
         if not task.get("name"):
             yield path, "a task requires a name"
@@ -141,7 +141,7 @@ def _registries(value: dict[str, Any]) -> Iterator[Finding]:
         path: Path = ("registries", key)
         wrong = _wrong_registry(key.replace("*", "x"))
         if wrong:
-            # What has an @ may hold a password, and a path would show it.
+            # A key with an @ may hold a password, which the path in an error would show.
             place, shown = (path[:1], "a key with '@'") if "@" in key else (path, f"'{key}'")
             yield place, f"{shown} must be host or host:port as tasks name it, or a pattern with '*'"
             continue
@@ -192,7 +192,7 @@ def _target(path: Path, from_: Any, to: Any) -> Iterator[Finding]:  # noqa: ANN4
     try:
         mapping = PathMapping.parse(str(from_), str(to))
     except ValueError:
-        return  # told by the model
+        return  # the model reports it
     if mapping.source is not None:
         target = mapping.pairs()[0][1]
     elif mapping.target is not None:

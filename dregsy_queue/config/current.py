@@ -47,7 +47,7 @@ class Snapshot:
 
 
 class CurrentConfig:
-    """Thread-safe. A changed file that is broken changes nothing: the last good config stands, loudly."""
+    """Thread-safe. A changed file that is not valid is not used: the last good config stays, and an error says so."""
 
     def __init__(self, path: Path, clock: Clock = SYSTEM) -> None:
         """Read `path`. Raises: ConfigError."""
@@ -103,7 +103,7 @@ class CurrentConfig:
         with self._looking:
             content = self._read()
             if content is None:
-                # not touched since
+                # unchanged since the last look
                 content = self._seen
             if content != self._seen:
                 self._seen, self._judged = content, False

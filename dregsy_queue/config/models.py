@@ -281,7 +281,7 @@ class Config(_Model):
 
     @model_validator(mode="after")
     def _relay_of_each_task(self) -> Config:
-        """A task without `relay` has the file's: so it is another task when that changes."""
+        """A task without `relay` uses the file's, so its fingerprint changes with it."""
         self.__dict__["tasks"] = [
             task if task.relay else task.model_copy(update={"relay": self.relay}) for task in self.tasks
         ]

@@ -1,4 +1,4 @@
-"""What of a config may not stand in a text, and what may."""
+"""Which parts of a config must not appear in texts, and which may."""
 
 from __future__ import annotations
 

@@ -25,18 +25,18 @@ def select_tasks(config: Config, run: str) -> list[SyncTask]:
 
 
 def task_fingerprint(task: SyncTask) -> str:
-    """16 hex digits that change when what the task syncs does; neither do credentials count, nor when it runs."""
+    """16 hex digits that change when the task syncs something else; credentials and interval do not count."""
     ignored: Any = {"source": {"auth"}, "target": {"auth"}, "interval": True, "priority": True, "verbose": True}
     return fingerprint(task.model_dump(mode="json", exclude=ignored))
 
 
 def login_fingerprint(task: SyncTask) -> str:
-    """8 hex digits that change when who signs in to the task's registries does; slow on purpose (see `_slow_hash`)."""
+    """8 hex digits that change with the logins to the task's registries; slow on purpose (see `_slow_hash`)."""
     return _slow_hash(tuple(_login(location) for location in (task.source, task.target)))
 
 
 def run_fingerprint(task: SyncTask) -> str:
-    """What a run of this task is started as: changes when what it syncs does, or who signs in."""
+    """Tells runs of this task apart: changes with what it syncs, and with its logins."""
     return f"{task_fingerprint(task)}-{login_fingerprint(task)}"
 
 

@@ -12,7 +12,7 @@ import sys
 
 def main(name: str) -> int:
     """Run until a signal ends it; returns the exit code."""
-    # Imports make many objects and no garbage: looking for it costs a tenth of the start.
+    # Imports create many objects and no garbage; collecting meanwhile costs a tenth of the start-up.
     gc.set_threshold(50_000, 20, 20)
     from dregsy_queue.celery import app
 

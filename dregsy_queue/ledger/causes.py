@@ -1,4 +1,4 @@
-"""Why images fail: the same reason for many images is told once."""
+"""Why images fail: one reason for many images is reported once."""
 
 from __future__ import annotations
 

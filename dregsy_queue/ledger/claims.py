@@ -66,7 +66,7 @@ class Claims:
         """Claim an admitted job; None when there is nothing to take (a late or doubled message), or when this release
         cannot read it: then it is handed back.
 
-        Raises: redis.RedisError or OSError; if the claim came through although nobody heard, the ledger puts the job
+        Raises: redis.RedisError or OSError; if the claim succeeded and only the reply was lost, the ledger puts the job
         back after two heartbeats that do not name it.
         """
         if not self.in_hand.take(job, epoch):

@@ -26,8 +26,8 @@ class _Outcome:
 
 
 class InHand:
-    """Thread-safe. A job is in hand from before its claim until its outcome is in Redis, so that a heartbeat that names
-    what is in hand leaves out nothing that the ledger rightly holds for this worker."""
+    """Thread-safe. A job is in hand from before its claim until its outcome is in Redis, so a heartbeat names every
+    job that the ledger rightly holds for this worker."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -29,7 +29,7 @@ class TransferJob:
     target: str
     #: as configured: "", "all" or "os/arch[/variant]"
     platform: str
-    #: "skopeo", "docker": which relay copies it
+    #: which relay copies it, a `kinds.RelayName`
     relay: str
     reason: Reason
     #: what `source` named when it was planned

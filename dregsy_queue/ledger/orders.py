@@ -15,7 +15,7 @@ from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.report import RunReader
 from dregsy_queue.ledger.scripts import Scripts
 
-#: Seconds for which an order to start a run is one role's, and for which it is remembered what came of it.
+#: Seconds for which an order to start a run belongs to the role that took it, and for which its run is remembered.
 TAKEN, REMEMBERED = 30, 3600
 #: Failed images that a retry names one by one; where more could not be planned, all are looked at again.
 MOST_NAMED = 5000
@@ -162,7 +162,7 @@ class Orders:
         return found
 
     def _tell(self, text: str) -> None:
-        """For the log of one of those who work; kept until one comes, the last hundred."""
+        """Leave a line for the log of whichever role looks next; the last hundred are kept."""
         self._redis.rpush(key("order log"), text)
         self._redis.ltrim(key("order log"), -100, -1)
 

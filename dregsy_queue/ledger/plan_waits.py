@@ -12,7 +12,7 @@ from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.redact import scrub
 
-#: A note whose time is over for so long is one of a planner that is gone, in seconds.
+#: Seconds after its time at which a note is ignored: its planner is gone.
 STALE = 10.0
 
 

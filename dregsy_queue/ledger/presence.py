@@ -78,7 +78,7 @@ class Presence:
         return Heard(lost, list(put_back))
 
     def moved(self, worker: str) -> dict[str, Moved]:
-        """How far the transfers of a worker are, as of its last heartbeat, by job; without those that nobody tells."""
+        """How far the transfers of a worker are, by job, as of its last heartbeat; unknown ones are left out."""
         found = self._redis.hget(key("worker", worker), "moved")
         return {job: Moved(*values) for job, values in json.loads(found or "{}").items()}
 

@@ -82,7 +82,7 @@ class RunningJob:
         return self.moved.rate if self.moved else None
 
     def begins(self, now: float) -> bool:
-        """Whether its worker cannot have told yet how far it is."""
+        """True while its worker cannot have reported its progress yet."""
         return self.moved is None and now - self.started < 2 * HEARTBEAT
 
 

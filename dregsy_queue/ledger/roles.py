@@ -88,8 +88,8 @@ class Roles:
     ) -> None:
         """Say every `RENEW` seconds that this role lives.
 
-        `scheduled`: all tasks of a leader's config; ones that Redis knows and it does not name have left the config.
-        Of one that does not lead (any more) it counts for nothing. None: they are as they were.
+        `scheduled`: all tasks of the leader's config, None: as before. A task that Redis knows and that is not among
+        them has left the config. Ignored when this role does not lead (any more).
         """
         tasks = {task: [found.interval, found.next_run] for task, found in (scheduled or {}).items()}
         self._scripts.run(
@@ -105,7 +105,7 @@ class Roles:
         )
 
     def leave(self, kind: Kind, name: str) -> None:
-        """The role ends as it was told to; it is not missed."""
+        """The role ended in good order: nobody reports it as lost."""
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.zrem(key("roles", kind), name)
         pipeline.delete(key("role", kind, name))

@@ -38,7 +38,7 @@ class Situation:
     workers: Sequence[WorkerState]
     lost_workers: Sequence[str]
     registries: Sequence[RegistryOverview]
-    #: a scheduler lives by its mark of life alone, which says no more than that
+    #: only a mark of life of some scheduler is there, without its name and config
     scheduler_marks: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""Which proxy does a request go through? As Go's programs read HTTP_PROXY, HTTPS_PROXY and NO_PROXY, skopeo among them.
+"""Which proxy does a request go through? HTTP_PROXY, HTTPS_PROXY and NO_PROXY mean what they mean to Go's programs.
 
 Source: golang.org/x/net/http/httpproxy. Loopback addresses never go through a proxy.
 """

@@ -59,7 +59,7 @@ def run(worker: Worker, job: str, epoch: int) -> None:
 
 
 def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, seconds: float) -> None:
-    """Write how the attempt ended, and tell it. None: the claim is lost, and nothing is written."""
+    """Write how the attempt ended, and log it. None: the claim is lost, and nothing is written."""
     if isinstance(outcome, WaitForRegistry):
         wait, new = worker.services.limiter.pause(outcome.registry, outcome.asked, claim.job)
         if new:

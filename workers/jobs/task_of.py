@@ -33,9 +33,9 @@ def is_login_of_before(error: object, config: CurrentConfig, used: Snapshot) -> 
 
 
 def left_to_others(claim: Claim, services: Services) -> RetryAfter | None:
-    """A job of a task that this worker's config lacks, or has otherwise: where the leading scheduler's config has it,
-    others may have it too, and this worker will when its file is as new. None: it is in no config any more, or all
-    attempts are over."""
+    """Leave a job to others when this worker's config has not the task as it was started: the leading scheduler's
+    config has it, so other workers may, and this one when its file is as new. None: no config has the task any more,
+    or all attempts are over."""
     if claim.attempt >= services.settings.max_attempts or claim.task not in services.roles.scheduled():
         return None
     return RetryAfter(backoff.delay(services.settings.backoff, claim.attempt), _OTHER_CONFIG)

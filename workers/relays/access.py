@@ -13,7 +13,7 @@ from workers.relays.relay import Access
 
 
 async def relay_access(registries: RegistryAccess, location: Location, repository: str) -> Access:
-    """For one repository. Raises: RegistryError when there is no login to be had."""
+    """For one repository. Raises: RegistryError when a login is configured and cannot be obtained."""
     plain = (registries.endpoint(location) or "").startswith("http://")
     return Access(
         credentials=await choose_source(location).credentials(repository),

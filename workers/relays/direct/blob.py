@@ -90,7 +90,7 @@ class BlobMover:
                 moved = await self._calls.run((target.place, blob.digest), call)
                 return moved if led else 0
             except (RegistryError, StalledError):
-                # Who led may have read it elsewhere: what failed there says nothing about this source.
+                # The job that led may have read the blob elsewhere: its failure says nothing about this source.
                 if led:
                     raise
         return 0

@@ -77,7 +77,7 @@ class Body:
                 return
 
     async def _rest(self, incoming: Incoming) -> AsyncIterator[bytes]:
-        """What is missing still: a registry that cannot begin in the middle sends all again."""
+        """The bytes still missing; where a registry cannot start in the middle, what is known is skipped."""
         skip = 0
         if incoming.status == 416:
             raise self._error(f"it ends at {self._read} bytes, its manifest says {self._size}")

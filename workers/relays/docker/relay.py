@@ -40,7 +40,7 @@ class DockerRelay:
     def __init__(self, settings: DockerSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        # A slow daemon holds up none but its own copies.
+        # Threads of its own: a slow daemon delays only its own copies.
         self._threads = ThreadPoolExecutor(_COPIES, "docker")
         #: references in the daemon that copies under way need
         self._in_use: Counter[str] = Counter()

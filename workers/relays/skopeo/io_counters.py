@@ -45,7 +45,7 @@ class Counters:
             return None
 
     def close(self) -> None:
-        """From now on nothing is told."""
+        """From now on `moved` returns None."""
         with self._lock:
             descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:

@@ -28,7 +28,7 @@ _BEYOND_SKOPEO = re.compile(
     r"|unsupported (?:digest|schema|manifest)|does not match provided manifest digest",
     re.IGNORECASE,
 )
-#: What passes, or is the network's: nobody else does better at once.
+#: Errors that pass, and errors of the network: another relay would not do better now.
 _PASSING = re.compile(
     r"connection re(?:fused|set)|time(?:d )?out|no such host|\bEOF\b|broken pipe|deadline|handshake|\b50[0234]\b"
     r"|unavailable|internal server error|bad gateway|unreachable|blob unknown|digest invalid",
