@@ -11,8 +11,24 @@ from collections.abc import Sequence
 
 _FLAGS = {"config": "--config", "run": "--run", "help": "--help"}
 #: Options of `sync` that may stand beside dregsy's own and take the next argument as their value.
-_WITH_VALUE = frozenset({"--config", "--run", "-c", "--workers", "--report", "--log-format"})
-_KNOWN = ("config", "run", "help", "version", "h", "c", "once", "workers", "report", "log-format", "v", "vv", "q", "qq")
+_WITH_VALUE = frozenset({"--config", "--run", "-c", "--workers", "--report", "--state", "--log-format"})
+_KNOWN = (
+    "config",
+    "run",
+    "help",
+    "version",
+    "h",
+    "c",
+    "once",
+    "workers",
+    "report",
+    "state",
+    "log-format",
+    "v",
+    "vv",
+    "q",
+    "qq",
+)
 
 
 def is_own_call(arguments: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from dregsy_queue.cli.validate import load_or_exit
 Examples:
   dregsy sync dregsy.yaml
   dregsy sync dregsy.yaml --run 'mirror-.*' --once
-  dregsy sync dregsy.yaml --once --report outcome.json
+  dregsy sync dregsy.yaml --once --report outcome.json --state state.json
 """
 )
 @options.config_file
@@ -39,7 +39,13 @@ Examples:
     callback=lambda _, __, path: _writable(path),
     help="Write the outcome here, as JSON; '-': to standard output.",
 )
-def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) -> None:
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=lambda _, __, path: _writable(path),
+    help="Keep what was synced in this file, so that the next call asks registries for less.",
+)
+def sync(config: Path, run: str, once: bool, workers: int, report: Path | None, state: Path | None) -> None:
     """Sync the images that a config file names; needs no server.
 
     One-off tasks run once; with periodic tasks it stays, until Ctrl-C or SIGTERM.
@@ -55,12 +61,12 @@ def sync(config: Path, run: str, once: bool, workers: int, report: Path | None) 
     # Late: reading and checking a config needs neither Celery nor rich.
     from dregsy_queue.embedded import session
 
-    request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report)
+    request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report, state=state)
     raise SystemExit(session.run(request))
 
 
 def _writable(path: Path | None) -> Path | None:
-    """Find out before the sync, not after it, that a report cannot be written."""
+    """Find out before the sync, not after it, that a file cannot be written."""
     if path is None or path == Path("-"):
         return path
     folder = path.absolute().parent

@@ -24,7 +24,9 @@ from dregsy_queue.embedded import worker
 from dregsy_queue.embedded.children import Child, ChildError, PrivateRedis, Program, celery_command, worker_command
 from dregsy_queue.embedded.forked import Forked
 from dregsy_queue.embedded.private_folder import private_folder
+from dregsy_queue.embedded.state import StateFile
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.report import RunReader, report
 from dregsy_queue.scheduling.starter import RunStarter
 
@@ -58,6 +60,8 @@ class Request:
     workers: int
     #: where the outcome goes, as JSON; ``-`` is standard output
     report: Path | None
+    #: where sync records stay until the next call
+    state: Path | None = None
 
 
 def run(request: Request) -> int:
@@ -98,6 +102,7 @@ class _Session:
         self._folder = folder
         self._children: list[Child] = []
         self._redis_url = ""
+        self._state = StateFile(request.state) if request.state else None
 
     def run(self) -> int:
         periodic = not self._request.once and any(task.interval for task in self._request.tasks)
@@ -108,6 +113,8 @@ class _Session:
             for number in range(1, self._request.workers + 1):
                 self._children.append(self._fork_worker(number))
             redis.wait()
+            if self._state:
+                self._state.restore(Records(connect(self._redis_url)), self._names)
             if periodic:
                 self._children.append(self._start("scheduler", celery_command("beat")))
                 signal.signal(signal.SIGHUP, self._hand_on_hangup)
@@ -115,7 +122,7 @@ class _Session:
                 self._start_runs()
             self._watch(periodic=periodic)
             self._end_children()
-            return self._finish(RunReader(connect(self._redis_url)))
+            return self._finish(RunReader(connect(self._redis_url)), self._save_state())
         finally:
             self._end_children()
             redis.end()
@@ -138,11 +145,23 @@ class _Session:
             display.show(progress)
             for run in watcher.ended(progress):
                 display.ended(run)
+                if periodic:
+                    self._save_state()
             if not periodic and len(progress.runs) == len(self._names) and progress.idle:
                 return
             time.sleep(min(POLL, max(FIRST_POLL, (time.monotonic() - started) / 20)))
 
-    def _finish(self, reader: RunReader) -> int:
+    def _save_state(self) -> bool:
+        """False when it cannot be written."""
+        try:
+            if self._state:
+                self._state.save(Records(connect(self._redis_url)), self._names)
+        except OSError as error:
+            log.error("the state cannot be written to %s: %s", self._request.state, error.strerror)
+            return False
+        return True
+
+    def _finish(self, reader: RunReader, saved: bool) -> int:
         to_stdout = self._request.report == Path("-")
         from rich.console import Console
 
@@ -165,7 +184,7 @@ class _Session:
         if self._received:
             return 128 + self._received[0]
         newest = (reader.newest(name) for name in self._names)
-        return 1 if any(run.failed for run in newest if run) else 0
+        return 1 if any(run.failed for run in newest if run) or not saved else 0
 
     def _start_runs(self) -> None:
         # No Celery here: the worker looks for what may run as soon as it is up.

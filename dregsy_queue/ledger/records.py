@@ -7,11 +7,19 @@ daemon writes manifests of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.ledger.keys import key
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The records of a task as Redis has them, and when each target was last looked at (Unix time); by target."""
+
+    records: Mapping[str, str]
+    looked: Mapping[str, str]
 
 
 class Records:
@@ -34,14 +42,23 @@ class Records:
         now = self._now()
         return [_aged(record, text, now) for record, text in zip(records, seen, strict=True)]
 
-    def note_seen(self, task: str, found: Mapping[str, SyncRecord]) -> None:
-        """These targets have just been seen to have what their records say."""
-        if found:
-            now = str(self._now())
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.hset(key("records", task), mapping={target: str(record) for target, record in found.items()})
-            pipeline.hset(key("looked", task), mapping=dict.fromkeys(found, now))
-            pipeline.execute()
+    def note_seen(self, task: str, found: Mapping[str, SyncRecord], *, timed: bool) -> None:
+        """These targets have just been seen to have what their records say; `timed`: when matters."""
+        texts = {target: str(record) for target, record in found.items()}
+        self.restore(task, Saved(texts, dict.fromkeys(found, str(self._now())) if timed else {}))
+
+    def saved(self, task: str) -> Saved:
+        """All that is known of a task."""
+        return Saved(self._redis.hgetall(key("records", task)), self._redis.hgetall(key("looked", task)))
+
+    def restore(self, task: str, saved: Saved) -> None:
+        """Put back what was known; what is known of other targets stays."""
+        pipeline = self._redis.pipeline(transaction=True)
+        if saved.records:
+            pipeline.hset(key("records", task), mapping=saved.records)
+        if saved.looked:
+            pipeline.hset(key("looked", task), mapping=saved.looked)
+        pipeline.execute()
 
     def _now(self) -> int:
         """Seconds, by Redis' clock: workers' clocks differ."""

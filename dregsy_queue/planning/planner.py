@@ -18,16 +18,13 @@ from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import completed, in_threads, merged
 from dregsy_queue.config.models import Mapping, SyncTask
-from dregsy_queue.ledger.jobs import PlannedOutcome, Reason, SyncRecord, TransferJob
+from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.logs import fields
-from dregsy_queue.oci.digest import Digest
-from dregsy_queue.oci.manifests import Descriptor, is_index
-from dregsy_queue.planning import decision
-from dregsy_queue.planning.companions import companion_tags, lacks_referrers
-from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, platform_of, wrong_target
-from dregsy_queue.planning.platforms import Platforms
-from dregsy_queue.planning.unasked import NoteSeen, immutable_tags, is_fresh
+from dregsy_queue.planning.companions import companion_tags
+from dregsy_queue.planning.comparison import Comparison, Planned, failure, up_to_date
+from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, wrong_target
+from dregsy_queue.planning.unasked import NoteSeen, immutable_tags
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 
@@ -41,15 +38,6 @@ MANY, CHOOSING = 5_000, ThreadPoolExecutor(2, "choosing")
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
 
-#: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
-_INDEX_PULLS = 8
-
-INDEX_BY_DIGEST = (
-    "the digest names several platforms, and one of them alone has another digest; "
-    "give it a name ('NAME@sha256:…'), or set 'platform: all'"
-)
-
-Planned = TransferJob | PlannedOutcome
 Repositories = Callable[[], Awaitable[list[str]]]
 Already = Callable[[Sequence[str]], set[str]]
 LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
@@ -68,7 +56,7 @@ class _Unreached:
 class Planner:
     """Plans one sync task. `look_up` gives sync records by target reference, `already` which of these targets need no
     second look, `on_wait` is told what the next round waits for, `note_seen` which targets were seen to be up to date
-    (only where the task has a `drift-check`); all may block (Redis).
+    and are worth a record; all may block (Redis).
 
     What fails for a passing reason is tried again in rounds, up to `attempts` in all, `backoff` seconds after
     the first round, then twice as long each time. So however many images a dead registry has, each wait comes once.
@@ -104,7 +92,7 @@ class Planner:
         self._listed = listed
         self._already = already
         self._note_seen = note_seen
-        self._platforms = Platforms(source)
+        self._comparison = Comparison(task, relay, source, target)
         self._names = Names.of(task)
         self._targets = Targets(self._names)
         self._room = asyncio.Semaphore(COMPARISONS)
@@ -198,7 +186,7 @@ class Planner:
                 yield self._failure(image, str(error))
                 continue
             if image.item.tag in immutable:
-                yield self._up_to_date(image, "")
+                yield up_to_date(self._names, image, "")
             else:
                 selected.append(image)
         async for planned in self._compare_all(selected):
@@ -240,38 +228,20 @@ class Planner:
                     more += by_target[planned.target].companions_of(planned.digest)
             async for planned in self._compare_new(more):
                 yield planned
-            if seen and self._task.drift_check:
+            if seen:
                 await asyncio.to_thread(self._note_seen, seen)
 
     async def _compare(
         self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord]
     ) -> Planned | _Unreached:
-        record = record if record is not None and record.is_about(image.platform) else None
         try:
             async with self._room:
-                if record is not None and is_fresh(record, self._task.drift_check):
-                    source = await self._at_source(image)
-                    if source is not None and source.digest == record.source_digest:
-                        return self._up_to_date(image, record.target_digest)
-                    target = await self._at_target(image)
-                else:
-                    source, target = await asyncio.gather(self._at_source(image), self._at_target(image))
-            if source is None:
-                return self._failure(image, f"{self._names.source(image)} does not exist")
-            planned = await self._judge(image, source, target.digest if target else None, record)
-            if planned.reason == "up-to-date" and image.companions is not None and target is not None:
-                planned = await self._with_referrers(image, source, target.digest, planned)
+                compared = await self._comparison.of(image, record)
         except RegistryError as error:
             return self._unplanned(image, error)
-        if target is not None and isinstance(planned, PlannedOutcome) and not planned.error:
-            seen[planned.target] = SyncRecord(source.digest, target.digest, image.platform)
-        return planned
-
-    async def _at_source(self, image: Image) -> Descriptor | None:
-        return await self._source.head(image.source_repository, image.source_reference)
-
-    async def _at_target(self, image: Image) -> Descriptor | None:
-        return await self._target.head_target(image.target_repository, image.target_reference)
+        if compared.record is not None:
+            seen[compared.planned.target] = compared.record
+        return compared.planned
 
     def _unplanned(self, what: Mapping | Pair | Image, error: RegistryError) -> PlannedOutcome | _Unreached:
         if error.kind == "rate-limited":
@@ -279,51 +249,4 @@ class Planner:
         return _Unreached(what, error) if error.temporary else self._failure(what, str(error))
 
     def _failure(self, what: Mapping | Pair | Image, error: str) -> PlannedOutcome:
-        names = self._names.source(what), self._names.target(what)
-        return PlannedOutcome(*names, platform_of(what), "failed", "planning", error=error)
-
-    def _up_to_date(self, image: Image, digest: str) -> PlannedOutcome:
-        names = self._names.source(image), self._names.target(image)
-        return PlannedOutcome(*names, image.platform, "up-to-date", "up-to-date", digest=digest)
-
-    async def _judge(
-        self, image: Image, source: Descriptor, target: Digest | None, record: SyncRecord | None
-    ) -> Planned:
-        wanted = source.digest
-        verdict = decision.known(source.digest, target, record)
-        if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):
-            wanted = await self._platforms.child(
-                image.source_repository, source.digest, image.platform, name=self._names.source(image)
-            )
-            if image.pinned and wanted != source.digest:
-                return self._failure(image, INDEX_BY_DIGEST)
-        verdict = decision.decide(source.digest, wanted, target, record)
-        if verdict.copy:
-            return self._job(image, source, wanted, verdict.reason)
-        return self._up_to_date(image, target or "")
-
-    def _job(self, image: Image, source: Descriptor, wanted: Digest, reason: Reason) -> TransferJob:
-        return TransferJob(
-            source=self._names.source(image),
-            target=self._names.target(image),
-            platform=image.platform,
-            relay=self._relay,
-            reason=reason,
-            source_digest=source.digest,
-            digest=wanted,
-            pulls=self._pulls(image, source, wanted),
-            referrers=image.companions is not None,
-        )
-
-    def _pulls(self, image: Image, source: Descriptor, wanted: Digest) -> int:
-        several = image.platform.count(",")
-        if is_index(source.media_type) and several:
-            return several + 2
-        return _INDEX_PULLS if is_index(source.media_type) and wanted == source.digest else 1
-
-    async def _with_referrers(self, image: Image, source: Descriptor, digest: Digest, planned: Planned) -> Planned:
-        """The image is up to date; a job all the same where something that refers to it is not."""
-        repositories = image.source_repository, image.target_repository
-        if await lacks_referrers(self._source, self._target, *repositories, digest):
-            return self._job(image, source, digest, "changed")
-        return planned
+        return failure(self._names, what, error)

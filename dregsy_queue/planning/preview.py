@@ -22,8 +22,9 @@ from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.matching.attrition import Attrition, attrition
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference
+from dregsy_queue.planning.comparison import Planned
 from dregsy_queue.planning.left_over import Targets, left_over
-from dregsy_queue.planning.planner import Planned, Planner
+from dregsy_queue.planning.planner import Planner
 from dregsy_queue.planning.pulls import Estimate, estimate
 from dregsy_queue.planning.sizes import image_size
 from dregsy_queue.registry.errors import RegistryError

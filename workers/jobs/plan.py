@@ -17,6 +17,7 @@ from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import fields
 from dregsy_queue.planning import planner
+from dregsy_queue.planning.comparison import Planned as PlannedImage
 from dregsy_queue.registry.errors import RegistryError
 from workers.jobs.outcome import is_expected, plan_outcome_of
 from workers.jobs.task_of import left_to_others, task_of
@@ -56,7 +57,7 @@ def _why_not_planned(task: SyncTask | None) -> str:
 
 async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     """Returns how many images are to be copied."""
-    jobs, batch, since = 0, list[planner.Planned](), time.monotonic()
+    jobs, batch, since = 0, list[PlannedImage](), time.monotonic()
     failed: list[PlannedOutcome] = []
     retry = worker.services.orders.retried(claim.run)
 
@@ -112,5 +113,5 @@ def _planner(worker: Worker, claim: Claim, task: SyncTask) -> planner.Planner:
         backoff=worker.settings.backoff,
         already=lambda targets: services.runs.planned_targets(claim, targets),
         on_wait=lambda wait: services.plan_waits.note(task.name, wait),
-        note_seen=lambda seen: records.note_seen(task.name, seen),
+        note_seen=lambda seen: records.note_seen(task.name, seen, timed=bool(task.drift_check)),
     )

@@ -12,7 +12,7 @@ from dregsy_queue.logs import fields
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.oci.subset import parse_platforms
-from dregsy_queue.planning.planner import INDEX_BY_DIGEST
+from dregsy_queue.planning.comparison import INDEX_BY_DIGEST
 from dregsy_queue.planning.platforms import Platforms
 from dregsy_queue.registry.client import RegistryClient
 from workers.jobs.outcome import Transferred

@@ -14,7 +14,8 @@ from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.matching.tags import TagSet
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
-from dregsy_queue.planning.planner import COMPARISONS, MANY, Planned, Planner
+from dregsy_queue.planning.comparison import Planned
+from dregsy_queue.planning.planner import COMPARISONS, MANY, Planner
 
 
 class Source:

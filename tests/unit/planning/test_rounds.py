@@ -11,7 +11,8 @@ from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
-from dregsy_queue.planning.planner import Planned, Planner
+from dregsy_queue.planning.comparison import Planned
+from dregsy_queue.planning.planner import Planner
 from dregsy_queue.registry.errors import Kind, RegistryError
 from tests.lab.clock import FakeClock
 
