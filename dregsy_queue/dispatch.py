@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kombu.exceptions import OperationalError
+
 from dregsy_queue.kinds import queue_name
-from dregsy_queue.ledger.admission import Admission
+from dregsy_queue.ledger.admission import Admission, Admitted
 
 if TYPE_CHECKING:
     from celery import Celery
+    from kombu import Producer
 
 #: Version of the message arguments: [version, job id, epoch].
 MESSAGE_VERSION = 1
@@ -19,19 +22,29 @@ def dispatch(app: Celery, admission: Admission) -> int:
 
     If the process ends between admission and sending, nothing is lost: a job that no worker claims within 30 s is
     admitted again.
+
+    Raises: redis.RedisError or OSError; the same holds for what was not sent then.
     """
     admitted = admission.admit()
     if not admitted:
         return 0
-    with app.producer_pool.acquire(block=True) as producer:
-        for job in admitted:
-            app.send_task(
-                "dregsy.plan" if job.kind == "plan" else "dregsy.transfer",
-                args=[MESSAGE_VERSION, job.job, job.epoch],
-                task_id=f"{job.job}.{job.epoch}",
-                queue=queue_name(job.kind),
-                # what Flower shows
-                argsrepr=str(job.transfer or job.job),
-                producer=producer,
-            )
+    try:
+        with app.producer_pool.acquire(block=True) as producer:
+            for job in admitted:
+                _send(app, job, producer)
+    except OperationalError as error:
+        # kombu's own, for a broken connection
+        raise ConnectionError(str(error)) from error
     return len(admitted)
+
+
+def _send(app: Celery, job: Admitted, producer: Producer | None) -> None:
+    app.send_task(
+        "dregsy.plan" if job.kind == "plan" else "dregsy.transfer",
+        args=[MESSAGE_VERSION, job.job, job.epoch],
+        task_id=f"{job.job}.{job.epoch}",
+        queue=queue_name(job.kind),
+        # what Flower shows
+        argsrepr=str(job.transfer or job.job),
+        producer=producer,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from dregsy_queue.access.clients import RegistryAccess
@@ -73,14 +72,14 @@ class Services:
         return self.registries.get()
 
     def send(self) -> None:
-        """Send what may run now. Raises: RedisError, OSError or kombu's OperationalError."""
+        """Send what may run now. Raises: RedisError or OSError."""
         dispatch(app, self.admission)
 
     def dispatch(self) -> None:
         """Send what may run now; where Redis does not answer, the coordinator tries again."""
         try:
             self.send()
-        except (RedisError, OSError, OperationalError):
+        except (RedisError, OSError):
             self.wake.set()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from tests.lab.processes import wait_until
 from tests.soak.redis_pair import quietly
 from tests.soak.world import GRACE, Seat, World
 
@@ -178,6 +179,8 @@ def _emptied(world: World, choice: random.Random) -> Iterator[str]:
 
 def _end(seat: Seat, seconds: float) -> None:
     """SIGTERM. Raises: RoleError where it does not end well in time."""
+    # It hears signals from its first line on.
+    wait_until(seat.role.log.read_bytes, 30, f"the start of {seat.name}")
     began = time.monotonic()
     code = seat.role.process.stop(timeout=seconds)
     if code != 0:
