@@ -129,7 +129,10 @@ class Soak:
     def _tell(self) -> int:
         slowest = max(self._recoveries, key=lambda found: found[1].cluster, default=("", Recovery(0, 0, ())))
         deafest = max(self._recoveries, key=lambda found: found[1].workers, default=slowest)
-        self._say(f"faults: {dict(self._made)}, {sum(line.lost for line in self._world.lines)} answers lost")
+        lost = sum(line.lost for line in self._world.lines)
+        self._say(f"faults: {dict(self._made)}, {lost} answers lost")
+        if self._made["answers lost"] > 2 and not lost:
+            self._problems.append("soak: no answer was lost, so nothing was tried")
         self._say(f"longest from a fault's end to progress: {slowest[1].cluster:.1f} s ({slowest[0]})")
         self._say(f"longest until each worker had copied something: {deafest[1].workers:.1f} s ({deafest[0]})")
         by_kind = Counter(problem.partition(":")[0] for problem in self._problems)

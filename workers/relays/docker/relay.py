@@ -42,12 +42,14 @@ class DockerRelay:
         self._lock = threading.Lock()
         # Threads of its own: a slow daemon delays only its own copies.
         self._threads = ThreadPoolExecutor(_COPIES, "docker")
+        # Who asks whether it works must not wait for copies.
+        self._pings = ThreadPoolExecutor(1, "docker-ping")
         #: references in the daemon that copies under way need
         self._in_use: Counter[str] = Counter()
 
     async def problem(self) -> str | None:
         try:
-            await in_threads(self._threads, self._ping)
+            await in_threads(self._pings, self._ping)
         except (DockerException, requests.RequestException, OSError) as error:
             return self._unreachable(error)
         return None

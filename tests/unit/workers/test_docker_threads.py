@@ -1,0 +1,65 @@
+"""A Docker daemon whose pulls hang holds up nobody but its own copies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from dregsy_queue.config.models import DockerSettings
+from dregsy_queue.oci.reference import Reference
+from workers.relays.docker.relay import _COPIES, DockerRelay
+from workers.relays.relay import Access, Copy
+
+
+class Daemon(BaseHTTPRequestHandler):
+    pulls = threading.Semaphore(0)
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        self._answer(json.dumps({"ApiVersion": "1.41"}).encode() if "version" in self.path else b"OK")
+
+    def do_POST(self) -> None:
+        self.pulls.release()
+        self.over.wait(60)
+        self._answer(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def host() -> Iterator[str]:
+    Daemon.over.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Daemon) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"tcp://127.0.0.1:{server.server_port}"
+        Daemon.over.set()
+        server.shutdown()
+
+
+async def test_copies_that_hang_hold_up_neither_redis_nor_the_look_at_the_daemon(host: str) -> None:
+    relay = DockerRelay(DockerSettings(dockerhost=host))
+    reference = Reference.parse_full("127.0.0.1:1/lib/app:1")
+    nobody: Any = None
+    anybody = Access(None, False, None, nobody)
+    one = Copy(reference, reference, anybody, anybody, all_platforms=False)
+    copies = [asyncio.create_task(relay.copy(one)) for _ in range(_COPIES)]
+    for _ in copies:
+        await asyncio.to_thread(Daemon.pulls.acquire)
+    assert await asyncio.wait_for(relay.problem(), 20) is None
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: "Redis"), 20) == "Redis"
+    assert not any(copy.done() for copy in copies)
+    Daemon.over.set()
+    await asyncio.gather(*copies, return_exceptions=True)
