@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunCounts, RunReader
+from dregsy_queue.serve.metrics import ClusterCollector
 from tests.lab.dregsy import Role, beat, worker
 from tests.lab.processes import wait_until
 from tests.lab.redis import RedisServer
@@ -43,6 +48,14 @@ class Cluster:
         """How often each target was said to be copied, by the workers' logs."""
         lines = [line for role in self.roles for line in role.lines()]
         return Counter(line["target"] for line in lines if line["msg"].startswith("copied"))
+
+
+def metrics(cluster: Cluster) -> dict[str, float]:
+    """What `dregsy metrics` serves now, without labels: of several series the last."""
+    registry = CollectorRegistry()
+    registry.register(ClusterCollector(Overview(connect(cluster.redis.url))))
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {sample.name: sample.value for family in families for sample in family.samples}
 
 
 def slow_skopeo(folder: Path, seconds: float) -> dict[str, Any]:

@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
-from dregsy_queue.ledger.connection import connect
-from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunningJob
-from dregsy_queue.serve.metrics import ClusterCollector
 from tests.conftest import MakeProxy
 from tests.integration.cluster.test_verbs import Operator
-from tests.lab.cluster import Cluster
+from tests.lab.cluster import Cluster, metrics
 from tests.lab.dregsy import BIN, location, mapping, task, write_config
 from tests.lab.images import push_image
 from tests.lab.processes import ManagedProcess, free_port, wait_until
@@ -56,22 +51,14 @@ def test_bytes_of_a_running_transfer(
     assert seen < shown["bytes"] < 16 * MIB and 0 < shown["bytes_per_second"] < 4 * MIB
     text = operator.does("status")
     assert "B/s  w1@lab" in text and "unknown bytes" not in text
-    assert _metric(cluster, "dregsy_running_transfers_bytes") > seen
-    assert _metric(cluster, "dregsy_running_transfers_bytes_per_second") > 0
+    assert metrics(cluster).get("dregsy_running_transfers_bytes", 0) > seen
+    assert metrics(cluster).get("dregsy_running_transfers_bytes_per_second", 0) > 0
     assert "B/s</td>" in _page(cluster)
 
     slow.faults.rate = 0
     ended = cluster.wait_for("big", lambda counts: counts.done)
     assert ended.copied == 1 and ended.sent > 16 * MIB
-    assert _metric(cluster, "dregsy_running_transfers_bytes") == 0, "it runs no more"
-
-
-def _metric(cluster: Cluster, name: str) -> float:
-
-    registry = CollectorRegistry()
-    registry.register(ClusterCollector(Overview(connect(cluster.redis.url))))
-    families = text_string_to_metric_families(generate_latest(registry).decode())
-    return next((sample.value for family in families for sample in family.samples if sample.name == name), 0.0)
+    assert metrics(cluster).get("dregsy_running_transfers_bytes", 0) == 0, "it runs no more"
 
 
 def _page(cluster: Cluster) -> str:

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from typing import Any
 
 import pytest
 
-from tests.lab.cluster import Cluster, slow_skopeo
+from tests.lab.cluster import Cluster, metrics, slow_skopeo
 from tests.lab.dregsy import BIN, location, mapping, task, write_config
 from tests.lab.images import push_image, push_many
 from tests.lab.processes import wait_until
@@ -136,9 +137,18 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
     assert {run for run, number in times.items() if number > 1} == {after.run}, "once each; a retried one ends twice"
     assert {"copied", "up_to_date", "failed", "seconds", "bytes"} <= set(told_ends[0])
 
-    # nobody is left
+    # nobody is left: all say so within a minute
     for role in cluster.roles:
         role.process.kill()
+    killed = time.monotonic()
     wait_until(lambda: not operator.status()["workers"], timeout=60, what="leases to end")
+    wait_until(lambda: metrics(cluster)["dregsy_scheduler_up"] == 0, timeout=30, what="no scheduler in the metrics")
     told = operator.does("status", "--check", code=1)
-    assert "no worker lives" in told and "no scheduler lives" in told
+    said = "WRONG: no scheduler lives: nothing is started; no worker lives: nothing is copied"
+    assert " ".join(told.split()).startswith(said)
+    assert operator.does("status").startswith("WRONG: no scheduler lives")
+    assert "no worker of any host is alive" in operator.does("health", code=1)
+    assert "no scheduler of" in operator.does("health", "scheduler", code=1)
+    assert "no worker of" in operator.does("health", "worker", code=1)
+    assert metrics(cluster)["dregsy_workers"] == 0
+    assert time.monotonic() - killed < 60

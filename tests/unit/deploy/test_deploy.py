@@ -134,6 +134,21 @@ def test_queries_name_metrics_that_exist(where: str, expression: str) -> None:
     assert named and named <= metric_names(), where
 
 
+def test_alerts_fire_when_they_should() -> None:
+    """By Prometheus' own program (Debian has it in the package prometheus)."""
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is not installed")
+    for command in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts.test.yaml"]):
+        done = subprocess.run([program, *command], cwd=MONITORING, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    tested = yaml.safe_load((MONITORING / "alerts.test.yaml").read_text())["tests"]
+    named = {alert["alertname"] for test in tested for alert in test["alert_rule_test"]}
+    rules = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
+    # It wants a day, which promtool takes long to go through.
+    assert {rule["alert"] for rule in rules} - named == {"PauseIsForgotten"}
+
+
 def test_every_metric_is_in_the_docs_and_every_alert_has_a_runbook() -> None:
     text = (ROOT / "docs" / "monitoring.md").read_text()
     named = set(re.findall(r"\bdregsy_\w+", text)) - {"dregsy_queue"}
