@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -14,6 +13,7 @@ from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.quota import parse_quota
 from dregsy_queue.registry.responses import retry_after
 from dregsy_queue.registry.throttle import Observe
 
@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 PATIENCE = 5.0
 #: What is left of a quota is told to Redis at most so often per registry, in seconds.
 QUOTA_EVERY = 0.2
-#: ``100;w=21600`` (Docker Hub; IETF draft "RateLimit header fields")
-_RATE_LIMIT = re.compile(r"\s*([0-9]+)(?:.*?\bw=([0-9.]+))?")
 
 
 class ClusterPacer:
@@ -112,14 +110,12 @@ class ClusterPacer:
             log.warning("too many requests: registry is paused for %.0f s", seconds, extra=fields(registry=registry))
 
     async def _observe_quota(self, registry: str, headers: Mapping[str, str]) -> None:
-        left = _RATE_LIMIT.match(headers.get("ratelimit-remaining", ""))
-        if left is None:
+        quota = parse_quota(headers)
+        if quota is None:
             return
-        limit = _RATE_LIMIT.match(headers.get("ratelimit-limit", ""))
-        number, now = int(left[1]), self._clock.monotonic()
+        now = self._clock.monotonic()
         told, last = self._observed.get(registry, (0.0, -1))
-        if now - told < QUOTA_EVERY and number >= last:
+        if now - told < QUOTA_EVERY and quota.left >= last:
             return
-        self._observed[registry] = (now, number)
-        window = float((limit and limit[2]) or left[2] or 0)
-        await asyncio.to_thread(self._quotas.observe, registry, int(limit[1]) if limit else number, window, number)
+        self._observed[registry] = (now, quota.left)
+        await asyncio.to_thread(self._quotas.observe, registry, quota.limit, quota.window, quota.left)

@@ -207,9 +207,19 @@ class Planner:
         tags = list[str]()
         if pair.mapping.tag_set.needs_listing or pair.mapping.referrers:
             async with self._room:
-                tags = await self._source.tags(pair.source)
+                tags = await self._tags(pair)
         self._listed(pair.mapping, pair.source, pair.target, tags)
         return tags
+
+    async def _tags(self, pair: Pair) -> list[str]:
+        try:
+            return await self._source.tags(pair.source)
+        except RegistryError as error:
+            # Lists of repositories have some that are gone, or empty.
+            if error.kind != "not-found" or not pair.mapping.paths.needs_listing:
+                raise
+            log.info("listed, and not there: %s", error, extra=fields(task=self._task.name))
+            return []
 
     async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:
         for start in range(0, len(images), RECORD_BATCH):

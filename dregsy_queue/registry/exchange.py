@@ -216,6 +216,8 @@ def unreachable(url: URL, error: BaseException) -> RegistryError:
             temporary=False,
             registry=host,
         )
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+        return invalid(url, "its answer cannot be read as HTTP")
     inner = getattr(error, "os_error", None)
     # a name that does not exist is a typo more often than an outage
     unknown = isinstance(inner, socket.gaierror) and inner.errno == socket.EAI_NONAME

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
 _NEXT = re.compile(r"""(?:^|[;,])\s*rel\s*=\s*(?:["'][^"']*\bnext\b|next\b)""", re.IGNORECASE)
+#: Characters of a `Link` line that are read.
+_LONGEST = 64 * 1024
 #: Most names taken from one list.
 MOST_NAMES = 1_000_000
 #: Most pages read of one list: some may be empty.
@@ -148,16 +150,26 @@ def next_link(headers: Mapping[str, str], url: str) -> str | None:
     All `Link` lines count (RFC 9110 §5.3). A target that is no URL of HTTP gives the page's own URL, which cannot be
     followed.
     """
-    lines: Any = getattr(headers, "getall", None)
-    for line in lines("Link", []) if lines else [headers.get("Link", "")]:
-        for target, parameters in _LINK.findall(line):
-            if _NEXT.search(parameters):
-                here = URL(url, encoded=True)
-                following = follow(here, target)
-                if following is None:
-                    return _NOWHERE
-                return str(here.origin()) + following.raw_path_qs
-    return None
+    getall: Any = getattr(headers, "getall", None)
+    lines = getall("Link", []) if getall else [headers.get("Link", "")]
+    links = [link for line in lines for link in _links(line[:_LONGEST])]
+    named = next((target for target, parameters in links if _NEXT.search(parameters)), None)
+    if named is None and len(links) == 1 and "rel" not in links[0][1].lower():
+        named = links[0][0]
+    if named is None:
+        return None
+    here = URL(url, encoded=True)
+    following = follow(here, named)
+    return _NOWHERE if following is None else str(here.origin()) + following.raw_path_qs
+
+
+def _links(line: str) -> list[tuple[str, str]]:
+    """Targets and parameters. Some registries leave out the angle brackets, or the relation, as skopeo takes both."""
+    if "<" in line or not line.strip():
+        return _LINK.findall(line)
+    target, _, parameters = line.partition(";")
+    target = target.strip()
+    return [(target, ";" + parameters)] if target.startswith(("/", "?", "http:", "https:")) else []
 
 
 #: A path that no registry has: asking for it fails, and the whole list is asked for.

@@ -6,13 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: ``100;w=21600`` (Docker Hub; IETF draft "RateLimit header fields")
-_VALUE = re.compile(r"\s*([0-9]+)(?:.*?\bw=([0-9.]+))?")
+#: ``100;w=21600`` (Docker Hub; IETF draft "RateLimit header fields"); longer numbers than these mean nothing.
+_VALUE = re.compile(r"\s*([0-9]{1,9})(?![0-9.])")
+_WINDOW = re.compile(r";\s*w=([0-9]{1,9}(?:\.[0-9]{1,9})?)(?![0-9.])", re.IGNORECASE)
+#: Longest window that is believed, in seconds.
+LONGEST_WINDOW = 31 * 86400.0
+#: Characters of such a header that are read.
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
 class Quota:
-    """`left` of `limit` pulls per `window` seconds; a window of 0: it does not say."""
+    """`left` of `limit` pulls per `window` seconds; a window of 0: it does not say. All are below 10⁹."""
 
     limit: int
     window: float
@@ -20,9 +25,11 @@ class Quota:
 
 
 def parse_quota(headers: Mapping[str, str]) -> Quota | None:
-    left = _VALUE.match(headers.get("ratelimit-remaining", ""))
+    """None where a registry does not say, or in a form that is not understood."""
+    said, of = (headers.get(f"ratelimit-{name}", "")[:_LONGEST] for name in ("remaining", "limit"))
+    left, limit = _VALUE.match(said), _VALUE.match(of)
     if left is None:
         return None
-    limit = _VALUE.match(headers.get("ratelimit-limit", ""))
-    window = float((limit and limit[2]) or left[2] or 0)
-    return Quota(int(limit[1]) if limit else int(left[1]), window, int(left[1]))
+    window = _WINDOW.search(of) or _WINDOW.search(said)
+    seconds = float(window[1]) if window else 0.0
+    return Quota(int((limit or left)[1]), seconds if seconds <= LONGEST_WINDOW else 0.0, int(left[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,26 @@ TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 LONGEST_WAIT = 900.0
 #: A number of seconds beyond this one is a time, not a wait.
 _EPOCH = 1e9
+#: What an answer means that will be the same next time.
+_REFUSALS = {
+    400: "it refuses what was sent",
+    402: "it wants to be paid first",
+    405: "it does not allow that; it may be read-only",
+    409: "it refuses to change what is there",
+    412: "it refuses to change what is there; the tag may be immutable",
+    413: "it, or a proxy before it, takes nothing as big as that",
+    415: "it takes no images of this kind",
+    422: "it refuses what was sent",
+    451: "it refuses this image",
+    501: "it cannot do that",
+}
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+#: What storage services say (S3's error responses).
+_CODE = re.compile(r"<Code>([^<]*)</Code>")
 #: Longest piece of a registry's own words in a message, in characters.
 _LONGEST = 300
+#: Longest document in which words are looked for, in bytes.
+_LONGEST_DOCUMENT = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,7 @@ def error(
 
     `accepted`: the login itself is good, so a 401 is about rights.
     """
-    said = _said(answer.body)
+    said = words_of(answer.body)
     status = answer.status
     kind: Kind = "invalid"
     if status == 403 or (status == 401 and accepted):
@@ -54,7 +73,7 @@ def error(
     elif status in TEMPORARY:
         kind, text = "unavailable", "it does not work at the moment"
     else:
-        text = "it gave an answer that is not understood"
+        text = _REFUSALS.get(status, "it gave an answer that is not understood")
     message = f"{registry}: {what}: {text} (HTTP {status}{': ' + said if said else ''})"
     return RegistryError(
         message,
@@ -85,14 +104,21 @@ def retry_after(value: str | None) -> float | None:
     return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)
 
 
-def _said(body: bytes) -> str:
+def words_of(body: bytes) -> str:
     """The server's own words in one printable line: those of an OCI error ("Error Codes"), of ``{"error": …}`` or
-    ``{"message": …}`` as other servers send them, or a line of plain text; '' for HTML and what is none of these."""
+    ``{"message": …}`` as other servers send them, a line of plain text, or what a web page is called; '' for what is
+    none of these."""
     try:
-        text = _words(json.loads(body))
+        text = _words(json.loads(body)) if len(body) <= _LONGEST_DOCUMENT else ""
     except (ValueError, RecursionError):
         plain = body[: 4 * _LONGEST].decode(errors="replace").strip()
-        text = "" if plain.startswith(("<", "{", "[")) else plain
+        title, code = _TITLE.search(plain), _CODE.search(plain)
+        if plain.startswith("<?xml") and code:
+            text = code[1]
+        elif plain.startswith("<"):
+            text = f"a web page: {title[1]}" if title and title[1].strip() else "a web page"
+        else:
+            text = "" if plain.startswith(("{", "[")) else plain
     text = "".join(char if char.isprintable() else " " for char in text[: 4 * _LONGEST])
     return " ".join(text.split())[:_LONGEST]
 

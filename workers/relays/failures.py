@@ -29,6 +29,8 @@ _PERMANENT = re.compile(
 )
 #: What a registry says of a manifest whose layers another upload touches at that very moment: it passes.
 _BLOB_GONE = re.compile(r"blob unknown|digest invalid", re.IGNORECASE)
+_PAGE = re.compile(r"<(?:!doctype|html|head|body|title)\b", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,200}(?:>|$)|<\.\.\.$")
 #: Longest reason kept, in characters; some registries answer with whole web pages.
 LONGEST = 600
 
@@ -39,7 +41,7 @@ def error_of(program: str, reason: str, *, names: Iterable[Reference], side: Sid
     References in `names` do not take part in classing: a repository may be called ``unauthorized``. An unknown
     error counts as temporary: attempts are bounded, and a retry costs less than a lost image.
     """
-    reason = one_line(scrub(reason))
+    reason = one_line(without_markup(scrub(reason)))
     bare = reason
     for part in sorted({part for name in names for part in _parts(name)}, key=len, reverse=True):
         bare = bare.replace(part, "")
@@ -51,6 +53,11 @@ def error_of(program: str, reason: str, *, names: Iterable[Reference], side: Sid
     if side == "target" and _BLOB_GONE.search(bare):
         return RelayError(text, "failed", side)
     return RelayError(text, "refused" if _PERMANENT.search(bare) else "failed", side)
+
+
+def without_markup(text: str) -> str:
+    """`text` without the tags of a web page, which relays show in part; its words stay."""
+    return _TAG.sub(" ", text.replace("\\r", " ").replace("\\n", " ")) if _PAGE.search(text) else text
 
 
 def one_line(text: str) -> str:

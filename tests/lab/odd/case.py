@@ -40,12 +40,13 @@ class Case:
     #: the target's digest is not the source's: one image of an index
     digest: Callable[[Played], str | None] | None = None
     from_: str = REPOSITORY
-    #: more keys of the mapping
-    more: dict[str, Any] = field(default_factory=dict)
+    to: str = COPY
     #: a registry to be called otherwise than by its address
     hosts: Callable[[OddRegistry, OddRegistry], tuple[str, str]] = lambda source, target: (source.host, target.host)
     #: only with this relay
     relay: str = ""
+    #: is given the target before the run
+    share: Callable[[OddRegistry], object] = lambda target: None
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Played:
         else:
             assert self.jobs and {job["status"] for job in self.jobs} == {case.wants}, told
         if case.wants == "copied":
-            for tag in case.tags:
+            for tag in case.tags if not any(":" in tag for tag in case.tags) else ():
                 want = case.digest(self) if case.digest else self.source.store.digest(REPOSITORY, tag)
                 assert self.target.store.digest(COPY, tag) == want, told
         for word in case.words:
@@ -91,6 +92,7 @@ def play(folder: Path, cases: Sequence[Case], relay: str, **env: str) -> tuple[d
         if case.relay not in ("", relay):
             continue
         source, target = OddRegistry(*case.source), OddRegistry(*case.target)
+        case.share(target)
         for tag in case.tags:
             case.put(source.store, REPOSITORY, tag)
         assert case.name not in played, f"two cases are called {case.name}"
@@ -98,6 +100,7 @@ def play(folder: Path, cases: Sequence[Case], relay: str, **env: str) -> tuple[d
         tasks.append(_task(case, source, target))
     config = write_config(folder, *tasks, relay=relay, lister={"maxItems": -1})
     outcome = sync(config, env={"DREGSY_BACKOFF": "0.05", "LOG_FORMAT": "text", **env})
+    assert outcome.report, outcome.stderr[-2000:]
     for name, found in outcome.report.get("tasks", {}).items():
         played[name].jobs = found["jobs"]
     return played, outcome
@@ -111,7 +114,7 @@ def _task(case: Case, source: OddRegistry, target: OddRegistry) -> dict[str, Any
         case.name,
         location(from_host, **(signed if case.login in ("source", "both") else nobody)),
         location(to_host, **(signed if case.login in ("target", "both") else nobody)),
-        mapping(case.from_, COPY, case.tags, **{**options, **case.more}),
+        mapping(case.from_, case.to, case.tags, **options),
     )
 
 

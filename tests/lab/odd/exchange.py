@@ -42,12 +42,13 @@ class Ask:
 
 @dataclass
 class Answer:
-    """`cut`: bytes of the body after which the connection ends."""
+    """`cut`: bytes of the body after which the connection ends. `raw`: what is sent instead of all this."""
 
     status: int = 200
     body: bytes = b""
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
     cut: int | None = None
+    raw: bytes | None = None
 
 
 Next = Callable[[Ask], Awaitable[Answer]]

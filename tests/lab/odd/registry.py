@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, kind_of
@@ -106,6 +107,8 @@ class OddRegistry:
 
 
 async def _send(request: web.Request, given: Answer) -> web.StreamResponse:
+    if given.raw is not None:
+        return _Raw(request, given.raw)
     headers = CIMultiDict(given.headers)
     if request.method != "HEAD" and given.cut is None:
         return web.Response(status=given.status, headers=headers, body=given.body)
@@ -119,6 +122,24 @@ async def _send(request: web.Request, given: Answer) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.close()
     return response
+
+
+class _Raw(web.StreamResponse):
+    """Bytes as they stand, and the end of the connection."""
+
+    def __init__(self, request: web.Request, content: bytes) -> None:
+        super().__init__()
+        self._request, self._content = request, content
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        transport = self._request.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(self._content)
+            transport.close()
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        pass
 
 
 @cache

@@ -49,9 +49,7 @@ def cases() -> list[Case]:
         Case("manifests at signed addresses (moby#50065)", source=[presigned(MANIFESTS)]),
         Case("signed addresses want no HEAD at all", source=[presigned(MANIFESTS, head=405)]),
         Case("created by the push (helm#32144)", target=[created_by_push(Tokens())], login="target"),
-        Case(
-            "hidden from nobody (containerd#3291)", source=[hidden_from_anonymous(Tokens().both)], login="source"
-        ),
+        Case("hidden from nobody (containerd#3291)", source=[hidden_from_anonymous(Tokens().both)], login="source"),
         Case("hidden from nobody, Basic", source=[hidden_from_anonymous(basic())], login="source"),
         Case("a target that nobody may read", target=[refuses(_LOOKS, 403, "DENIED")]),
         Case(
@@ -73,7 +71,7 @@ def cases() -> list[Case]:
             words=("no pull for you", "403", "lib/app"),
             check=_no_retry,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _once(played: Played) -> None:

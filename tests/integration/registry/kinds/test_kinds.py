@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.registry.kinds import heads, manifests, signing_in
+from tests.integration.registry.kinds import digests, heads, lists, manifests, permanent, places, signing_in, wire
 from tests.lab.odd.case import Case, Played, play, stop
 
-TABLES = (heads, signing_in, manifests)
+TABLES = (heads, signing_in, places, lists, manifests, digests, permanent, wire)
 RELAYS = ("skopeo", "direct")
 
 
