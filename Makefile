@@ -1,11 +1,11 @@
 # Everything a person runs here, and CI runs just the same. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-containers test-unit soak bench screenshots lint format schema docs reference clean
+.PHONY: help setup demo test test-containers test-unit soak fuzz-registries bench screenshots lint format schema docs reference clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup:  ## system packages (apt, when root or with sudo) and a private virtual environment in .venv
 	@scripts/setup
@@ -30,6 +30,9 @@ test-unit: setup  ## only the tests that start no process
 
 soak: setup  ## ten minutes of faults at random; SOAK="--images 200 --minutes 1 --seed 7" for less, or others
 	@$(BIN)/python -m tests.soak $(SOAK)
+
+fuzz-registries: setup  ## 50 odd registries by chance, against skopeo; FUZZ="--seed 100 --count 200" for others
+	@$(BIN)/python -m tests.fuzz_registries $(FUZZ)
 
 bench: setup  ## speed as ratios, side by side; BENCH=waiting runs one of them
 	@$(BIN)/python -m bench $(BENCH)

@@ -77,7 +77,7 @@ class OddRegistry:
             request.path,
             request.query,
             request.headers,
-            await request.read(),
+            await _read(request),
             request.host,
             kind,
             repository,
@@ -104,6 +104,14 @@ class OddRegistry:
             return self.store.answer(ask)
 
         return plain
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except ConnectionError:
+        # Who sent it has gone.
+        return b""
 
 
 async def _send(request: web.Request, given: Answer) -> web.StreamResponse:
