@@ -207,11 +207,11 @@ class Planner:
         tags = list[str]()
         if pair.mapping.tag_set.needs_listing or pair.mapping.referrers:
             async with self._room:
-                tags = await self._tags(pair)
+                tags = await self._all_tags(pair)
         self._listed(pair.mapping, pair.source, pair.target, tags)
         return tags
 
-    async def _tags(self, pair: Pair) -> list[str]:
+    async def _all_tags(self, pair: Pair) -> list[str]:
         try:
             return await self._source.tags(pair.source)
         except RegistryError as error:
