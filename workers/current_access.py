@@ -7,6 +7,7 @@ import time
 
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.current import CurrentConfig, Snapshot
+from dregsy_queue.registry.head_memory import HeadMemory
 from dregsy_queue.registry.throttle import Pacer
 from workers.event_loop import EventLoopThread
 
@@ -17,8 +18,8 @@ _HANDED_OUT = 30.0
 class CurrentAccess:
     """Thread-safe. What an older config made is closed when the last job that may use it has ended."""
 
-    def __init__(self, config: CurrentConfig, pacer: Pacer, loop: EventLoopThread) -> None:
-        self._config, self._pacer, self._loop = config, pacer, loop
+    def __init__(self, config: CurrentConfig, pacer: Pacer, loop: EventLoopThread, memory: HeadMemory) -> None:
+        self._config, self._pacer, self._loop, self._memory = config, pacer, loop, memory
         self._lock = threading.Lock()
         self._now: tuple[Snapshot, RegistryAccess] | None = None
         #: replaced ones: the jobs that may use each, and until when a job may still begin with it
@@ -31,7 +32,7 @@ class CurrentAccess:
                 if self._now:
                     until = time.monotonic() + _HANDED_OUT
                     self._old.append((self._now[1], frozenset(self._loop.names()), until))
-                self._now = (snapshot, RegistryAccess(snapshot.loaded.config, self._pacer))
+                self._now = (snapshot, RegistryAccess(snapshot.loaded.config, self._pacer, self._memory))
             return self._now[1]
 
     def close_old(self) -> None:

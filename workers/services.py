@@ -14,6 +14,7 @@ from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.head_refusals import HeadRefusals
 from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.plan_waits import PlanWaits
@@ -29,6 +30,7 @@ from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.settings import Settings
 from workers.current_access import CurrentAccess
 from workers.event_loop import EventLoopThread
+from workers.head_memory import ClusterHeadMemory
 from workers.meters import Meters
 from workers.throttle import ClusterPacer
 
@@ -65,7 +67,7 @@ class Services:
         self.pacer = ClusterPacer(self.limiter, self.quotas, self._request_rate)
         #: set when somebody should look at once for what may run now
         self.wake = threading.Event()
-        self.registries = CurrentAccess(self.config, self.pacer, self.loop)
+        self.registries = CurrentAccess(self.config, self.pacer, self.loop, ClusterHeadMemory(HeadRefusals(redis)))
 
     def access(self) -> RegistryAccess:
         """Registries under the config of now; sessions and tokens live as long as the config does."""

@@ -13,6 +13,7 @@ from dregsy_queue.config.registries import limits_for
 from dregsy_queue.logs import fields
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.head_memory import HeadMemory
 from dregsy_queue.registry.pool import Registries
 from dregsy_queue.registry.throttle import Pacer
 from dregsy_queue.registry.tls import TLSSettings
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 class RegistryAccess:
     """Registries under one config; clients are shared by all tasks that reach a registry the same way."""
 
-    def __init__(self, config: Config, pacer: Pacer) -> None:
+    def __init__(self, config: Config, pacer: Pacer, memory: HeadMemory | None = None) -> None:
         self._config = config
         #: target repositories that are known to exist, so that each is created or looked up once
         self._prepared: SingleFlight[tuple[EcrSource, str], None] = SingleFlight()
@@ -36,6 +37,7 @@ class RegistryAccess:
             endpoint_of=lambda host: limits_for(config.registries, host).endpoint,
             ca_of=lambda host: limits_for(config.registries, host).ca,
             pacer=pacer,
+            memory=memory,
         )
 
     def client(self, location: Location, endpoint: str | None = None) -> RegistryClient:

@@ -65,6 +65,7 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest
 ``requests:<registry>``        sorted set: API request → when it was answered (or must be)
 ``pause:<registry>``           hash: begin, end, step, what has not come through since
+``head refusals``              hash: registry whose HEADs do not work → until when (Unix time)
 ``paused``                     set of registries that a refusal paused
 ``trying:<registry>``          mark of the one request that tries a registry whose pause is over
 ``holds``                      hash: ``task <task>`` or ``registry <registry>`` → since when, until when (0: for ever)

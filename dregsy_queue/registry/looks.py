@@ -65,7 +65,7 @@ class Looks:
             return None
         await self._memory.pulled(self._registry)
         if told is None and not refused:
-            await self._remember(lasting)
+            await self._remember(_bounded(lasting, found))
         return described(self._registry, found, reference)
 
     async def at_target(self, repository: str, reference: str) -> Descriptor | None:
@@ -94,7 +94,7 @@ class Looks:
         if found is None:
             return None
         await self._memory.pulled(self._registry)
-        await self._remember(lasting)
+        await self._remember(_bounded(lasting, found))
         return described(self._registry, found, reference)
 
     async def confirm(self, repository: str, reference: str, wanted: str) -> Digest | Literal["missing", "unknown"]:
@@ -132,6 +132,11 @@ class Looks:
     async def _remember(self, seconds: float) -> None:
         log.info("HEAD of manifests does not work there: GET is used", extra=fields(registry=self._registry))
         await self._memory.remember(self._registry, seconds)
+
+
+def _bounded(seconds: float, found: Answer) -> float:
+    """A registry that counts pulls is asked by HEAD again soon."""
+    return min(seconds, WHILE) if "ratelimit-remaining" in found.headers else seconds
 
 
 def described(registry: str, answer: Answer, reference: str) -> Descriptor:
