@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.origins import follow, same_origin
+from dregsy_queue.registry.origins import follow, keeps_body, same_origin
 from dregsy_queue.registry.proxies import proxy_for
 
 #: Biggest body read whole, in bytes: a tag list of a million names fits its pages of 1,000.
@@ -115,7 +115,7 @@ async def exchange(
             following = follow(target, location)
             if following is None:
                 raise invalid(target, "it redirects to something that is no URL of HTTP or HTTPS")
-            if response.status == 303 and method != "HEAD":
+            if not keeps_body(response.status, same_origin(following, target)) and method != "HEAD":
                 method, data = "GET", b""
         if target.scheme == "https" and following.scheme != "https":
             raise invalid(target, f"it redirects from HTTPS to '{following.scheme}'")

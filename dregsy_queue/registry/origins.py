@@ -1,17 +1,20 @@
 """What may be sent where? A registry has one origin, and it comes from the configuration.
 
-==============================================  =====================  ==============
-request to                                      registry's login       bearer token
-==============================================  =====================  ==============
-the registry's own origin                       yes (Basic)            yes
-the realm that the registry's own answer names  yes, to get a token    no
-another host, port or scheme, by whatever way:  no                     no
-redirect, `Link`, `Location`, challenge
-==============================================  =====================  ==============
+==============================================  ==================  ==============  ========================
+request to                                      registry's login    bearer token    body: blob, manifest
+==============================================  ==================  ==============  ========================
+the registry's own origin                       yes (Basic)         yes             yes
+the realm that the registry's own answer names  yes, for a token    no              none
+another origin, by a redirect 307 or 308        no                  no              yes: it stores them there
+another origin, by a redirect 301, 302 or 303   no                  no              no: it becomes a GET
+another origin, by the `Location` of an upload  no                  no              blobs: it stores them there
+another origin, by `Link` or a challenge        not asked           not asked       not asked
+HTTP, by a redirect from HTTPS                  not asked           not asked       not asked
+==============================================  ==================  ==============  ========================
 
-An identity token is such a login: it goes in the body, so a redirect of its request to another origin is not followed.
-A login never goes from HTTPS to HTTP. A challenge from another origin than the registry's is not answered.
-Source: OCI distribution-spec, "API"; RFC 9110 §11.6.2.
+An origin is scheme, host and port. An identity token is a login that goes in a body: a redirect of its request to
+another origin is not followed. A challenge from another origin than the registry's is not answered.
+Source: OCI distribution-spec, "API"; RFC 9110 §11.6.2, §15.4; Go's net/http, which skopeo sends by.
 """
 
 from __future__ import annotations
@@ -22,6 +25,12 @@ from yarl import URL
 def same_origin(one: URL, other: URL) -> bool:
     """True when scheme, host and port are the same (RFC 6454 §5)."""
     return (one.scheme, (one.host or "").lower(), one.port) == (other.scheme, (other.host or "").lower(), other.port)
+
+
+def keeps_body(status: int, at_home: bool) -> bool:
+    """Whether a redirected request stays what it is, with its body; else it becomes a GET. `at_home`: to the same
+    origin."""
+    return status in (307, 308) or (at_home and status != 303)
 
 
 def parse_url(text: str) -> URL | None:
