@@ -529,6 +529,11 @@ def test_fingerprints(loads: Loads) -> None:
     assert task_fingerprint(plain.config.tasks[0]) != task_fingerprint(other.config.tasks[0])
 
 
+def test_a_release_with_more_keys_makes_the_same_of_a_file_without_them(loads: Loads) -> None:
+    """Else an upgrade would take each task for a changed one. If this fails, a default has changed its meaning."""
+    assert task_fingerprint(loads(TASK).config.tasks[0]) == "0f2f5647b9dd5d25"
+
+
 def test_selection_of_tasks(loads: Loads) -> None:
     lines = TASK.splitlines()
     names = ["a", "ab", "b", "xb"]
