@@ -31,29 +31,29 @@ default it is redis://127.0.0.1:6379/0.
 _HERE = "dregsy_queue.cli"
 _SECTIONS = {
     "One command, without a cluster": {
-        "sync": (f"{_HERE}.sync", "Sync what a config file names; needs no server."),
-        "validate": (f"{_HERE}.validate", "Check a config file: every error, with its line and key."),
-        "check": (f"{_HERE}.check", "Try registries, logins, rights and relays; transfers nothing."),
-        "plan": (f"{_HERE}.plan", "What would a sync do now, and why? Changes nothing."),
-        "tags": (f"{_HERE}.tags", "Which tags of a repository do filters select? Counts after each."),
-        "convert": (f"{_HERE}.convert", "The config of regsync or `skopeo sync` as one of ours."),
-        "init": (f"{_HERE}.init", "Write a commented config to start from."),
+        "sync": (f"{_HERE}.sync", "Sync the images of a config file; needs no server."),
+        "validate": (f"{_HERE}.validate", "Check a config file: every error with its line and key."),
+        "check": (f"{_HERE}.check", "Test registries, logins, permissions and relays; transfers nothing."),
+        "plan": (f"{_HERE}.plan", "Show what a sync would do now, and why; changes nothing."),
+        "tags": (f"{_HERE}.tags", "List the tags that filters select, with a count after each filter."),
+        "convert": (f"{_HERE}.convert", "Convert a config of regsync or `skopeo sync`."),
+        "init": (f"{_HERE}.init", "Write a commented starter config."),
     },
     "Look at a cluster": {
-        "status": (f"{_HERE}.status", "Is the mirror fresh, and if not, why? Tasks, workers, registries."),
-        "runs": (f"{_HERE}.history", "What ran: when, how long, how many images, and why some failed."),
-        "jobs": (f"{_HERE}.history", "Every image of a run, and how it ended."),
-        "health": (f"{_HERE}.health", "For probes: does a worker or scheduler live? Exit code 0 or 1."),
-        "web": (f"{_HERE}.web", "Serve a page for browsers: tasks, failures, transfers, history."),
-        "metrics": (f"{_HERE}.metrics", "Serve metrics of the whole cluster to Prometheus."),
+        "status": (f"{_HERE}.status", "Is the mirror up to date, and if not, why? Tasks, workers, registries."),
+        "runs": (f"{_HERE}.history", "List runs: when, how long, how many images, and why some failed."),
+        "jobs": (f"{_HERE}.history", "List the images of a run, and how each ended."),
+        "health": (f"{_HERE}.health", "Health check for probes: is a worker or scheduler alive?"),
+        "web": (f"{_HERE}.web", "Serve a web page: tasks, failures, transfers, history."),
+        "metrics": (f"{_HERE}.metrics", "Serve the metrics of the cluster to Prometheus."),
     },
     "Act on a cluster": {
         "run": (f"{_HERE}.orders", "Run tasks now."),
-        "retry": (f"{_HERE}.orders", "Do again what failed, and nothing else."),
-        "cancel": (f"{_HERE}.orders", "End a run early."),
-        "pause": (f"{_HERE}.orders", "Start nothing more of a task, or to and from a registry."),
-        "resume": (f"{_HERE}.orders", "Take back a pause."),
-        "forget": (f"{_HERE}.orders", "Forget all that is known of a task."),
+        "retry": (f"{_HERE}.orders", "Retry what failed, and nothing else."),
+        "cancel": (f"{_HERE}.orders", "Cancel a run."),
+        "pause": (f"{_HERE}.orders", "Pause a task or a registry: nothing more starts."),
+        "resume": (f"{_HERE}.orders", "Resume a task or a registry."),
+        "forget": (f"{_HERE}.orders", "Delete what Redis and the metrics know of a task."),
     },
     "This command": {
         "completion": (f"{_HERE}.completion", "Completion for bash, zsh or fish."),
@@ -71,13 +71,13 @@ _SECTIONS = {
 @click.version_option(dregsy_queue.__version__, prog_name="dregsy", message="%(prog)s %(version)s")
 @click.pass_context
 def group(context: click.Context) -> None:
-    """Sync container images between registries, by dregsy's config file.
+    """Sync container images between registries, as a dregsy config file says.
 
     `dregsy -config=FILE [-run=REGEX]` does everything in one command, without any server. On a cluster, run
     `celery -A dregsy_queue worker` and `celery -A dregsy_queue beat` instead.
     """
     if context.invoked_subcommand is None:
-        click.echo("usage: dregsy -config=FILE [-run=REGEX]   (dregsy --help tells more)")
+        click.echo("usage: dregsy -config=FILE [-run=REGEX]   (more: dregsy --help)")
         context.exit(1)
 
 

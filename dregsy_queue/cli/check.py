@@ -43,9 +43,9 @@ Examples:
 @click.option("--run", default="", metavar="REGEX", help="Only tasks whose whole name matches; '!' in front inverts.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def check(config: Path, run: str, as_json: bool) -> None:
-    """Try registries, certificates, logins, lists, the right to push, and relays. Exit code 0 or 1.
+    """Test registries, certificates, logins, lists, push permission, and relays. Exit code 0 or 1.
 
-    Nothing is transferred; at targets an upload is opened and cancelled.
+    Nothing is transferred. At each target an upload is opened and cancelled.
     """
     loaded = load_or_exit(config)
     tasks = tasks_or_exit(loaded, run)

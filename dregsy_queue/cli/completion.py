@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 
 @click.command(
     epilog="""\b
-Put it where your shell reads it at its start:
+Put it where your shell reads it at start-up:
   bash   dregsy completion bash >> ~/.bashrc
   zsh    dregsy completion zsh >> ~/.zshrc
   fish   dregsy completion fish > ~/.config/fish/completions/dregsy.fish
@@ -16,7 +16,7 @@ Put it where your shell reads it at its start:
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell."""
+    """Print the completion script for a shell."""
     root = click.get_current_context().find_root().command
     found = get_completion_class(shell)
     assert found is not None

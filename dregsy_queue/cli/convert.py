@@ -19,12 +19,12 @@ Examples:
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--to", "destination", default="", metavar="HOST[/PATH]", help="For skopeo's YAML: where images go.")
-@click.option("--scoped", is_flag=True, help="For skopeo's YAML: as its --scoped, the source's whole name stays.")
+@click.option("--to", "destination", default="", metavar="HOST[/PATH]", help="Where images go; for skopeo's YAML.")
+@click.option("--scoped", is_flag=True, help="Keep the source's whole name, as skopeo's --scoped; for skopeo's YAML.")
 def convert(file: Path, destination: str, scoped: bool) -> None:
-    """Convert the config of regsync, or the YAML of `skopeo sync`, to standard output.
+    """Convert a config of regsync, or the YAML of `skopeo sync`, and print the result.
 
-    What has no equivalent is told on standard error. Logins in FILE are in the output, too: keep it private.
+    What has no equivalent is reported on standard error. Logins in FILE are part of the output: keep it private.
     """
     try:
         document = yaml.safe_load(file.read_text())

@@ -23,10 +23,10 @@ Examples:
 )
 @click.argument("role", required=False, type=click.Choice(["scheduler", "worker", "container"]))
 @click.option("--host", default=socket.gethostname(), help="Host that the role runs on; by default this one.")
-@click.option("--liveness", is_flag=True, help="Good also while Redis is away: starting the role anew would not help.")
+@click.option("--liveness", is_flag=True, help="Exit with 0 also while Redis is away, as a restart would not help.")
 @options.cluster
 def health(role: str | None, host: str, liveness: bool) -> None:
-    """For probes: does a worker (or the role of this host) live? One line, and exit code 0 (it does) or 1."""
+    """Health check for probes: is a worker, or the role of this host, alive? One line; exit code 0 (alive) or 1."""
     from dregsy_queue.cli.connected import hint
     from dregsy_queue.ledger.connection import connect
     from dregsy_queue.ledger.overview import Overview

@@ -35,7 +35,7 @@ and DREGSY_KEEP_DAYS, by default 30.
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @options.cluster
 def runs(task: str | None, as_json: bool) -> None:
-    """The last runs of all tasks, or of one: when, how long, how many images, and why some failed."""
+    """List the last runs of all tasks, or of one: when, how long, how many images, and why some failed."""
     with connected() as connection:
         overview, reader = Overview(connection), RunReader(connection)
         names = [found.name for found in overview.tasks()]
@@ -94,16 +94,16 @@ def _run(run: RunCounts, reason: str) -> dict[str, Any]:
 @click.command(
     epilog="""\b
 Examples:
-  dregsy jobs 17                   all images of a run; `dregsy runs` tells its id
-  dregsy jobs mirror --failed      of the task's newest run those that failed
+  dregsy jobs 17                   all images of a run; `dregsy runs` lists ids
+  dregsy jobs mirror --failed      failed images of the task's newest run
 """
 )
 @click.argument("run", metavar="RUN|TASK")
 @click.option("--failed", is_flag=True, help="Only images that failed, with their reasons.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON: the report's objects.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, as in the report.")
 @options.cluster
 def jobs(run: str, failed: bool, as_json: bool) -> None:
-    """Every image of a run, and how it ended."""
+    """List the images of a run, and how each ended."""
     with connected() as connection:
         reader = RunReader(connection)
         counts = reader.find(run)

@@ -59,7 +59,7 @@ Examples:
 )
 @click.argument("file", default="dregsy.yaml", type=click.Path(path_type=Path))
 def init(file: Path) -> None:
-    """Write a commented config to start from to FILE (dregsy.yaml). An existing file is never touched."""
+    """Write a commented starter config to FILE (default: dregsy.yaml). An existing file is never overwritten."""
     try:
         with file.open("x") as opened:
             opened.write(_STARTER)

@@ -15,12 +15,12 @@ Examples:
   DREGSY_REDIS_URL=redis://redis:6379/0 dregsy metrics --port 9464
 """
 )
-@click.option("--port", default=9464, show_default=True, type=click.IntRange(1, 65535), help="Where it listens.")
-@click.option("--address", default="0.0.0.0", show_default=True, help="Interface it listens on.")  # noqa: S104
+@click.option("--port", default=9464, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--address", default="0.0.0.0", show_default=True, help="Address to listen on.")  # noqa: S104
 @options.cluster
 @options.logging
 def metrics(port: int, address: str) -> None:
-    """Serve metrics of the whole cluster at /metrics, read from Redis at each scrape. One is enough."""
+    """Serve the metrics of the cluster at /metrics, read from Redis at each scrape. One instance is enough."""
     from dregsy_queue.ledger.connection import connect
     from dregsy_queue.ledger.overview import Overview
     from dregsy_queue.serve.server import serve

@@ -23,7 +23,7 @@ def config_file(command: _Command) -> _Command:
         expose_value=False,
         is_eager=True,
         callback=lambda context, _, value: context.meta.__setitem__("config", value),
-        help="The config file: the same as FILE. By default the one that DREGSY_CONFIG names.",
+        help="The config file; the same as FILE. Default: the one that DREGSY_CONFIG names.",
     )
     argument = click.argument(
         "config", metavar="[FILE]", required=False, type=click.Path(path_type=Path), callback=_choose
@@ -49,8 +49,8 @@ def cluster(command: _Command) -> _Command:
         expose_value=False,
         is_eager=True,
         callback=_set("DREGSY_REDIS_URL"),
-        help="The cluster's Redis; by default DREGSY_REDIS_URL, else redis://127.0.0.1:6379/0. "
-        "A password belongs into DREGSY_REDIS_URL: others see arguments.",
+        help="The cluster's Redis. Default: DREGSY_REDIS_URL, else redis://127.0.0.1:6379/0.  "
+        "Put a password into DREGSY_REDIS_URL: other users can see arguments.",
     )(command)
 
 
@@ -70,7 +70,7 @@ def logging(command: _Command) -> _Command:
             type=click.Choice(["text", "json"]),
             expose_value=False,
             callback=_set("LOG_FORMAT"),
-            help="Of log lines; by default text on a terminal, else JSON.",
+            help="Format of log lines. Default: text on a terminal, else JSON.",
         ),
     )  # fmt: skip
     for option in reversed(options):

@@ -33,7 +33,7 @@ Examples:
 @click.option("--wait", is_flag=True, help="Wait until the runs have ended; exit code 1 when an image failed.")
 @options.cluster
 def run(tasks: Sequence[str], wait: bool) -> None:
-    """Run tasks of the cluster's config now, whenever they are due. One that runs already goes on."""
+    """Run tasks of the cluster's config now, due or not. A run that is active goes on."""
     with connected() as connection:
         for task in tasks:
             _known(connection, task)
@@ -98,13 +98,13 @@ def _tell_end(name: str, counts: RunCounts | None) -> int:
     epilog="""\b
 Examples:
   dregsy retry mirror         what failed in the task's newest run
-  dregsy retry 17-3fa9c2d1    what failed in this run; `dregsy runs` tells ids
+  dregsy retry 17-3fa9c2d1    what failed in this run; `dregsy runs` lists ids
 """
 )
 @click.argument("name", metavar="[TASK|RUN]", required=False)
 @options.cluster
 def retry(name: str | None) -> None:
-    """Do again what failed, and nothing else: in a task's newest run, in a run, or everywhere."""
+    """Retry what failed, and nothing else: in a task's newest run, in a run, or everywhere."""
     with connected() as connection:
         orders, reader = Orders(connection), RunReader(connection)
         if name is None:
@@ -140,7 +140,7 @@ Examples:
 @click.argument("name", metavar="TASK|RUN")
 @options.cluster
 def cancel(name: str) -> None:
-    """End a run early: waiting images at once, running transfers within seconds.
+    """Cancel a run: waiting images at once, running transfers within seconds.
 
     They count as cancelled, not as failed.
     """
@@ -184,14 +184,14 @@ Examples:
 """
 )
 @click.argument("task", required=False)
-@click.option("--registry", metavar="HOST", help="Pause all that reads from or writes to this registry.")
+@click.option("--registry", metavar="HOST", help="Pause everything that reads from or writes to this registry.")
 @click.option(
-    "--for", "seconds", metavar="TIME", callback=_seconds, help="As 90s, 30m or 2h; by default until resumed."
+    "--for", "seconds", metavar="TIME", callback=_seconds, help="How long, as 90s, 30m or 2h. Default: until resumed."
 )
 @click.option("--reason", default="", help="Shown in `dregsy status`.")
 @options.cluster
 def pause(task: str | None, registry: str | None, seconds: float, reason: str) -> None:
-    """Start nothing more of a task, or to and from a registry; transfers that run go on."""
+    """Pause a task or a registry: nothing more starts, running transfers go on."""
     kind, name = _target(task, registry)
     with connected() as connection:
         _exists(connection, kind, name)
@@ -208,10 +208,14 @@ Examples:
 """
 )
 @click.argument("task", required=False)
-@click.option("--registry", metavar="HOST", help="Lift the pause of this registry, also one after refusals.")
+@click.option(
+    "--registry",
+    metavar="HOST",
+    help="End the pause of this registry, also one that the registry caused by refusing requests.",
+)
 @options.cluster
 def resume(task: str | None, registry: str | None) -> None:
-    """Take back a pause."""
+    """Resume a task or a registry."""
     kind, name = _target(task, registry)
     with connected() as connection:
         done = Orders(connection).release(kind, name)
@@ -246,9 +250,9 @@ Example:
 @click.argument("task")
 @options.cluster
 def forget(task: str) -> None:
-    """Forget all that Redis and the metrics hold of a task: runs, counts, sync records. Ends its run first.
+    """Delete what Redis and the metrics know of a task: runs, counts, sync records. Cancels its run first.
 
-    Nothing is deleted at the target. A task that left the config is forgotten by itself after a day.
+    Nothing is deleted at the target. A task that has left the config is forgotten by itself after a day.
     """
     with connected() as connection:
         known = names_of(connection, ())

@@ -40,12 +40,12 @@ Examples:
 @click.option("--run", default="", metavar="REGEX", help="Only tasks whose whole name matches; '!' in front inverts.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: a list of images.")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 2 when something is to be copied.")
-@click.option("--sizes", is_flag=True, help="Tell bytes, too; reads manifests, which registries count as pulls.")
+@click.option("--sizes", is_flag=True, help="Show bytes, too. This reads manifests, which registries count as pulls.")
 def plan(config: Path, run: str, as_json: bool, exit_code: bool, sizes: bool) -> None:
-    """Show what a sync would do now, and why. Changes nothing, needs no server and no relay.
+    """Show what a sync would do now, and why. Changes nothing. Needs no server and no relay.
 
     Exit code 0, or 1 when something cannot be planned. With --redis or DREGSY_REDIS_URL, the cluster's records of
-    earlier syncs tell what was changed at the source, and what somebody else changed at the target.
+    earlier syncs show whether the source has changed or somebody else has changed the target.
     """
     loaded = load_or_exit(config)
     tasks = tasks_or_exit(loaded, run)

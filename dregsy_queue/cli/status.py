@@ -33,10 +33,10 @@ Examples:
 @click.argument("task", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As JSON; tasks as in the report of `dregsy sync`.")
 @click.option("--watch", is_flag=True, help="Redraw every two seconds until Ctrl-C.")
-@click.option("--check", is_flag=True, help="Exit code 1 when something is wrong: with the task, or anywhere.")
+@click.option("--check", is_flag=True, help="Exit with 1 when something is wrong, with the task or anywhere.")
 @options.cluster
 def status(task: str | None, as_json: bool, watch: bool, check: bool) -> None:
-    """A verdict; tasks and why they fail; what runs, what waits and for what; workers, schedulers, registries."""
+    """Show a verdict, tasks and why they fail, what runs, what waits and for what, workers, schedulers, registries."""
 
     def look(connection: Connection) -> tuple[Sequence[object], bool]:
         found = situation.read(connection)

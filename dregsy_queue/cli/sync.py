@@ -25,7 +25,7 @@ Examples:
 @options.config_file
 @options.logging
 @click.option("--run", default="", metavar="REGEX", help="Only tasks whose whole name matches; '!' in front inverts.")
-@click.option("--once", is_flag=True, help="Run every selected task once, periodic ones too, then return.")
+@click.option("--once", is_flag=True, help="Run every selected task once, periodic ones too, then exit.")
 @click.option(
     "--workers",
     default=1,
@@ -37,7 +37,7 @@ Examples:
     "--report",
     type=click.Path(path_type=Path),
     callback=lambda _, __, path: _writable(path),
-    help="Write the outcome here, as JSON; '-': to standard output.",
+    help="Write the outcome to this file as JSON; '-': to standard output.",
 )
 @click.option(
     "--state",
@@ -46,9 +46,9 @@ Examples:
     help="Keep what was synced in this file, so that the next call asks registries for less.",
 )
 def sync(config: Path, run: str, once: bool, workers: int, report: Path | None, state: Path | None) -> None:
-    """Sync the images that a config file names; needs no server.
+    """Sync the images of a config file. Needs no server.
 
-    One-off tasks run once; with periodic tasks it stays, until Ctrl-C or SIGTERM.
+    One-off tasks run once. With periodic tasks it keeps running until Ctrl-C or SIGTERM.
     """
     loaded = load_or_exit(config)
     tasks = tasks_or_exit(loaded, run)

@@ -30,17 +30,17 @@ Examples:
 """
 )
 @click.argument("repository")
-@click.option("-f", "--filter", "filters", multiple=True, help="As an item of 'tags' in a mapping; may be repeated.")
+@click.option("-f", "--filter", "filters", multiple=True, help="An item as in a mapping's 'tags'; may be repeated.")
 @click.option(
     "-c", "--config", metavar="FILE", type=click.Path(path_type=Path), envvar="DREGSY_CONFIG",
-    help="Config file with the login and the settings for this registry.",
+    help="Config file that has the login and the settings of this registry.",
 )  # fmt: skip
 @click.option("--skip-tls-verify", is_flag=True, help="Accept any certificate, and plain HTTP.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def tags(repository: str, filters: Sequence[str], config: Path | None, skip_tls_verify: bool, as_json: bool) -> None:
     """List the tags of REPOSITORY (registry/path) that filters select.
 
-    Tags go to standard output; how many are left after each filter, to standard error.
+    Tags go to standard output, the count after each filter to standard error.
     """
     try:
         TagSet.parse(filters)

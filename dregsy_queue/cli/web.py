@@ -18,14 +18,17 @@ Examples:
 
 \b
 Orders (run, retry, cancel, pause, resume) need the token in DREGSY_WEB_TOKEN,
-or in the file that DREGSY_WEB_TOKEN_FILE names; without one the page only shows.
+or in the file that DREGSY_WEB_TOKEN_FILE names; without one the page is read-only.
 """
 )
 @options.cluster
-@click.option("--port", default=8480, show_default=True, type=click.IntRange(1, 65535), help="Where it listens.")
-@click.option("--address", default="127.0.0.1", show_default=True, help="Interface it listens on.")
+@click.option("--port", default=8480, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 def web(port: int, address: str) -> None:
-    """Serve a page: tasks with lag and reasons, what runs, registries, history. One is enough; it needs no script."""
+    """Serve a web page: tasks with lag and reasons, what runs, registries, history.
+
+    One instance is enough. The page works without scripts.
+    """
     from dregsy_queue.ledger.connection import connect
     from dregsy_queue.serve.page.server import serve
 
