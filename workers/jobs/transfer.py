@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.digest import Digest
-from dregsy_queue.oci.reference import Reference
 from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning.comparison import INDEX_BY_DIGEST
 from dregsy_queue.planning.platforms import Platforms
-from dregsy_queue.registry.client import RegistryClient
 from workers.jobs.outcome import Transferred
 from workers.meters import Meter
 from workers.relays.access import relay_access, relay_reference
@@ -32,66 +31,101 @@ async def transfer(
         RelayError: the relay failed, or the target does not have what was copied.
         RegistryError: the target could not be asked.
     """
-    client = access.client(task.target)
-    target = job.target_reference
+    work = _Transfer(job, task, relay, access)
     # An earlier attempt may have succeeded, although its outcome was lost.
-    if attempt > 1 and not job.referrers and await _digest(client, target) == job.digest:
+    if attempt > 1 and not job.referrers and await work.digest_at_target() == job.digest:
         return Transferred(job.digest, 0)
-    wanted = job.digest
-    platforms = tuple(parse_platforms(job.platform))
-    several = len(platforms) > 1
-    # The index of several platforms does not exist at the source: it is cut out of the one that is there.
-    read = job.source_digest if several else job.digest
-    copy = Copy(
-        source=relay_reference(access, task.source, job.source_reference.by_digest(read)),
-        target=relay_reference(access, task.target, target),
-        source_access=await relay_access(access, task.source, job.source_reference.repository),
-        target_access=await relay_access(access, task.target, target.repository),
-        all_platforms=job.platform == "all" or several,
-        platforms=platforms if several else (),
-        is_read=job.digest != job.source_digest,
-        replaces=job.reason != "missing",
-        referrers=job.referrers,
-        meter=meter,
-    )
-    await access.prepare_target(task.target, target.repository)
+    copy = await work.prepare(meter)
     try:
-        copied = await relay.copy(copy)
+        done = await work.run(copy, job.digest)
     except RelayError as error:
         if error.kind != "index":
             raise
-        wanted = await _in_index(job, access.client(task.source))
+        wanted = await work.in_index()
         copy = replace(copy, source=copy.source.by_digest(wanted), is_read=True)
-        copied = await relay.copy(copy)
-    level = logging.INFO if task.verbose else logging.DEBUG
-    for line in copied.output.splitlines():
-        log.log(level, "%s", line, extra=fields(task=task.name, relay=job.relay, target=job.target))
-    # A Docker daemon writes a manifest of its own, and says which.
-    wanted = Digest(copied.digest) if copied.digest else wanted
-    if copied.confirmed:
-        return Transferred(wanted, copied.sent)
-    found = await client.confirm(target.repository, target.short, wanted)
-    if found not in (wanted, "missing", "unknown") and not copy.all_platforms and not copy.is_read:
-        # Some registries call an index an image when they are asked by HEAD, and skopeo takes one platform of it.
-        wanted = await _in_index(job, access.client(task.source))
-        if found != wanted != job.digest:
-            copied = await relay.copy(replace(copy, source=copy.source.by_digest(wanted), is_read=True))
-            found = await client.confirm(target.repository, target.short, wanted)
-    if found == "missing":
-        raise RelayError(f"{task.target.host} does not show {target} after {wanted} was copied to it")
-    if found not in (wanted, "unknown"):
-        raise RelayError(f"the target has {found} after {wanted} was copied to it; does somebody else write there?")
-    return Transferred(wanted, copied.sent)
+        done = await work.run(copy, wanted)
+    return Transferred(done.digest, done.sent) if done.confirmed else await work.verify(copy, done)
 
 
-async def _in_index(job: TransferJob, source: RegistryClient) -> Digest:
-    """What the job's platform is in an index that its registry called an image. Raises: RegistryError, RelayError."""
-    if job.target_reference.tag is None:
-        raise RelayError(f"{job.source}: {INDEX_BY_DIGEST}", "refused")
-    repository = job.source_reference.repository
-    return await Platforms(source).child(repository, job.digest, job.platform, name=job.source)
+@dataclass(frozen=True)
+class _Done:
+    """What a relay has copied."""
+
+    digest: Digest
+    sent: int | None
+    confirmed: bool
 
 
-async def _digest(client: RegistryClient, reference: Reference) -> str | None:
-    descriptor = await client.head_target(reference.repository, reference.short)
-    return descriptor.digest if descriptor else None
+class _Transfer:
+    """The steps of one transfer."""
+
+    def __init__(self, job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess) -> None:
+        self._job, self._task, self._relay, self._access = job, task, relay, access
+        self._source, self._target = access.client(task.source), access.client(task.target)
+
+    async def digest_at_target(self) -> Digest | None:
+        target = self._job.target_reference
+        found = await self._target.head_target(target.repository, target.short)
+        return found.digest if found else None
+
+    async def prepare(self, meter: Meter) -> Copy:
+        """What the relay is to do; afterwards the target has the repository."""
+        job, task, access = self._job, self._task, self._access
+        platforms = tuple(parse_platforms(job.platform))
+        several = len(platforms) > 1
+        # The index of several platforms does not exist at the source: it is cut out of the one that is there.
+        read = job.source_digest if several else job.digest
+        copy = Copy(
+            source=relay_reference(access, task.source, job.source_reference.by_digest(read)),
+            target=relay_reference(access, task.target, job.target_reference),
+            source_access=await relay_access(access, task.source, job.source_reference.repository),
+            target_access=await relay_access(access, task.target, job.target_reference.repository),
+            all_platforms=job.platform == "all" or several,
+            platforms=platforms if several else (),
+            is_read=job.digest != job.source_digest,
+            replaces=job.reason != "missing",
+            referrers=job.referrers,
+            meter=meter,
+        )
+        await access.prepare_target(task.target, job.target_reference.repository)
+        return copy
+
+    async def run(self, copy: Copy, wanted: Digest) -> _Done:
+        """Copy; `wanted`: what the target gets, unless the relay says otherwise, as a Docker daemon does."""
+        copied = await self._relay.copy(copy)
+        level = logging.INFO if self._task.verbose else logging.DEBUG
+        for line in copied.output.splitlines():
+            tags = fields(task=self._task.name, relay=self._job.relay, target=self._job.target)
+            log.log(level, "%s", line, extra=tags)
+        return _Done(Digest(copied.digest) if copied.digest else wanted, copied.sent, copied.confirmed)
+
+    async def verify(self, copy: Copy, done: _Done) -> Transferred:
+        """See that the target has it. Raises: RelayError: it has something else, or nothing."""
+        found = await self._confirm(done)
+        if found not in (done.digest, "missing", "unknown") and not copy.all_platforms and not copy.is_read:
+            # Some registries call an index an image when they are asked by HEAD, and skopeo takes one platform of it.
+            wanted = await self.in_index()
+            done = replace(done, digest=wanted)
+            if found != wanted != self._job.digest:
+                done = await self.run(replace(copy, source=copy.source.by_digest(wanted), is_read=True), wanted)
+                found = await self._confirm(done)
+        if found == "missing":
+            target = self._job.target_reference
+            raise RelayError(f"{self._task.target.host} does not show {target} after {done.digest} was copied to it")
+        if found not in (done.digest, "unknown"):
+            raise RelayError(
+                f"the target has {found} after {done.digest} was copied to it; does somebody else write there?"
+            )
+        return Transferred(done.digest, done.sent)
+
+    async def _confirm(self, done: _Done) -> Digest | Literal["missing", "unknown"]:
+        target = self._job.target_reference
+        return await self._target.confirm(target.repository, target.short, done.digest)
+
+    async def in_index(self) -> Digest:
+        """What the platform is in an index that its registry called an image. Raises: RegistryError, RelayError."""
+        job = self._job
+        if job.target_reference.tag is None:
+            raise RelayError(f"{job.source}: {INDEX_BY_DIGEST}", "refused")
+        repository = job.source_reference.repository
+        return await Platforms(self._source).child(repository, job.digest, job.platform, name=job.source)
