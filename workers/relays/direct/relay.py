@@ -22,7 +22,7 @@ from dregsy_queue.settings import Settings
 from workers.relays.direct.blob import BlobMover, End, StalledError
 from workers.relays.direct.content import Child, Manifest, parse_manifest
 from workers.relays.direct.known import Known
-from workers.relays.direct.referrers import ReferrerMover
+from workers.relays.direct.referrers import Place, ReferrerMover
 from workers.relays.relay import Copied, Copy, RelayError
 
 #: Manifests kept for other tags of the same image: how many, and up to which size in bytes.
@@ -122,8 +122,8 @@ class DirectRelay:
         async def push(referrer: Manifest) -> bool:
             return (await self._push(image, referrer, referrer.digest, depth=0)).listed
 
-        source = copy.source_access.client.referrers, image.source.repository
-        target = copy.target_access.client.referrers, image.target.repository
+        source = Place(copy.source_access.client.referrers, image.source.repository)
+        target = Place(copy.target_access.client.referrers, image.target.repository)
         await self._referrers.copy(source, target, manifest, fetch, push)
 
     def _cut(self, source: End, index: Manifest, platforms: Sequence[Platform]) -> Manifest:
