@@ -1,6 +1,7 @@
 """Ours beside others, on the same registries of this machine, in turn and in one run.
 
-``python -m bench compare --help`` names the options. A peer is any command with {config} (dregsy's) or {regsync} in it.
+``python -m bench compare --help`` names the options. A peer is any command with {config} (dregsy's),
+{regsync} or {ocync} in it.
 """
 
 from __future__ import annotations

@@ -29,13 +29,14 @@ class Work:
 @dataclass(frozen=True)
 class Program:
     name: str
-    #: with {config}, {regsync}, {work}, {source} and {target} in it
+    #: with {config}, {regsync}, {ocync}, {work}, {source} and {target} in it
     command: str
 
     def call(self, work: Work) -> list[str]:
         names = {
             "config": str(_dregsy(work, "direct" if self.name == OURS else "skopeo")),
             "regsync": str(_regsync(work)),
+            "ocync": str(_ocync(work)),
             "work": str(_json(work)),
             "source": work.source,
             "target": work.target,
@@ -54,7 +55,9 @@ def programs(peers: Sequence[str]) -> list[Program]:
     for peer in peers:
         name, equals, command = peer.partition("=")
         if not equals or not name or not command:
-            raise ValueError(f"--peer {peer}: write NAME=COMMAND, with {{config}} or {{regsync}} in the command")
+            raise ValueError(
+                f"--peer {peer}: write NAME=COMMAND, with {{config}}, {{regsync}} or {{ocync}} in the command"
+            )
         found.append(Program(name, command))
     return found
 
@@ -74,6 +77,22 @@ def _regsync(work: Work) -> Path:
             {"source": f"{work.source}/{name}", "target": f"{work.target}/{name}", "type": "repository"}
             for name in work.repositories
         ],
+    }
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def _ocync(work: Work) -> Path:
+    path = work.folder / "ocync.yaml"
+    # With any other kind of login it asks for a token by HTTPS first.
+    login = {"auth_type": "static_token", "token": "none"}
+    document = {
+        "registries": {
+            "source": {"url": f"http://{work.source}", **login},
+            "target": {"url": f"http://{work.target}", **login},
+        },
+        "defaults": {"source": "source", "targets": "target", "tags": {"glob": "*"}},
+        "mappings": [{"from": name, "to": name} for name in work.repositories],
     }
     path.write_text(yaml.safe_dump(document))
     return path

@@ -7,6 +7,7 @@ written in several steps.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
@@ -40,10 +41,13 @@ class Snapshot:
     loaded: LoadedConfig
     #: of the bytes that it was read from; never to be shown
     content: bytes
-    #: a few digits that tell two contents apart, and tell nothing about either
-    digest: str
     #: tasks by name
     tasks: dict[str, SyncTask]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A few digits that tell two contents apart, and tell nothing about either."""
+        return short(self.content)
 
 
 class CurrentConfig:
@@ -140,7 +144,7 @@ class CurrentConfig:
         secrets.keep_out_of_texts(loaded.config)
         for warning in loaded.warnings:
             log.warning("%s", warning)
-        return Snapshot(loaded, content, short(content), {task.name: task for task in loaded.config.tasks})
+        return Snapshot(loaded, content, {task.name: task for task in loaded.config.tasks})
 
     def _read(self) -> bytes | None:
         """Hash of the file's bytes; "" when it cannot be read; None when its dates say that it is as it was."""

@@ -52,6 +52,10 @@ class RegistryClient:
         """
         return await self._looks.at_source(repository, reference)
 
+    async def greet(self) -> None:
+        """Learn now how to talk to it, which the first request would do otherwise. Raises: RegistryError."""
+        await self._transport.greet()
+
     async def head_target(self, repository: str, reference: str) -> Descriptor | None:
         """What a target has under `reference`; None where it is not known to have it: then the push decides.
 

@@ -17,7 +17,7 @@ from dregsy_queue.registry.tls import TLSSettings, make_context
 from dregsy_queue.registry.transport import RetryPolicy, Transport
 
 #: Connections per registry: requests beyond wait for one to be free.
-CONNECTIONS = 32
+CONNECTIONS = 64
 _HEADER = 256 * 1024
 
 

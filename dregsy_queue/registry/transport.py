@@ -148,7 +148,7 @@ class Transport:
         Raises:
             RegistryError: no answer, or no login.
         """
-        await self._greeting.run("", self._greet)
+        await self.greet()
         target = self._absolute(url)
         async with contextlib.AsyncExitStack() as stack:
             header = await self._authorization.header(scope) if same_origin(target, self._home) else ""
@@ -161,6 +161,10 @@ class Transport:
             if incoming.status == 401:
                 raise await self._refused(incoming, scope, what)
             yield incoming
+
+    async def greet(self) -> None:
+        """Learn now what the first request would learn. Raises: RegistryError: no answer."""
+        await self._greeting.run("", self._greet)
 
     async def _greet(self) -> None:
         """Learn the scheme, and by the challenge of ``/v2/`` how to sign in, before anything is asked for.

@@ -60,6 +60,7 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     jobs, batch, since = 0, list[PlannedImage](), time.monotonic()
     failed: list[PlannedOutcome] = []
     retry = worker.services.orders.retried(claim.run)
+    greetings = _greet(worker, task)
 
     async def hand_on() -> int:
         added = await asyncio.to_thread(worker.services.runs.add, claim, batch)
@@ -84,9 +85,18 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
         if batch:
             await hand_on()
         raise
+    finally:
+        greetings.cancel()
     jobs += await hand_on() if batch else 0
     _log_failures(task.name, failed)
     return jobs
+
+
+def _greet(worker: Worker, task: SyncTask) -> asyncio.Future[list[BaseException | None]]:
+    """Begin with both registries at once: the target need not wait until the source has told its tags."""
+    access = worker.services.access()
+    clients = {access.client(location) for location in (task.source, task.target)}
+    return asyncio.gather(*(client.greet() for client in clients), return_exceptions=True)
 
 
 def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
