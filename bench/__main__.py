@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from bench import compare, ledger, startup, waiting
+from bench import compare, ledger, queue, startup, waiting
 
-BENCHMARKS = {"ledger": ledger.main, "startup": startup.main, "waiting": waiting.main, "compare": compare.main}
+BENCHMARKS = {
+    "ledger": ledger.main,
+    "queue": queue.main,
+    "startup": startup.main,
+    "waiting": waiting.main,
+    "compare": compare.main,
+}
 
 
 def main() -> int:

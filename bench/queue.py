@@ -27,7 +27,7 @@ from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.processes import ManagedProcess, wait_until
 from tests.lab.redis import RedisServer
 
-JOBS, SLOTS = int(os.environ.get("J", 3000)), 16
+JOBS, SLOTS = 3000, 16
 HOST = "source.example"
 #: What is asked of one worker, in jobs per second.
 LEAST = 700

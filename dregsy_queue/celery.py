@@ -16,7 +16,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import beat_init, setup_logging
 from kombu import Queue
 
-from dregsy_queue import logs, settings
+from dregsy_queue import broker, logs, settings
 from dregsy_queue.kinds import KINDS, queue_name
 from dregsy_queue.ledger.redis_url import ANSWER, KEEPALIVE, celery_settings
 from dregsy_queue.prefix import DEFAULT_PREFIX, PREFIX
@@ -82,9 +82,10 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         "worker_consumer": "workers.celery_side.consumer:Consumer",
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # Flower and `celery events` show transfers without a flag at each worker.
-        "worker_send_task_events": True,
-        "task_send_sent_event": True,
+        # Events cost a third of what a message costs, so they are sent when somebody looks: Flower turns them on at
+        # its start, and `celery -A dregsy_queue control enable_events` does.
+        "worker_send_task_events": False,
+        "task_send_sent_event": False,
         # Logging is ours alone (logs.py), in one format for all roles.
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
@@ -109,6 +110,7 @@ os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
+broker.register()
 app = make_app()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError  # type: ignore[attr-defined]
 
 from dregsy_queue.kinds import queue_name
 from dregsy_queue.ledger.admission import Admission, Admitted
@@ -30,21 +31,26 @@ def dispatch(app: Celery, admission: Admission) -> int:
         return 0
     try:
         with app.producer_pool.acquire(block=True) as producer:
-            for job in admitted:
-                _send(app, job, producer)
+            try:
+                with producer.batch():  # type: ignore[attr-defined]
+                    _send(app, producer, admitted)
+            except BatchPublishError:
+                # The connection was lost; one by one each message makes a new one. A doubled message is claimed once.
+                _send(app, producer, admitted)
     except OperationalError as error:
         # kombu's own, for a broken connection
         raise ConnectionError(str(error)) from error
     return len(admitted)
 
 
-def _send(app: Celery, job: Admitted, producer: Producer | None) -> None:
-    app.send_task(
-        "dregsy.plan" if job.kind == "plan" else "dregsy.transfer",
-        args=[MESSAGE_VERSION, job.job, job.epoch],
-        task_id=f"{job.job}.{job.epoch}",
-        queue=queue_name(job.kind),
-        # what Flower shows
-        argsrepr=str(job.transfer or job.job),
-        producer=producer,
-    )
+def _send(app: Celery, producer: Producer, admitted: Sequence[Admitted]) -> None:
+    for job in admitted:
+        app.send_task(
+            "dregsy.plan" if job.kind == "plan" else "dregsy.transfer",
+            args=[MESSAGE_VERSION, job.job, job.epoch],
+            task_id=f"{job.job}.{job.epoch}",
+            queue=queue_name(job.kind),
+            # what Flower shows
+            argsrepr=str(job.transfer or job.job),
+            producer=producer,
+        )

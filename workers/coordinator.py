@@ -90,9 +90,6 @@ class Coordinator:
         if now >= self._next_heartbeat or draining != self._said_draining:
             self.heartbeat()
             self._next_heartbeat, self._said_draining = now + self._every, draining
-            if not self._examined:
-                # What waits already need not wait for all that is looked at below.
-                self._services.send()
         if not self._examined:
             self._examine()
             self._examined = True

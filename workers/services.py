@@ -29,6 +29,7 @@ from dregsy_queue.scheduling.order_desk import OrderDesk
 from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.settings import Settings
 from workers.current_access import CurrentAccess
+from workers.dispatcher import Dispatcher
 from workers.event_loop import EventLoopThread
 from workers.head_memory import ClusterHeadMemory
 from workers.meters import Meters
@@ -67,6 +68,8 @@ class Services:
         self.pacer = ClusterPacer(self.limiter, self.quotas, self._request_rate)
         #: set when somebody should look at once for what may run now
         self.wake = threading.Event()
+        self._dispatcher = Dispatcher(self._send_or_wake)
+        self._dispatcher.start()
         self.registries = CurrentAccess(self.config, self.pacer, self.loop, ClusterHeadMemory(HeadRefusals(redis)))
 
     def access(self) -> RegistryAccess:
@@ -78,7 +81,11 @@ class Services:
         dispatch(app, self.admission)
 
     def dispatch(self) -> None:
-        """Send what may run now; where Redis does not answer, the coordinator tries again."""
+        """Send what may run now, soon and in a thread of its own."""
+        self._dispatcher.soon()
+
+    def _send_or_wake(self) -> None:
+        """Where Redis does not answer, the coordinator tries again."""
         try:
             self.send()
         except (RedisError, OSError):
@@ -86,6 +93,7 @@ class Services:
 
     def close(self) -> None:
         """Close sessions and stop the event loop; nothing may be running any more."""
+        self._dispatcher.stop()
         self.registries.close()
         self.loop.close()
 

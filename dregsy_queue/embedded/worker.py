@@ -18,7 +18,7 @@ def main(name: str) -> int:
 
     # It is no `celery` command: the caller's arguments are not options of a worker.
     sys.argv[1:] = []
-    app.conf.update(worker_send_task_events=False, task_send_sent_event=False, worker_enable_remote_control=False)
+    app.conf.update(worker_enable_remote_control=False)
     worker = app.Worker(hostname=name, quiet=True, without_heartbeat=True, without_mingle=True, without_gossip=True)
     worker.start()
     return worker.exitcode or 0

@@ -13,7 +13,7 @@ from dregsy_queue.planning import decision
 from dregsy_queue.planning.companions import lacks_referrers
 from dregsy_queue.planning.images import Image, Names, Pair, platform_of
 from dregsy_queue.planning.platforms import Platforms
-from dregsy_queue.planning.unasked import is_fresh
+from dregsy_queue.planning.unasked import Listing, is_fresh
 from dregsy_queue.registry.client import RegistryClient
 
 #: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
@@ -45,8 +45,11 @@ class Comparison:
         self._names = Names.of(task)
         self._platforms = Platforms(source)
 
-    async def of(self, image: Image, record: SyncRecord | None) -> Compared:
-        """`record`: of its last sync. Raises: RegistryError: a registry does not tell."""
+    async def of(self, image: Image, record: SyncRecord | None, listing: Listing | None = None) -> Compared:
+        """`record`: of its last sync; `listing`: of the target repository's tags, where they are listed.
+
+        Raises: RegistryError: a registry does not tell.
+        """
         record = record if record is not None and record.is_about(image.platform) else None
         if record is not None and is_fresh(record, self._task.drift_check):
             source = await self._at_source(image)
@@ -54,7 +57,7 @@ class Comparison:
                 return Compared(up_to_date(self._names, image, record.target_digest))
             target = await self._at_target(image)
         else:
-            source, target = await asyncio.gather(self._at_source(image), self._at_target(image))
+            source, target = await asyncio.gather(self._at_source(image), self._at_target(image, listing))
         if source is None:
             return Compared(failure(self._names, image, f"{self._names.source(image)} does not exist"))
         planned = await self._judge(image, source, target.digest if target else None, record)
@@ -70,7 +73,9 @@ class Comparison:
     async def _at_source(self, image: Image) -> Descriptor | None:
         return await self._source.head(image.source_repository, image.source_reference)
 
-    async def _at_target(self, image: Image) -> Descriptor | None:
+    async def _at_target(self, image: Image, listing: Listing | None = None) -> Descriptor | None:
+        if listing is not None and await listing.lacks(image.target_reference):
+            return None
         return await self._target.head_target(image.target_repository, image.target_reference)
 
     async def _lacks_referrers(self, image: Image, digest: Digest) -> bool:

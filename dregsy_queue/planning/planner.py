@@ -24,7 +24,7 @@ from dregsy_queue.logs import fields
 from dregsy_queue.planning.companions import companion_tags
 from dregsy_queue.planning.comparison import Comparison, Planned, failure, up_to_date
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, wrong_target
-from dregsy_queue.planning.unasked import NoteSeen, immutable_tags
+from dregsy_queue.planning.unasked import Listing, NoteSeen, immutable_tags, listing_of
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 
@@ -231,7 +231,8 @@ class Planner:
             seen: dict[str, SyncRecord] = {}
             more: list[Image] = []
             by_target = dict(zip(targets, batch, strict=True))
-            comparisons = (self._compare(*pair, seen) for pair in zip(batch, records, strict=True))
+            listing = listing_of(self._target, batch, records)
+            comparisons = (self._compare(*pair, seen, listing) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, COMPARISONS):
                 yield planned
                 if not isinstance(planned, _Unreached) and planned.digest:
@@ -242,11 +243,11 @@ class Planner:
                 await asyncio.to_thread(self._note_seen, seen)
 
     async def _compare(
-        self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord]
+        self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord], listing: Listing | None
     ) -> Planned | _Unreached:
         try:
             async with self._room:
-                compared = await self._comparison.of(image, record)
+                compared = await self._comparison.of(image, record, listing)
         except RegistryError as error:
             return self._unplanned(image, error)
         if compared.record is not None:

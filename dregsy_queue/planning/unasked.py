@@ -1,14 +1,22 @@
-"""Which images need no look at the target? Those that never change, and those that were looked for not long ago."""
+"""Which images need no look at the target? Those that never change, those that were looked for not long ago, and those
+that its list of tags does not have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 
 from dregsy_queue.config import models
 from dregsy_queue.ledger.jobs import SyncRecord
+from dregsy_queue.oci.reference import is_tag
+from dregsy_queue.planning.images import Image
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 
+#: From so many images of one repository on that were never copied before, its tags are listed first.
+WORTH_A_LIST = 8
+#: A list whose length is a multiple of this may be a page that hides the rest.
+_ROUND = 50
 #: Is told which targets were seen to have what their records say; may block.
 NoteSeen = Callable[[Mapping[str, SyncRecord]], None]
 
@@ -32,3 +40,32 @@ async def immutable_tags(mapping: models.Mapping, target: RegistryClient, reposi
 def is_fresh(record: SyncRecord, drift_check: float) -> bool:
     """Whether the target was seen to have what `record` says less than `drift_check` seconds ago."""
     return record.age is not None and record.age < drift_check
+
+
+class Listing:
+    """The tags of one target repository, listed once: those which are not among them need no look."""
+
+    def __init__(self, target: RegistryClient, repository: str) -> None:
+        """Begin to list them."""
+        self._tags = asyncio.ensure_future(_listed(target, repository))
+
+    async def lacks(self, reference: str) -> bool:
+        """Whether `reference` is certainly a tag that the target does not have."""
+        tags = await asyncio.shield(self._tags)
+        return tags is not None and is_tag(reference) and reference not in tags
+
+
+def listing_of(target: RegistryClient, images: Sequence[Image], records: Sequence[SyncRecord | None]) -> Listing | None:
+    """Lists the target's tags where so many of these images were never copied before that it saves requests."""
+    new = {image.target_repository for image, record in zip(images, records, strict=True) if record is None}
+    number = sum(record is None for record in records)
+    return Listing(target, new.pop()) if number >= WORTH_A_LIST and len(new) == 1 else None
+
+
+async def _listed(target: RegistryClient, repository: str) -> frozenset[str] | None:
+    """None: every tag needs a look; what is wrong with the registry says that look."""
+    try:
+        tags = await target.tags(repository)
+    except RegistryError as error:
+        return frozenset() if error.kind == "not-found" else None
+    return None if tags and len(tags) % _ROUND == 0 else frozenset(tags)

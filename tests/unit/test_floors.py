@@ -21,7 +21,7 @@ FLOORS = [
     {"config", "registry", "notify"},
     {"access"},
     {"planning"},
-    {"worker_options"},
+    {"worker_options", "broker"},
     {"celery"},
     {"dispatch"},
     {"scheduling"},

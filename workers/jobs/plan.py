@@ -64,7 +64,7 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
 
     async def hand_on() -> int:
         added = await asyncio.to_thread(worker.services.runs.add, claim, batch)
-        await asyncio.to_thread(worker.services.dispatch)
+        worker.services.dispatch()
         return added
 
     try:

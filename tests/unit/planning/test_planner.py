@@ -16,6 +16,8 @@ from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
 from dregsy_queue.planning.comparison import Planned
 from dregsy_queue.planning.planner import COMPARISONS, MANY, Planner
+from dregsy_queue.planning.unasked import WORTH_A_LIST
+from dregsy_queue.registry.errors import RegistryError
 
 
 class Source:
@@ -36,12 +38,25 @@ class Source:
         return Descriptor(Digest(f"sha256:{repository.encode().hex():0>64}"), OCI_MANIFEST)
 
 
-class Nothing:
+class Target:
+    """Has nothing, but may have tags in its list; without a list it refuses to tell."""
+
+    def __init__(self, listed: Sequence[str] | None = ()) -> None:
+        self.listed = listed
+        self.asked: list[str] = []
+
+    async def tags(self, repository: str) -> list[str]:
+        if self.listed is None:
+            raise RegistryError("no", kind="denied", temporary=False, registry="to")
+        return list(self.listed)
+
     async def head_target(self, repository: str, reference: str) -> None:
-        return None
+        self.asked.append(reference)
 
 
-def planner(source: Source, *mappings: dict[str, Any], repositories: list[str] | None = None) -> Planner:
+def planner(
+    source: Source, *mappings: dict[str, Any], repositories: list[str] | None = None, target: Target | None = None
+) -> Planner:
     task = SyncTask.model_validate(
         {"name": "t", "source": {"registry": "from"}, "target": {"registry": "to"}, "mappings": list(mappings)}
     )
@@ -50,7 +65,7 @@ def planner(source: Source, *mappings: dict[str, Any], repositories: list[str] |
         return repositories or []
 
     source_client: Any = source
-    target_client: Any = Nothing()
+    target_client: Any = target or Target()
     return Planner(task, "skopeo", source_client, target_client, _no_records, listed, attempts=1, backoff=0)
 
 
@@ -104,6 +119,28 @@ async def test_of_two_sources_for_one_target_the_first_in_the_config_wins() -> N
         "from/b:1",
         "another mapping of this task already copies from/a:1 to this target",
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "listed", "asked"),
+    [
+        (20, [], 0),
+        (20, ["3", "20", "other"], 2),
+        # too few to pay for a list
+        (WORTH_A_LIST - 1, [], WORTH_A_LIST - 1),
+        (20, None, 20),
+        # may be the first page of more, from a registry that does not say so
+        (20, [f"x{n}" for n in range(100)], 20),
+    ],
+)
+async def test_a_target_is_not_asked_for_tags_that_its_list_lacks(
+    number: int, listed: list[str] | None, asked: int
+) -> None:
+    source, target = Source(), Target(listed)
+    source.number = number
+    found = await collect(planner(source, {"from": "a"}, target=target))
+    assert [planned.reason for planned in found] == ["missing"] * number
+    assert len(target.asked) == asked
 
 
 async def test_the_loop_goes_on_while_is_chosen_among_very_many_tags(monkeypatch: pytest.MonkeyPatch) -> None:

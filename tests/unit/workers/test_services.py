@@ -24,5 +24,5 @@ def test_a_message_that_cannot_be_sent_ends_nothing(
 
     monkeypatch.setattr(services, "dispatch", fail)
     shared.dispatch()
-    assert shared.wake.is_set(), "the coordinator looks again at once"
+    assert shared.wake.wait(10), "the coordinator looks again at once"
     shared.close()
