@@ -148,12 +148,12 @@ class Coordinator:
         for worker in reaped.workers:
             log.warning("worker is gone, its jobs go back to the queue", extra=fields(worker=worker))
         for job in reaped.given_up:
-            log.error("job given up: it outlived several workers", extra=fields(job=job))
+            log.error("job given up: several workers died while they ran it", extra=fields(job=job))
         if reaped.unclaimed:
             log.warning("%d messages reached no worker in time and are sent again", len(reaped.unclaimed))
         if reaped.repairs:
             log.error(
-                "the ledger was put right, does Redis evict keys, or did it lose data? %s%s",
+                "the ledger was repaired; does Redis evict keys, or did it lose data? %s%s",
                 reaped.repairs[0],
                 f", and {len(reaped.repairs) - 1} more" if len(reaped.repairs) > 1 else "",
             )

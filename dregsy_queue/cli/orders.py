@@ -64,7 +64,7 @@ def _await_start(orders: Orders, task: str, order: str) -> str:
             orders.withdraw(task)
             raise Refused(
                 f"nobody started '{clean(task)}' within {STARTS_WITHIN:.0f} s: no living scheduler or worker has it in "
-                "its config (dregsy status tells more); the order is withdrawn"
+                "its config (see dregsy status); the order is withdrawn"
             )
         time.sleep(0.1)
     return found

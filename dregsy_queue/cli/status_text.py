@@ -58,7 +58,7 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
         yield from _cause(failure, situation, name="")
     if situation.failures.get(name):
         yield Text()
-        yield from lines(f"When it is mended: dregsy retry {_quoted(name)}", style="bold")
+        yield from lines(f"Once it is fixed: dregsy retry {_quoted(name)}", style="bold")
     yield from _running(situation, name)
     yield from _waiting(situation, name)
     if run:

@@ -39,7 +39,7 @@ def web(port: int, address: str) -> None:
     click.echo(f"the page is at http://{shown}:{port}/", err=True)
     if not _is_loopback(address):
         click.echo(
-            "warning: whoever reaches this address can read the page: put a proxy with a login before it", err=True
+            "warning: anybody who reaches this address can read the page: put a proxy with a login before it", err=True
         )
     try:
         serve(connect(settings.from_environment().redis_url), token, address, port)

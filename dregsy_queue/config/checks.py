@@ -205,7 +205,7 @@ def _target(path: Path, from_: Any, to: Any) -> Iterator[Finding]:  # noqa: ANN4
         do = "" if to else "; give the mapping a 'to'"
         yield (
             (*path, key),
-            f"it leads to '{name}', which is no repository name: at most 255 lower-case letters and digits in parts, "
+            f"it leads to '{name}', which is not a repository name: at most 255 lower-case letters and digits in parts "
             f"with '/', or a single '.', '_' or '-' in between{do}",
         )
 

@@ -271,7 +271,7 @@ class Config(_Model):
     docker: DockerSettings | None = Field(None)
     skopeo: SkopeoSettings = Field(default=SkopeoSettings())
     lister: ListerSettings = Field(default=ListerSettings())
-    watch: Bool | None = Field(None, description="read the file anew when it changes")
+    watch: Bool | None = Field(None, description="reload the file when it changes")
     dockerhost: Text = Field("", description="deprecated: docker.dockerhost")
     api_version: Text = Field("", alias="api-version", description="deprecated: docker.api-version")
     registries: dict[str, Annotated[RegistryLimits, BeforeValidator(_no_limits)]] = Field(

@@ -66,7 +66,7 @@ def _integer(value: Any) -> int:  # noqa: ANN401
     if number is None:
         raise ValueError("must be a whole number, without quotes or unit")
     if abs(number) > _GREATEST:
-        raise ValueError(f"is too great a number; the greatest is {_GREATEST}")
+        raise ValueError(f"is too large; the largest value is {_GREATEST}")
     return number
 
 

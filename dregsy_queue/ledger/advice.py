@@ -12,7 +12,7 @@ _ADVICE = (
     (r"HTTP 403|denied|forbidden", "give the user the right to read the source and to write the target"),
     (r"certificate|tls|x509", "set `ca` under `registries` for this host, or `skip-tls-verify`"),
     (r"does not speak HTTPS", "set `skip-tls-verify` if it is meant to speak plain HTTP"),
-    (r"429|too many requests|rate|quota", "set limits for it under `registries`; what waits goes on by itself"),
+    (r"429|too many requests|rate|quota", "set limits for it under `registries`; waiting jobs continue by themselves"),
     (r"cannot be reached|connection|timed? ?out|no answer|HTTP 5\d\d", "see that the registry is up and reachable"),
     (r"does not exist|HTTP 404|not found|unknown", "see whether the source has it, and how the mapping spells it"),
     (r"somebody else write", "let nobody else write to this target"),

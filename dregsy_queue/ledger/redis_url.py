@@ -56,7 +56,7 @@ def check(url: str) -> None:
         parse_url(client_url(url))  # type: ignore[no-untyped-call]
     except ValueError:
         raise AddressError(
-            "is no Redis URL; write redis://HOST:PORT/DB, rediss://…, redis+socket:///PATH, "
+            "is not a Redis URL; write redis://HOST:PORT/DB, rediss://…, redis+socket:///PATH, "
             "or sentinel://HOST:PORT;HOST:PORT/DB"
         ) from None
     query = parse_qs(urlsplit(url).query)

@@ -36,7 +36,7 @@ def _compile(expression: str) -> Any:  # noqa: ANN401 - re2 has no types
     try:
         return re2.compile(expression, _OPTIONS)
     except UnicodeEncodeError:
-        raise ValueError(f"{expression!a} is not a valid regular expression: it is no Unicode text") from None
+        raise ValueError(f"{expression!a} is not a valid regular expression: it is not Unicode text") from None
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else error.args[0]
         raise ValueError(f"'{expression}' is not a valid regular expression (Go syntax): {reason}") from None

@@ -86,7 +86,7 @@ def _path(text: str) -> str:
     if path == "/":
         raise ValueError(f"'{text}' names no repository")
     if " " in path or not path.isprintable():
-        raise ValueError(f"{text!r} is no repository path: it has a space or a control character")
+        raise ValueError(f"{text!r} is not a repository path: it has a space or a control character")
     return path
 
 

@@ -170,7 +170,7 @@ def _without_wildcards(token: str, text: str) -> list[str]:
         "!=": ["<" + flat, ">=" + above],
     }
     if comparator not in table:
-        raise ValueError(f"'{text}' is not a semver range: '{comparator}' is no comparator")
+        raise ValueError(f"'{text}' is not a semver range: '{comparator}' is not a comparator")
     if any(condition in ("<", ">=") for condition in table[comparator]):
         raise ValueError(f"'{text}' is not a semver range: a wildcard is '1.x' or '1.2.x', not '{version}'")
     return table[comparator]
@@ -187,7 +187,7 @@ def _is_version(text: str) -> bool:
 def _condition(token: str, text: str) -> Callable[[Version], bool]:
     comparator, number = _split(token, text)
     if comparator not in _COMPARISONS:
-        raise ValueError(f"'{text}' is not a semver range: '{comparator}' is no comparator; try '>=1.2.3 <2.0.0'")
+        raise ValueError(f"'{text}' is not a semver range: '{comparator}' is not a comparator; try '>=1.2.3 <2.0.0'")
     try:
         version = Version.parse(number)
     except ValueError as error:

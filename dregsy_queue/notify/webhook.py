@@ -72,7 +72,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | N
         return None
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError("DREGSY_WEBHOOK_URL is no URL; write https://…")
+        raise SettingsError("DREGSY_WEBHOOK_URL is not a URL; write https://…")
     secret = value_or_file("DREGSY_WEBHOOK_SECRET", environment)
     form = environment.get("DREGSY_WEBHOOK_FORMAT") or "json"
     if form not in ("json", "slack"):
@@ -81,7 +81,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | N
     try:
         after = float(text)
     except ValueError:
-        raise SettingsError(f"DREGSY_STALE_AFTER is '{text}', which is no number of seconds") from None
+        raise SettingsError(f"DREGSY_STALE_AFTER is '{text}', which is not a number of seconds") from None
     redact.hide(url)
     redact.hide(secret)
     return Webhook(url, secret, "slack" if form == "slack" else "json", after)

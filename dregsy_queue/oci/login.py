@@ -43,7 +43,7 @@ def decode_auth(text: str) -> Credentials:
             raise ValueError('\'auth\' holds no password; encode {"username": "…", "password": "…"}, or write \'none\'')
         username, password = given.get("username", ""), given["password"]
         if not isinstance(username, str) or not isinstance(password, str):
-            raise ValueError("'auth' holds a user name or password that is no text")
+            raise ValueError("'auth' holds a user name or password that is not text")
         return Credentials(username, password)
     username, colon, password = decoded.rstrip("\n").partition(":")
     if not colon:

@@ -42,7 +42,7 @@ def parse_index(body: bytes) -> list[IndexEntry]:
         document = json.loads(body)
         return [_entry(item) for item in document["manifests"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ValueError("the registry answered with something that is no image index") from None
+        raise ValueError("the registry answered with something that is not an image index") from None
 
 
 def _entry(item: dict[str, object]) -> IndexEntry:

@@ -123,7 +123,7 @@ def wrong_target(repository: str) -> str | None:
         return "the mapping's 'to' leaves nothing of the path"
     if not is_repository(repository):
         return (
-            f"'{repository}' is no repository name: its parts are lower-case letters and digits, "
+            f"'{repository}' is not a repository name: its parts are lower-case letters and digits, "
             "with single '.', '_' or '-' in between"
         )
     return None

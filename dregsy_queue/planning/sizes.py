@@ -35,4 +35,4 @@ def parse_blobs(body: bytes) -> dict[str, int]:
         parts = [document["config"], *document["layers"]]
         return {str(part["digest"]): int(part["size"]) for part in parts}
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError("the registry answered with something that is no image manifest") from None
+        raise ValueError("the registry answered with something that is not an image manifest") from None

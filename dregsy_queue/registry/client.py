@@ -102,7 +102,7 @@ class RegistryClient:
             good = [tag for tag in page if is_tag(tag)]
             if len(good) < len(page):
                 log.warning(
-                    "%d names in the list of tags are no tags and are left out",
+                    "%d names in the list of tags are not valid tags and are left out",
                     len(page) - len(good),
                     extra=fields(registry=self.registry, repository=repository),
                 )

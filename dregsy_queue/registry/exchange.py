@@ -114,7 +114,7 @@ async def exchange(
                 return
             following = follow(target, location)
             if following is None:
-                raise invalid(target, "it redirects to something that is no URL of HTTP or HTTPS")
+                raise invalid(target, "it redirects to something that is not an HTTP or HTTPS URL")
             if not keeps_body(response.status, same_origin(following, target)) and method != "HEAD":
                 method, data = "GET", b""
         if target.scheme == "https" and following.scheme != "https":

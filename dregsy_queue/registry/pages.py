@@ -108,7 +108,7 @@ class _Pager:
             if answer.status == 200:
                 return answer
             problem = f"HTTP {answer.status}"
-        log.info("a page cannot be had, the whole list is asked for: %s", problem, extra=fields(list=self._what))
+        log.info("a page could not be read, asking for the whole list: %s", problem, extra=fields(list=self._what))
         return None
 
     def names(self, answer: Answer) -> list[str]:

@@ -65,7 +65,7 @@ def error(
         kind, text = "denied", f"access is denied{f' to user {user!r}' if user else ''}"
     elif status == 401:
         kind = "auth"
-        text = f"login of user '{user}' is refused" if user else "it wants a login, or there is no such repository"
+        text = f"login of user '{user}' is refused" if user else "it requires a login, or there is no such repository"
     elif status == 404:
         kind, text = "not-found", "there is no such repository or image"
     elif status == 429:

@@ -55,7 +55,7 @@ class Leader:
         """Start what is due; returns the seconds until the next look. `hung_up`: run everything."""
         # With its data an emptied Redis loses the leader's lock, so this may be a second beginning.
         if self._starter.mark_redis() and self._has_led:
-            log.warning("Redis was emptied: the schedule is set up anew, all tasks are due")
+            log.warning("Redis was emptied: the schedule is set up again, all tasks are due")
             self._set_up_as, self._tasks = None, {}
         if hung_up:
             self._config.refresh()

@@ -89,7 +89,7 @@ def _partial(text: str, whole: str) -> _Partial:
         return _Partial(())
     match = _VERSION.fullmatch(text)
     if match is None:
-        raise ValueError(f"the version constraint '{whole}' is not understood: '{text}' is no version")
+        raise ValueError(f"the version constraint '{whole}' is not understood: '{text}' is not a version")
     numbers = []
     for part in (match[1], match[2], match[3]):
         if part is None or not part.isdigit():

@@ -55,7 +55,7 @@ class Draft:
         """One more mapping, unless it leads to what is no repository: then a note."""
         to = str(mapping.get("to", ""))
         if to and not is_repository(to):
-            self.note(where, f"left out: '{to}' is no repository name")
+            self.note(where, f"left out: '{to}' is not a repository name")
             return
         self._tasks.setdefault((source, target, interval), []).append(mapping)
 

@@ -107,7 +107,7 @@ class _Conversion:
             take = {"image": self._image, "repository": self._repository, "registry": self._registry}
             kind = str(entry.values.get("type") or "image")
             if kind not in take:
-                raise NotOursError(f"{entry.where}: '{kind}' is no type of an entry")
+                raise NotOursError(f"{entry.where}: '{kind}' is not a known type of entry")
             try:
                 take[kind](entry, source, target)
             except ValueError as error:
@@ -145,7 +145,7 @@ class _Conversion:
 
     def _add(self, entry: _Entry, source: Reference, host: str, repository: str, tags: list[str]) -> None:
         if not is_repository(repository):
-            raise ValueError(f"'{repository}' is no repository name")
+            raise ValueError(f"'{repository}' is not a repository name")
         mapping: Document = {"from": source.repository, "to": repository}
         self._finish(entry, self._side(source.registry), self._side(host), mapping, tags)
 

@@ -87,7 +87,7 @@ class DockerConfigSource(KeptSource):
         """The login that a credential helper has; None when it says that it has none. Raises: RegistryError."""
         program = f"docker-credential-{helper}"
         if "/" in helper:
-            raise self._error(f"'{helper[:60]}' is no name of a credential helper")
+            raise self._error(f"'{helper[:60]}' is not the name of a credential helper")
         try:
             # The host goes in and the secret comes out by pipes: neither shows in a process list.
             done = subprocess.run([program, "get"], input=key, capture_output=True, text=True, timeout=30, check=False)
@@ -107,7 +107,7 @@ class DockerConfigSource(KeptSource):
             document = json.loads(done.stdout)
             username, secret = str(document.get("Username") or ""), str(document.get("Secret") or "")
         except (ValueError, AttributeError):
-            raise self._error(f"the credential helper {program} answers with something that is no login") from None
+            raise self._error(f"the credential helper {program} gave an answer that is not a login") from None
         # "<token>" as user name marks an identity token instead of a password
         if username == "<token>":
             return Credentials("", "", secret) if secret else None

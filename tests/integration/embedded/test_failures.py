@@ -107,7 +107,7 @@ def test_targets_that_no_registry_can_hold(
 ) -> None:
     mappings = mapping("regex:good/app", "regex:good,Upper"), mapping("regex:good/app", "regex:app,a..b")
     outcome = sync(write_config(tmp_path, good, task("bad", location(source), location(target), *mappings)))
-    assert_failed(outcome, "bad", "is no repository name", failed=2)
+    assert_failed(outcome, "bad", "is not a repository name", failed=2)
     assert all(job["attempts"] == 0 for job in outcome.jobs("bad"))
 
 

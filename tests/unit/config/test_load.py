@@ -175,7 +175,7 @@ def test_only_the_first_document_counts(loads: Loads, text: str) -> None:
         ("interval: ''", "2 tasks[0].interval: must be a whole number"),
         ("interval: yes", "2 tasks[0].interval: must be a whole number"),
         ("interval: .inf", "2 tasks[0].interval: must be a whole number"),
-        ("interval: 1e30", "2 tasks[0].interval: is too great a number"),
+        ("interval: 1e30", "2 tasks[0].interval: is too large"),
         ("interval: 1", "2 tasks[0].interval: interval is 1 s: minimum task interval is 30 seconds"),
         ("interval: 29", "2 tasks[0].interval: interval is 29 s: minimum task interval is 30 seconds"),
         ("interval: -10", "2 tasks[0].interval: interval is -10: task interval needs to be 0 or a positive"),
@@ -184,7 +184,7 @@ def test_only_the_first_document_counts(loads: Loads, text: str) -> None:
         ("relay: splunge", "2 tasks[0].relay: invalid relay type: 'splunge'"),
         ("interval: 99999999999", "2 tasks[0].interval: interval is 99999999999 s; the longest is"),
         (f"interval: {'9' * 400}.5", "2 tasks[0].interval: must be a whole number"),
-        (f"interval: {'9' * 5000}", "2 tasks[0].interval: is too great a number"),
+        (f"interval: {'9' * 5000}", "2 tasks[0].interval: is too large"),
         ("PRIORITY: 60", "2 tasks[0].PRIORITY: unknown key 'PRIORITY'; did you mean 'priority'?"),
         ("verbos: ", "2 tasks[0].verbos: unknown key 'verbos'; did you mean 'verbose'?"),
         ("intervall: 60", "2 tasks[0].intervall: unknown key 'intervall'; did you mean 'interval'?"),
@@ -216,7 +216,7 @@ def test_bad_values_of_a_task(loads: Loads, insert: str, expected: str) -> None:
         ("{registry: a, auth: YQ}", "not valid base64"),
         ("{registry: a, auth: 'Ym9iOj_-'}", "not valid base64"),
         ("{registry: a, auth: 'Ym9i Ong='}", "not valid base64"),
-        ("{registry: a, auth: eyJ1c2VybmFtZSI6ICJib2IiLCAicGFzc3dvcmQiOiAxfQ==}", "that is no text"),
+        ("{registry: a, auth: eyJ1c2VybmFtZSI6ICJib2IiLCAicGFzc3dvcmQiOiAxfQ==}", "that is not text"),
         ("{registry: 'https://a:5/'}", "write 'a:5'"),
         ("{registry: a/b}", "write 'a', and the path in 'from' or 'to'"),
         ("{registry: 'a:70000'}", "has no valid port"),
@@ -283,7 +283,7 @@ def test_bad_files(loads: Loads, text: str, expected: str) -> None:
 )
 def test_targets_that_no_registry_can_have(loads: Loads, mapping: str, key: str) -> None:
     (problem,) = problems(loads, TASK.replace("from: x", mapping))
-    assert problem.startswith(f"2 tasks[0].mappings[0].{key}: it leads to '") and "no repository name" in problem
+    assert problem.startswith(f"2 tasks[0].mappings[0].{key}: it leads to '") and "not a repository name" in problem
 
 
 @pytest.mark.parametrize(

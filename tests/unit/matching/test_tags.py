@@ -118,7 +118,7 @@ def test_tags_are_listed_only_when_needed(items: list[str], needed: bool) -> Non
         ("semver:", "nothing to compare with"),
         ("semver: foo", "is not a semver range"),
         ("semver: >=1.2", "'1.2' is not a version"),
-        ("semver: ~1.2.3", "'~' is no comparator"),
+        ("semver: ~1.2.3", "'~' is not a comparator"),
         ("regex: (", "missing )"),
         ("keep: (?=a)", "invalid perl operator"),
         ("keep: !(", "missing )"),

@@ -71,7 +71,7 @@ async def test_which_login_counts(
         ("echo credentials not found in native keychain; exit 1", None),
         ("echo token has expired, sign in again >&2; exit 1", "token has expired, sign in again"),
         ("exit 3", "exit code 3"),
-        ("echo sorry", "no login"),
+        ("echo sorry", "not a login"),
     ],
 )
 async def test_credential_helpers(

@@ -49,9 +49,9 @@ def parse_manifest(digest: str, media_type: str, body: bytes) -> Manifest:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError("it is no manifest") from None
+        raise ValueError("it is not a manifest") from None
     if not isinstance(document, dict):
-        raise ValueError("it is no manifest")
+        raise ValueError("it is not a manifest")
     blobs = {blob.digest: blob for blob in _blobs(document)}
     children = {child.digest: child for child in _children(document)}
     kind = media_type or str(document.get("mediaType") or "")
@@ -99,7 +99,7 @@ def _objects(*lists: object) -> Iterable[dict[str, Any]]:
 
 def _digest(value: object) -> str:
     if not isinstance(value, str) or not is_digest(value):
-        raise ValueError("it names something by a digest that is none")
+        raise ValueError("it names something by an invalid digest")
     return value
 
 
