@@ -27,6 +27,10 @@ class Operator:
     def __init__(self, cluster: Cluster) -> None:
         self._environment = {**os.environ, "DREGSY_REDIS_URL": cluster.redis.url, "COLUMNS": "80"}
 
+    def code(self, *arguments: str) -> int:
+        command = [str(BIN / "dregsy"), *arguments]
+        return subprocess.run(command, capture_output=True, env=self._environment, timeout=90).returncode
+
     def does(self, *arguments: str, code: int = 0) -> str:
         done = subprocess.run(
             [str(BIN / "dregsy"), *arguments], capture_output=True, text=True, env=self._environment, timeout=90
@@ -148,6 +152,7 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
     assert " ".join(told.split()).startswith(said)
     assert operator.does("status").startswith("WRONG: no scheduler lives")
     assert "no worker of any host is alive" in operator.does("health", code=1)
+    wait_until(lambda: operator.code("health", "scheduler"), timeout=30, what="the scheduler's mark of life to end")
     assert "no scheduler of" in operator.does("health", "scheduler", code=1)
     assert "no worker of" in operator.does("health", "worker", code=1)
     assert metrics(cluster)["dregsy_workers"] == 0
