@@ -118,7 +118,11 @@ def jobs(run: str, failed: bool, as_json: bool) -> None:
     found.sort(key=lambda result: (result.source, result.target))
     if counts.failure:
         write(lines(f"planning of task {clean(counts.task)} failed: {clean(counts.failure.error)}", hang=2))
-    write([table(("image", "state", "attempts", "took"), [_row(result) for result in found], left=(0, 1))])
+    if found:
+        write([table(("image", "state", "attempts", "took"), [_row(result) for result in found], left=(0, 1))])
+    elif not counts.failure:
+        what = "no image has failed" if failed else "there are no images"
+        write(lines(f"{clean(counts.task)}: run {clean(counts.run)}: {what}"))
     for result in found:
         if result.status == "failed":
             write(lines(f"{clean(result.target or result.source)}: {clean(result.error)}", hang=2))

@@ -99,35 +99,42 @@ def _tell_end(name: str, counts: RunCounts | None) -> int:
 Examples:
   dregsy retry mirror         what failed in the task's newest run
   dregsy retry 17-3fa9c2d1    what failed in this run; `dregsy runs` lists ids
+  dregsy retry mirror --wait && echo all good
 """
 )
 @click.argument("name", metavar="[TASK|RUN]", required=False)
+@click.option("--wait", is_flag=True, help="Wait until it has been tried; exit code 1 when an image failed again.")
 @options.cluster
-def retry(name: str | None) -> None:
+def retry(name: str | None, wait: bool) -> None:
     """Retry what failed, and nothing else: in a task's newest run, in a run, or everywhere."""
     with connected() as connection:
         orders, reader = Orders(connection), RunReader(connection)
+        holds = Holds(connection).all()
         if name is None:
             found = [reader.newest(task) for task in sorted(names_of(connection, ()))]
             runs = [counts for counts in found if counts and counts.failed]
         else:
             runs = [_find(connection, reader, name)]
-        told = [_retry(orders, counts) for counts in runs]
-    for line in told or ["nothing has failed"]:
-        click.echo(line)
+        told = [_retry(orders, counts, held=("task", counts.task) in holds) for counts in runs]
+        for line, _ in told or [("nothing has failed", None)]:
+            click.echo(line)
+        if wait:
+            raise SystemExit(_await_end(connection, [run for _, run in told if run]))
 
 
-def _retry(orders: Orders, counts: RunCounts) -> str:
+def _retry(orders: Orders, counts: RunCounts, *, held: bool) -> tuple[str, str | None]:
+    """What came of it, and the run that tries it."""
     done, head = orders.retry(counts.run), f"{clean(counts.task)}: "
+    later = f"; the task is paused, first: dregsy resume {clean(counts.task)}" if held else ""
     if done is None:
-        return f"{head}run {clean(counts.run)} is not known any more"
+        return f"{head}run {clean(counts.run)} is not known any more", None
     if done.active:
-        return f"{head}run {clean(done.active)} is active and takes up what failed"
+        return f"{head}run {clean(done.active)} is active and takes up what failed{later}", done.active
     if not done.jobs and not done.planning:
-        return f"{head}nothing of run {clean(counts.run)} has failed, or it is being tried already"
+        return f"{head}nothing of run {clean(counts.run)} has failed, or it is being tried already", counts.run
     parts = [f"{plural(done.jobs, 'image')} again"] * bool(done.jobs)
     parts += ["planning again what could not be planned"] * done.planning
-    return f"{head}run {clean(counts.run)}: {', '.join(parts)}"
+    return f"{head}run {clean(counts.run)}: {', '.join(parts)}{later}", counts.run
 
 
 @click.command(

@@ -116,7 +116,8 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
     push_image(source, "lib/part", "2")
     push_image(source, "lib/part", "1", seed="changed meanwhile")
     before = target.digest("lib/part", "1")
-    assert "planning again" in operator.does("retry", "part")
+    told = operator.does("retry", "part", "--wait", code=1)
+    assert "planning again" in told and "part: 2 copied, 0 up to date, 1 failed" in told
     after = cluster.wait_for("part", lambda counts: counts.done and counts.copied == 2)
     assert (after.failed, target.digest("lib/part", "1")) == (1, before)
     assert target.digest("lib/part", "2") == source.digest("lib/part", "2")
