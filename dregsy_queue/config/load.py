@@ -26,14 +26,15 @@ class Problem:
     """One error; as text ``FILE:LINE: KEY: MESSAGE``."""
 
     file: Path
-    #: from 1
+    #: from 1; 0: there is no line to name
     line: int
     #: as ``tasks[0].source.registry``; empty for the file itself
     key_path: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: " + (f"{self.key_path}: " if self.key_path else "") + self.message
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{place}: " + (f"{self.key_path}: " if self.key_path else "") + self.message
 
 
 class ConfigError(DregsyError):
@@ -67,7 +68,8 @@ def load(path: Path) -> LoadedConfig:
             content = file.read(BIGGEST + 1)
         text = content.decode()
     except OSError as error:
-        raise ConfigError([Problem(path, 1, "", f"cannot be read: {error.strerror}")]) from None
+        absolute = "" if path.is_absolute() else f" (looked for {path.absolute()})"
+        raise ConfigError([Problem(path, 0, "", f"cannot be read: {error.strerror}{absolute}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(path, 1, "", "is not UTF-8 text")]) from None
     if len(content) > BIGGEST:

@@ -17,7 +17,7 @@ from rich.text import Text
 from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.ledger.waiting import Waiting
 from dregsy_queue.logs import fields
-from dregsy_queue.terminal import clean, fitted, flow, moment, plural, size, span
+from dregsy_queue.terminal import clean, fitted, flow, moment, plural, span
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ class Progress:
 
     def phase(self) -> str:
         """One word or sentence: what it does now."""
+        if not self.runs:
+            return "starting"
         if self.idle:
             if self.following is None:
                 return "idle"
@@ -136,7 +138,9 @@ class LiveDisplay:
         progress, now = self._progress, time.time()
         elapsed = int(time.monotonic() - self._started)
         clock = f"{elapsed // 3600}:{elapsed // 60 % 60:02}:{elapsed % 60:02}"
-        head = Text(f"{clock}  {progress.phase()}", style="bold", no_wrap=True, overflow="ellipsis")
+        rate = progress.moved / max(self._worked, 0.1)
+        moved = f"  {flow(progress.moved, rate)}" if progress.moved else ""
+        head = Text(f"{clock}  {progress.phase()}{moved}", style="bold", no_wrap=True, overflow="ellipsis")
         lines: list[Text | Table] = [head, self._bar(progress)]
         for job in progress.running[:SHOWN]:
             far = "" if job.begins(now) else flow(job.bytes, job.rate)
@@ -151,9 +155,7 @@ class LiveDisplay:
     def _bar(self, progress: Progress) -> Table:
         done = progress.total - progress.open
         planning = any(run.state == "planning" for run in progress.runs)
-        worked = max(self._worked, 0.1)
-        rate = f" ({size(progress.moved)}, {size(progress.moved / worked)}/s)" if progress.moved else ""
-        told = Text(f"{done} of {progress.total}  {', '.join(counts(*progress.runs))}{rate}", no_wrap=True)
+        told = Text(f"{done} of {progress.total}  {', '.join(counts(*progress.runs))}", no_wrap=True)
         if any(run.failed for run in progress.runs):
             told.highlight_regex(r"\d+ failed", "red")
         line = Table.grid(expand=True, padding=(0, 1))

@@ -18,6 +18,9 @@ SHOWN = 10
 
 def print_summary(console: Console, reader: RunReader, tasks: Sequence[str], *, interrupted: bool = False) -> None:
     runs = [counts for task in tasks if (counts := reader.newest(task)) is not None]
+    if not runs:
+        console.print(Text("interrupted: no run had begun" if interrupted else "nothing ran", style="yellow"))
+        return
     console.print(_table(runs))
     still_open = sum(run.open for run in runs)
     planning = [run.task for run in runs if run.state == "planning"]
