@@ -31,3 +31,5 @@ def _from_environment() -> str:
 
 
 PREFIX = _from_environment()
+#: What the people who run this cluster call it; "" when they have given it no name.
+CLUSTER = os.environ.get("DREGSY_CLUSTER", "")[:64]

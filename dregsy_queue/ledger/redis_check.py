@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.roles import Roles
-from dregsy_queue.prefix import PREFIX
+from dregsy_queue.prefix import CLUSTER, PREFIX
 
 #: The scripts use commands that came with it (Valkey and KeyDB count on from there).
 LEAST_VERSION = (6, 2)
@@ -24,8 +24,8 @@ class Finding:
     text: str
 
 
-def examine(connection: Connection, tasks: Collection[str] = ()) -> list[Finding]:
-    """What is wrong with this Redis; `tasks` are the names in the caller's config.
+def examine(connection: Connection, tasks: Collection[str] = (), cluster: str = CLUSTER) -> list[Finding]:
+    """What is wrong with this Redis; `tasks` are the names in the caller's config, `cluster` is the caller's.
 
     Raises: redis.RedisError or OSError when it does not answer.
     """
@@ -46,17 +46,26 @@ def examine(connection: Connection, tasks: Collection[str] = ()) -> list[Finding
         )
     if server.get("redis_mode") == "cluster":
         found.append(Finding(True, "Redis runs in cluster mode, which is not supported: use a single one, or Sentinel"))
-    scheduled = set(Roles(connection).scheduled())
-    if scheduled and tasks and not scheduled & set(tasks):
-        some = ", ".join(sorted(scheduled)[:3])
+    if others := _others(connection, tasks, cluster):
         found.append(
             Finding(
                 True,
-                f"another cluster uses this Redis database under the prefix {PREFIX} (its tasks: {some}); "
+                f"another cluster uses this Redis database under the prefix {PREFIX} ({others}); "
                 "give one of them another database, or another DREGSY_PREFIX",
             )
         )
     return found
+
+
+def _others(connection: Connection, tasks: Collection[str], cluster: str) -> str:
+    """By what another cluster is known: by its name, where both have one, or by tasks none of which is ours."""
+    roles = Roles(connection, cluster)
+    if names := roles.others():
+        return f"its name: {', '.join(names)}; this one's: {cluster}"
+    scheduled = set(roles.scheduled())
+    if scheduled and tasks and not scheduled & set(tasks):
+        return f"its tasks: {', '.join(sorted(scheduled)[:3])}"
+    return ""
 
 
 def _info(connection: Connection, section: str) -> dict[str, str]:

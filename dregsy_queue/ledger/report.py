@@ -192,12 +192,14 @@ class RunReader:
 
 
 def _result(transfer: TransferJob, fields: dict[str, str]) -> JobResult:
+    status = fields.get("state", "failed")
+    as_planned = transfer.digest if status in ("copied", "up-to-date") else ""
     return JobResult(
         source=transfer.source,
         target=transfer.target,
-        status=fields.get("state", "failed"),
+        status=status,
         reason=transfer.reason,
-        digest=fields.get("digest", ""),
+        digest=fields.get("digest") or as_planned,
         attempts=int(fields.get("attempts", 0)),
         seconds=float(fields.get("seconds", 0) or 0),
         error=fields.get("error", ""),

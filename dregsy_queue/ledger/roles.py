@@ -11,8 +11,10 @@ import dregsy_queue
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.scripts import Scripts
+from dregsy_queue.prefix import CLUSTER
 
 Kind = Literal["scheduler", "worker"]
+_KINDS: tuple[Kind, ...] = ("scheduler", "worker")
 
 #: Seconds between two marks of life, how long one counts, and how long a role that is gone is remembered.
 RENEW, LEASE, REMEMBERED = 5.0, 20.0, 3600
@@ -43,6 +45,8 @@ class Role:
     since: float
     #: seconds since the last mark of life
     age: float
+    #: name of its cluster; "" for none
+    cluster: str = ""
 
     @property
     def lives(self) -> bool:
@@ -64,8 +68,8 @@ def replaced(roles: Collection[Role], now: float) -> list[Role]:
 
 
 class Roles:
-    def __init__(self, connection: Connection) -> None:
-        self._redis = connection
+    def __init__(self, connection: Connection, cluster: str = CLUSTER) -> None:
+        self._redis, self._cluster = connection, cluster
         self._scripts = Scripts(connection)
 
     def lead(self, name: str, seconds: float) -> Literal["no", "anew", "still"]:
@@ -102,6 +106,7 @@ class Roles:
             config_error,
             dregsy_queue.__version__,
             json.dumps(tasks) if scheduled is not None else "",
+            self._cluster,
         )
 
     def leave(self, kind: Kind, name: str) -> None:
@@ -130,11 +135,17 @@ class Roles:
                     config=fields.get("config", ""),
                     error=fields.get("error", ""),
                     version=fields.get("version", ""),
+                    cluster=fields.get("cluster", ""),
                     since=float(fields.get("since", 0)),
                     age=max(0.0, now - (ends - LEASE)),
                 )
             )
         return [role for role in found if role not in replaced(found, now)]
+
+    def others(self) -> tuple[str, ...]:
+        """Names of other clusters whose roles live in this Redis under the same prefix."""
+        living = [role.cluster for kind in _KINDS for role in self.list(kind) if role.lives]
+        return tuple(sorted({name for name in living if name and self._cluster and name != self._cluster}))
 
     def scheduled(self) -> dict[str, Scheduled]:
         """What the scheduler that led last has in store, by task."""

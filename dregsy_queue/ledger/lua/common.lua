@@ -54,6 +54,9 @@ local function spec_of(job)
   return decode(redis.call('HGET', key('run', run_of(job), 'jobs'), job))
 end
 
+-- Records that long work has looked at in this call.
+local touched = 0
+
 -- Long work, done in slices by those who reap: "verb run".
 local function later(chore)
   redis.call('RPUSH', key('chores'), chore)
@@ -181,6 +184,7 @@ end
 local function forget_slice(run)
   local jobs = key('run', run, 'jobs')
   local some = redis.call('HRANDFIELD', jobs, SLICE)
+  touched = touched + #some
   for _, job in ipairs(some) do
     local state = redis.call('HGET', key('job', job), 'state')
     if state == 'admitted' or state == 'running' then
@@ -270,6 +274,7 @@ end
 local function end_job(job, status, now)
   local run = run_of(job)
   redis.call('HSET', key('job', job), 'state', status, 'ended', now)
+  redis.call('HDEL', key('job', job), 'registries', 'losses')
   local spec = spec_of(job) or {}
   local task = redis.call('HGET', key('job', job), 'task') or ''
   tally(task, status, tostring(spec.reason or ''), 1)
@@ -341,6 +346,7 @@ local function cancel_slice(run, now)
       break
     end
     redis.call('LPOP', backlog)
+    touched = touched + 1
     if redis.call('HGET', key('job', job), 'state') == 'waiting' then
       cancel_job(job, why, now, false)
     end
@@ -348,6 +354,7 @@ local function cancel_slice(run, now)
   local head = redis.call('LINDEX', backlog, 0)
   if not head or run_of(head) ~= run then
     local answer = redis.call('HSCAN', key('run', run, 'jobs'), tonumber(cursor) and cursor or '0', 'COUNT', SLICE)
+    touched = touched + #answer[2] / 2
     for i = 1, #answer[2], 2 do
       cancel_job(answer[2][i], why, now, running_too == '1')
     end

@@ -22,8 +22,12 @@ if status == 'copied' then
 end
 let_go(job)
 redis.call('HDEL', key('job', job), 'owner', 'claim')
-redis.call('HSET', key('job', job), 'error', err, 'digest', digest, 'seconds', tostring(seconds),
-  'settled', epoch .. ' ' .. token)
+redis.call('HSET', key('job', job), 'error', err, 'seconds', tostring(seconds), 'settled', epoch .. ' ' .. token)
+local spec = spec_of(job)
+if digest ~= '' and not (spec and spec.digest == digest) then
+  -- Only where it is another one than was planned: it would make up half of the record.
+  redis.call('HSET', key('job', job), 'digest', digest)
+end
 if status == 'waiting' then
   if uncounted == '1' then
     redis.call('HINCRBY', key('job', job), 'attempts', -1)
@@ -48,11 +52,8 @@ if sent > 0 then
     redis.call('HINCRBY', key('run', run_of(job)), 'bytes', whole(sent))
   end
 end
-if record ~= '' then
-  local spec = spec_of(job)
-  if spec and spec.target then
-    redis.call('HSET', key('records', task), tostring(spec.target), record)
-  end
+if record ~= '' and spec and spec.target then
+  redis.call('HSET', key('records', task), tostring(spec.target), record)
 end
 end_job(job, status, now)
 return 1

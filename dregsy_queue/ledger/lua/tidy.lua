@@ -19,6 +19,7 @@ local function sweep(run)
   end
   step = step or 'pending'
   local answer = redis.call('HSCAN', key(step, task), cursor or '0', 'COUNT', SLICE)
+  touched = touched + #answer[2] / 2
   for i = 1, #answer[2], 2 do
     if redis.call('SISMEMBER', targets, answer[2][i]) == 0 then
       redis.call('HDEL', key(step, task), answer[2][i])
@@ -51,11 +52,15 @@ end
 
 local chores = {forget = forget_slice, sweep = sweep, fail = fail,
   cancel = function(run) return cancel_slice(run, now) end}
-local chore = redis.call('LPOP', key('chores'))
-if chore then
-  local verb, run = string.match(chore, '^(%S+) (.+)$')
+-- Small ones in one call, as long as they are one slice together.
+for _ = 1, 20 do
+  local chore = redis.call('LPOP', key('chores'))
+  local verb, run = string.match(chore or '', '^(%S+) (.+)$')
   if chores[verb] and not chores[verb](run) then
     redis.call('RPUSH', key('chores'), chore)
+  end
+  if not chore or touched >= SLICE / 2 then
+    break
   end
 end
 return redis.call('EXISTS', key('chores'))

@@ -19,3 +19,12 @@ def test_a_redis_that_evicts_and_one_that_another_cluster_uses(redis_server: Red
     assert evicts.serious and "allkeys-lru: it throws jobs away" in evicts.text
     assert shared.serious and "its tasks: theirs" in shared.text and "DREGSY_PREFIX" in shared.text
     assert len(examine(connection, ["mine", "theirs"])) == 1, "a config that shares a task is one of the same cluster"
+
+
+def test_two_clusters_with_tasks_of_the_same_names_notice_each_other(redis_server: RedisServer) -> None:
+    connection = connect(redis_server.url)
+    Roles(connection, "east").renew("worker", "w1#1")
+    (found,) = examine(connection, ["mirror"], cluster="west")
+    assert found.serious and "its name: east; this one's: west" in found.text and "DREGSY_PREFIX" in found.text
+    assert examine(connection, ["mirror"], cluster="east") == []
+    assert examine(connection, ["mirror"], cluster="") == [], "one that has no name cannot tell"
