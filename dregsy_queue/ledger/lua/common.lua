@@ -7,6 +7,8 @@ local KINDS = {'plan', 'skopeo', 'docker', 'direct'}
 local PREFIX = 'dregsy:'
 -- Records looked at in one slice of long work.
 local SLICE = 200
+-- Jobs ended in one slice: each costs as much as several looks.
+local ENDED_AT_ONCE = 50
 
 -- Keys that end with the name of a task, or go on after it: ':' in the name is written as '%3A'.
 local NAMED = {task = true, backlog = true, plans = true, records = true, looked = true, pending = true, once = true}
@@ -340,7 +342,7 @@ local function cancel_slice(run, now)
     return true
   end
   local backlog = key('backlog', task)
-  for _ = 1, SLICE do
+  for _ = 1, ENDED_AT_ONCE do
     local job = redis.call('LINDEX', backlog, 0)
     if not job or run_of(job) ~= run then
       break
@@ -353,7 +355,7 @@ local function cancel_slice(run, now)
   end
   local head = redis.call('LINDEX', backlog, 0)
   if not head or run_of(head) ~= run then
-    local answer = redis.call('HSCAN', key('run', run, 'jobs'), tonumber(cursor) and cursor or '0', 'COUNT', SLICE)
+    local answer = redis.call('HSCAN', key('run', run, 'jobs'), tonumber(cursor) and cursor or '0', 'COUNT', ENDED_AT_ONCE)
     touched = touched + #answer[2] / 2
     for i = 1, #answer[2], 2 do
       cancel_job(answer[2][i], why, now, running_too == '1')
