@@ -58,6 +58,9 @@ end
 
 -- Records that long work has looked at in this call.
 local touched = 0
+local function touch(number)
+  touched = touched + number
+end
 
 -- Long work, done in slices by those who reap: "verb run".
 local function later(chore)
@@ -186,7 +189,7 @@ end
 local function forget_slice(run)
   local jobs = key('run', run, 'jobs')
   local some = redis.call('HRANDFIELD', jobs, SLICE)
-  touched = touched + #some
+  touch(#some)
   for _, job in ipairs(some) do
     local state = redis.call('HGET', key('job', job), 'state')
     if state == 'admitted' or state == 'running' then
@@ -348,7 +351,7 @@ local function cancel_slice(run, now)
       break
     end
     redis.call('LPOP', backlog)
-    touched = touched + 1
+    touch(1)
     if redis.call('HGET', key('job', job), 'state') == 'waiting' then
       cancel_job(job, why, now, false)
     end
@@ -356,7 +359,7 @@ local function cancel_slice(run, now)
   local head = redis.call('LINDEX', backlog, 0)
   if not head or run_of(head) ~= run then
     local answer = redis.call('HSCAN', key('run', run, 'jobs'), tonumber(cursor) and cursor or '0', 'COUNT', ENDED_AT_ONCE)
-    touched = touched + #answer[2] / 2
+    touch(#answer[2] / 2)
     for i = 1, #answer[2], 2 do
       cancel_job(answer[2][i], why, now, running_too == '1')
     end

@@ -19,7 +19,7 @@ local function sweep(run)
   end
   step = step or 'pending'
   local answer = redis.call('HSCAN', key(step, task), cursor or '0', 'COUNT', SLICE)
-  touched = touched + #answer[2] / 2
+  touch(#answer[2] / 2)
   for i = 1, #answer[2], 2 do
     if redis.call('SISMEMBER', targets, answer[2][i]) == 0 then
       redis.call('HDEL', key(step, task), answer[2][i])
