@@ -16,8 +16,9 @@ from dregsy_queue.ledger.outcome import Copied, PutBack
 from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
+from tests.lab.redis import RedisServer
 
-from .conftest import Ledger, image
+from .conftest import Clock, Ledger, image
 from .model.direct import FaultyConnection
 
 
@@ -194,6 +195,50 @@ def test_a_job_record_that_is_lost_stops_nobody_and_comes_back(ledger: Ledger) -
     counts = ledger.reader.counts(run)
     assert counts and counts.done and (counts.copied, counts.failed) == (8, 0)
     assert repaired and overview.repairs() == repaired
+
+
+def work_until_over(ledger: Ledger, clock: Clock) -> None:
+    """A worker that does what it gets, as long as a run is active."""
+    over = 0
+    for _ in range(500):
+        clock.let_pass(5)
+        ledger.presence.heartbeat("w1", slots=50, kinds=["plan", "skopeo"], in_hand=[])
+        while ledger.admission.reap().more:
+            pass
+        for admitted in ledger.admission.admit():
+            claim = ledger.claims.take(admitted.job, admitted.epoch, "w1")
+            if claim and claim.transfer:
+                ledger.claims.settle(claim, Copied(claim.transfer.digest), 1)
+            elif claim:
+                ledger.runs.end_plan(claim)
+        over = 0 if ledger.redis.hget(key("task", "t"), "active") else over + 1
+        if over == 2:
+            return
+    pytest.fail("the run did not end")
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_a_redis_that_evicts_leaves_no_run_that_waits_for_ever(
+    ledger: Ledger, clock: Clock, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, round_: int
+) -> None:
+    monkeypatch.setattr(admission_module, "AUDIT_PAUSE", 0.0)
+    ledger.worker(slots=50)
+    run = ledger.planned(image(n) for n in range(300))
+    for admitted in ledger.admission.admit()[: 10 * round_]:
+        ledger.claim(admitted)
+    client = redis_server.client()
+    client.config_set("maxmemory-policy", "allkeys-random")
+    client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 100_000)
+    client.set("dregsy:anything", "else")
+    client.config_set("maxmemory", 0)
+    assert int(client.info("stats")["evicted_keys"]) > 30
+    work_until_over(ledger, clock)
+    counts = ledger.reader.counts(run)
+    assert counts is None or (counts.done and not counts.open), "gone, or over"
+    again = ledger.planned(image(n) for n in range(300))
+    work_until_over(ledger, clock)
+    counts = ledger.reader.counts(again)
+    assert counts and (counts.outcome, counts.copied, counts.open) == ("done", 300, 0)
 
 
 def test_jobs_of_another_release_are_read_or_handed_back(ledger: Ledger) -> None:
