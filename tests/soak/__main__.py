@@ -18,6 +18,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.lab.processes import wait_until
 from tests.soak import verdict
 from tests.soak.faults import FAULTS, RoleError
 from tests.soak.recovery import Observer, Recovery
@@ -123,8 +124,7 @@ class Soak:
                 self._world.change(choice, ENOUGH // 4)
 
     def _await_first_work(self) -> None:
-        while not self._observer.open():
-            time.sleep(0.2)
+        wait_until(self._observer.open, 60, "the first run")
 
     def _tell(self) -> int:
         slowest = max(self._recoveries, key=lambda found: found[1].cluster, default=("", Recovery(0, 0, ())))

@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "DREGSY_MAX_ATTEMPTS": "30",
     "DREGSY_BACKOFF": "0.5",
     "DREGSY_GRACE": str(GRACE),
-    "DREGSY_KEEP_RUNS": "10000",
+    "DREGSY_KEEP_RUNS": "1000",
 }
 #: By task: its relay and its repositories. All run every half minute but the last, which runs once.
 TASKS = {
