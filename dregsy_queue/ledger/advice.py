@@ -20,7 +20,11 @@ _ADVICE = (
     (r"skopeo|daemon|docker", "see that the relay works where workers run, or set another `relay`"),
 )
 
+#: Characters of an error that are looked at.
+_LOOKED_AT = 2_000
+
 
 def advice(error: str) -> str:
     """One thing to try; empty when nothing is known about such an error."""
+    error = error[:_LOOKED_AT]
     return next((text for pattern, text in _ADVICE if re.search(pattern, error, re.IGNORECASE)), "")

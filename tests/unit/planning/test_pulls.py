@@ -34,4 +34,14 @@ def test_estimates(
 def test_headers() -> None:
     assert parse_quota({"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "76;w=21600"}) == Quota(100, 21600, 76)
     assert parse_quota({"ratelimit-remaining": "5"}) == Quota(5, 0, 5)
-    assert parse_quota({"ratelimit-remaining": "many"}) is None
+    assert parse_quota({"ratelimit-remaining": " 5 ; w=7.5"}) == Quota(5, 7.5, 5)
+
+
+@pytest.mark.parametrize("value", ["many", "", "-1", "9" * 5000, "5.5", "٣"])
+def test_what_is_no_quota(value: str) -> None:
+    assert parse_quota({"ratelimit-remaining": value}) is None
+
+
+@pytest.mark.parametrize("window", ["1.2.3", ".", "", "9" * 500, "-1", "nan"])
+def test_a_window_that_is_none(window: str) -> None:
+    assert parse_quota({"ratelimit-remaining": f"5;w={window}"}) == Quota(5, 0, 5)
