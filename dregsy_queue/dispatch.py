@@ -37,8 +37,8 @@ def dispatch(app: Celery, admission: Admission) -> int:
             except BatchPublishError:
                 # The connection was lost; one by one each message makes a new one. A doubled message is claimed once.
                 _send(app, producer, admitted)
-    except OperationalError as error:
-        # kombu's own, for a broken connection
+    except (OperationalError, AttributeError) as error:
+        # kombu's own (5.7) for a broken connection, and for one that another thread closes at that moment
         raise ConnectionError(str(error)) from error
     return len(admitted)
 

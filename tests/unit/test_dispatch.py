@@ -22,3 +22,15 @@ def test_an_outage_is_told_as_one() -> None:
     admission: Any = Full()
     with pytest.raises(OSError, match="refused"):
         dispatch(app, admission)
+
+
+def test_a_connection_that_another_thread_closes_meanwhile_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(f"redis://127.0.0.1:{free_port()}/0")
+    admission: Any = Full()
+
+    def closed(*_: object, **__: object) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'client'")
+
+    monkeypatch.setattr(app, "send_task", closed)
+    with pytest.raises(OSError, match="client"):
+        dispatch(app, admission)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from redis import ResponseError
 
 from dregsy_queue import logs, redact
 
@@ -121,6 +122,22 @@ def test_libraries_that_log_tokens_are_quiet_at_debug(library: str) -> None:
     logs.configure({"LOG_LEVEL": "debug"}, stream)
     logging.getLogger(library).debug("authorizationToken: %s", "QVdTOnNlY3JldA==")
     assert stream.getvalue() == ""
+
+
+def test_libraries_do_not_repeat_what_roles_say_of_an_outage() -> None:
+    stream = io.StringIO()
+    logs.configure({}, stream)
+    for name, error in (("kombu.transport", ResponseError("OOM")), ("celery.worker", OSError("gone"))):
+        try:
+            raise error
+        except Exception:
+            logging.getLogger(name).warning("Redis error, will retry", exc_info=True)
+    assert stream.getvalue() == ""
+    try:
+        raise ValueError("a bug")
+    except ValueError:
+        logging.getLogger("kombu").warning("this is told", exc_info=True)
+    assert "a bug" in stream.getvalue()
 
 
 def test_control_characters_of_registries_do_nothing_to_a_terminal() -> None:
