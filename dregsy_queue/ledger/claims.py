@@ -62,9 +62,11 @@ class Claims:
         self._scripts = Scripts(connection)
         self.in_hand = in_hand or InHand()
 
-    def take(self, job: str, epoch: int, worker: str) -> Claim | None:
+    def take(self, job: str, epoch: int, worker: str, token: str = "") -> Claim | None:
         """Claim an admitted job; None when there is nothing to take (a late or doubled message), or when this release
         cannot read it: then it is handed back.
+
+        `token`: the same for calls that try the same claim again.
 
         Raises: redis.RedisError or OSError; if the claim succeeded and only the reply was lost, the ledger puts the job
         back after two heartbeats that do not name it.
@@ -72,7 +74,7 @@ class Claims:
         if not self.in_hand.take(job, epoch):
             return None
         try:
-            answer = self._scripts.run("claim", job, epoch, worker, secrets.token_hex(8))
+            answer = self._scripts.run("claim", job, epoch, worker, token or secrets.token_hex(8))
         except (RedisError, OSError):
             self.in_hand.drop(job, epoch)
             raise

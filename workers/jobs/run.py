@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from redis import RedisError
 from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.outcome import (
     Cancelled,
     Copied,
@@ -34,11 +36,15 @@ from workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
+#: Seconds for which a claim is tried while Redis is away or refuses; some seconds later the job is admitted anew.
+CLAIMING = 25.0
+
 
 def run(worker: Worker, job: str, epoch: int) -> None:
     """Do one job. Every way it can end is written to the ledger; without a ledger the job is done again."""
+    claims, token = worker.services.claims, secrets.token_hex(8)
     try:
-        claim = worker.services.claims.take(job, epoch, worker.name)
+        claim = outlast(lambda: claims.take(job, epoch, worker.name, token), CLAIMING)
     except (RedisError, OSError) as error:
         # It is admitted again when nobody claims it in time.
         log.warning("cannot claim a job: %s", error, extra=fields(job=job))
