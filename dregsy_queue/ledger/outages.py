@@ -26,6 +26,7 @@ _PASSING = (
     "MISCONF",
     "NOREPLICAS",
     "OOM",
+    "OUTOFMEMORYERROR",
     "READONLY",
     "TRYAGAIN",
     "UNBLOCKED",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import ConnectionError as RedisConnectionError
 from redis import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from dregsy_queue.ledger.outages import outlast, passes
 from tests.lab.clock import FakeClock
@@ -16,6 +17,13 @@ from tests.lab.clock import FakeClock
         (RedisConnectionError("gone"), True),
         (OSError("no route"), True),
         (ResponseError("OOM command not allowed when used memory > 'maxmemory'."), True),
+        (
+            OutOfMemoryError(
+                "command not allowed when used memory > 'maxmemory'. script: 6834a4, on @user_script:442."
+            ),
+            True,
+        ),
+        (ReadOnlyError("You can't write against a read only replica. script: 6834a4"), True),
         (ResponseError("Error running script: READONLY You can't write against a read only replica."), True),
         (ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), False),
         (ValueError("BUSY"), False),
