@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import compare, ledger, queue, startup, waiting
+from bench import compare, ledger, queue, startup, waiting, workers
 
 BENCHMARKS = {
     "ledger": ledger.main,
     "queue": queue.main,
     "startup": startup.main,
     "waiting": waiting.main,
+    "workers": workers.main,
     "compare": compare.main,
 }
 

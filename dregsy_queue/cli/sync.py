@@ -31,7 +31,7 @@ Examples:
     default=1,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Worker processes; each runs 16 transfers at once.",
+    help="Worker processes; each runs 16 transfers at once, or 64 where all tasks use the relay direct.",
 )
 @click.option(
     "--report",

@@ -140,6 +140,6 @@ def celery_command(role: str, *options: str) -> list[str]:
     return [sys.executable, "-m", "celery", "--quiet", "-A", "dregsy_queue", role, *options]
 
 
-def worker_command(name: str) -> list[str]:
+def worker_command(name: str, slots: int) -> list[str]:
     """The same for a worker, without what Celery's command line loads beside."""
-    return [sys.executable, "-m", "dregsy_queue.embedded.worker", name]
+    return [sys.executable, "-m", "dregsy_queue.embedded.worker", name, str(slots)]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dregsy_queue import settings
 from dregsy_queue.config.load import LoadedConfig
 from dregsy_queue.config.models import SyncTask
+from dregsy_queue.config.selection import relay_of
 from dregsy_queue.embedded import worker
 from dregsy_queue.embedded.children import Child, ChildError, PrivateRedis, Program, celery_command, worker_command
 from dregsy_queue.embedded.forked import Forked
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at the ledger: at first, and at most; in between a twentieth of the time so far.
 FIRST_POLL, POLL = 0.02, 0.2
+#: Jobs that a worker runs at once; without a program for each there may be more, as they wait for registries alone.
+SLOTS, DIRECT_SLOTS = 16, 64
 #: Seconds that children get to put their work away.
 ENDING = 10.0
 #: A worker that ends by itself within so many seconds of its start is not started again.
@@ -98,6 +101,8 @@ class _Session:
         self._request = request
         self._received = received
         self._names = [task.name for task in request.tasks]
+        direct = all(relay_of(request.loaded.config, task) == "direct" for task in request.tasks)
+        self._slots = DIRECT_SLOTS if direct else SLOTS
         self._live = self._is_live()
         self._folder = folder
         self._children: list[Child] = []
@@ -196,8 +201,10 @@ class _Session:
         name = f"worker {number}"
         if threading.active_count() > 1:
             # A copy of this process could wait for ever for what another thread holds.
-            return self._start(name, worker_command(_node(number)))
-        return Forked(name, lambda: worker.main(_node(number)), self._environment(), pipe_errors=self._live)
+            return self._start(name, worker_command(_node(number), self._slots))
+        return Forked(
+            name, lambda: worker.main(_node(number), self._slots), self._environment(), pipe_errors=self._live
+        )
 
     def _start(self, name: str, command: list[str]) -> Child:
         return Program(name, command, self._environment(), stderr=subprocess.PIPE if self._live else None)
@@ -238,7 +245,7 @@ class _Session:
                 raise ChildError(f"the {child.name} ended right after its start (exit code {code})")
             log.warning("the %s ended (exit code %d) and is started again", child.name, code)
             scheduler = child.name == "scheduler"
-            command = celery_command("beat") if scheduler else worker_command(_node(place + 1))
+            command = celery_command("beat") if scheduler else worker_command(_node(place + 1), self._slots)
             self._children[place] = again = self._start(child.name, command)
             self._show_lines(again)
 

@@ -10,8 +10,8 @@ import gc
 import sys
 
 
-def main(name: str) -> int:
-    """Run until a signal ends it; returns the exit code."""
+def main(name: str, slots: int) -> int:
+    """Run until a signal ends it, with so many jobs at once; returns the exit code."""
     # Imports create many objects and no garbage; collecting meanwhile costs a tenth of the start-up.
     gc.set_threshold(50_000, 20, 20)
     from dregsy_queue.celery import app
@@ -19,10 +19,12 @@ def main(name: str) -> int:
     # It is no `celery` command: the caller's arguments are not options of a worker.
     sys.argv[1:] = []
     app.conf.update(worker_enable_remote_control=False)
-    worker = app.Worker(hostname=name, quiet=True, without_heartbeat=True, without_mingle=True, without_gossip=True)
+    # Its Redis is private, so there is nobody to gossip with.
+    alone = {"without_heartbeat": True, "without_mingle": True, "without_gossip": True}
+    worker = app.Worker(hostname=name, concurrency=slots, quiet=True, **alone)
     worker.start()
     return worker.exitcode or 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,54 @@
+"""How much more do more workers copy, when both registries are 50 ms away? 1, 2, 4 and 8 of them, 16 slots each."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+from bench.rows import FAR
+from tests.lab.cluster import Cluster
+from tests.lab.distance import DelayedRelay
+from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.images import push_many
+from tests.lab.processes import wait_until
+from tests.lab.redis import RedisServer
+from tests.lab.registry import Registry
+
+WORKERS, IMAGES = (1, 2, 4, 8), 400
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        source = Registry(Path(name) / "source").start()
+        try:
+            push_many(source, "lib/app", [f"{n}" for n in range(IMAGES)])
+            one = 0.0
+            for workers in WORKERS:
+                rate = _measure(Path(name) / str(workers), source, workers)
+                one = one or rate
+                print(f"{workers} workers: {rate:5.1f} images/s, {rate / one:.1f} times one", flush=True)
+        finally:
+            source.stop()
+
+
+def _measure(folder: Path, source: Registry, workers: int) -> float:
+    """Images per second, from the run's start to its end by Redis' clock."""
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        target = Registry(folder / "target").start()
+        stack.callback(target.stop)
+        redis = RedisServer(folder / "redis").start()
+        stack.callback(redis.kill)
+        far = [stack.enter_context(DelayedRelay("127.0.0.1", found.port, FAR / 2)).host for found in (source, target)]
+        sync = task("far", location(far[0]), location(far[1]), mapping("lib/app"))
+        config = write_config(folder, sync, relay="direct")
+        cluster = Cluster(folder, redis)
+        for number in range(workers):
+            role = cluster.worker(config, f"w{number}")
+            stack.callback(role.process.kill)
+        wait_until(lambda: redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
+        beat = cluster.beat(config)
+        stack.callback(beat.process.kill)
+        counts = cluster.wait_for("far", lambda counts: counts.done, timeout=300)
+        return counts.copied / counts.seconds
