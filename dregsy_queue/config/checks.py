@@ -51,6 +51,16 @@ def problems(value: dict[str, Any]) -> Iterator[Finding]:
         yield from _mappings(path, task, str(task.get("relay") or relay))
 
 
+def empty_tasks(value: dict[str, Any]) -> Iterator[Finding]:
+    """Tasks that have nothing to do, by the path of the key that is missing: accepted, as dregsy accepts them."""
+    for place, task in enumerate(_items(value, "tasks")):
+        if isinstance(task, dict) and task.get("mappings") in (None, []):
+            yield (
+                ("tasks", place, "mappings"),
+                "a task without mappings syncs nothing; give it for example '- from: library/busybox'",
+            )
+
+
 def warnings(value: dict[str, Any]) -> Iterator[str]:
     """What works but should be changed."""
     relay = value.get("relay") or "docker"
@@ -152,11 +162,6 @@ def _registries(value: dict[str, Any]) -> Iterator[Finding]:
 
 def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]:
     regex = False
-    if task.get("mappings") in (None, []):
-        yield (
-            (*path, "mappings"),
-            "a task without mappings syncs nothing; give it for example '- from: library/busybox'",
-        )
     for place, mapping in enumerate(_items(task, "mappings")):
         here: Path = (*path, "mappings", place)
         if not isinstance(mapping, dict):

@@ -103,6 +103,7 @@ def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
                 continue
             found.append(Problem(path, source.line(place), _dotted(place), _message(place, detail)))
     warnings = list(checks.warnings(value))
+    warnings += [str(Problem(path, source.line(at), _dotted(at), text)) for at, text in checks.empty_tasks(value)]
     # A config with other errors may be no config at all.
     for collision in collisions(config) if config and not found else ():
         problem = Problem(path, source.line(collision.path), _dotted(collision.path), collision.message)
