@@ -1,6 +1,6 @@
 # Everything a person runs here, and CI runs just the same. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-containers test-unit soak fuzz-registries bench screenshots lint format schema docs reference clean
+.PHONY: help setup demo test test-containers test-unit soak go-registries fuzz-registries bench screenshots lint format schema docs reference clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -30,6 +30,10 @@ test-unit: setup  ## only the tests that start no process
 
 soak: setup  ## ten minutes of faults at random; SOAK="--images 200 --minutes 1 --seed 7" for less, or others
 	@$(BIN)/python -m tests.soak $(SOAK)
+
+go-registries:  ## distribution v3 and go-containerregistry's registry, as further targets of `make test`; needs Go
+	GOBIN=$(CURDIR)/.cache/go/distribution go install github.com/distribution/distribution/v3/cmd/registry@v3.0.0
+	GOBIN=$(CURDIR)/.cache/go/ggcr go install github.com/google/go-containerregistry/cmd/registry@v0.20.6
 
 fuzz-registries: setup  ## 50 odd registries by chance, against skopeo; FUZZ="--seed 100 --count 200" for others
 	@$(BIN)/python -m tests.fuzz_registries $(FUZZ)

@@ -79,6 +79,15 @@ async def in_threads(threads: Executor, call: Callable[[], V]) -> V:
     return await asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, call)
 
 
+#: Bytes from which on a document is parsed in a thread: the event loop must not stand still for it.
+_MUCH = 128 * 1024
+
+
+async def parsed(body: bytes, parse: Callable[[], V]) -> V:
+    """What `parse` makes of `body`, in a thread where that takes its time."""
+    return await asyncio.to_thread(parse) if len(body) > _MUCH else parse()
+
+
 async def together(coroutines: Iterable[Coroutine[Any, Any, V]]) -> list[V]:
     """Run all at once. The first exception cancels the others and is raised when they have ended."""
     try:

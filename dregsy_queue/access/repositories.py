@@ -7,7 +7,7 @@ import logging
 from typing import Protocol
 
 from dregsy_queue.access.clients import RegistryAccess
-from dregsy_queue.access.identity import ecr_api
+from dregsy_queue.access.identity import choose_source, ecr_api
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, Location, SyncTask
 from dregsy_queue.logs import fields
@@ -49,14 +49,21 @@ async def list_repositories(config: Config, task: SyncTask, access: RegistryAcce
     """All names, without leading ``/``. Raises: RegistryError."""
     settings, location = config.lister, task.source
     limit = None if settings.max_items < 0 else settings.max_items or 100
-    user = location.credentials.username if location.credentials else ""
     lister = location.lister
-    name = fingerprint(location.host, lister.model_dump() if lister else "", user, limit or -1)
+    who = await _identity(location)
+    name = fingerprint(location.host, lister.model_dump() if lister else "", who, limit or -1)
     found = await asyncio.to_thread(lists.get, name)
     if found is None:
         found = _good(await choose(location, access).repositories(limit), location.host)
         await asyncio.to_thread(lists.put, name, found, settings.cache_duration or 3600)
     return found
+
+
+async def _identity(location: Location) -> str:
+    """Who asks, as text without a secret: users see different lists, and the logins of machines may differ."""
+    source = choose_source(location)
+    credentials = await source.credentials()
+    return f"{source!r} {credentials.username if credentials else ''}"
 
 
 def _good(names: list[str], host: str) -> list[str]:

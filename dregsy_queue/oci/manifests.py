@@ -23,6 +23,10 @@ ACCEPT = (
 )
 
 
+#: Most manifests that an index may name here; the biggest known have a few hundred.
+MOST_ENTRIES = 10_000
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """What a manifest is: OCI image-spec, "Content Descriptors"."""
@@ -40,7 +44,10 @@ def parse_index(body: bytes) -> list[IndexEntry]:
     """The manifests of an index. Raises: ValueError when `body` is not an index."""
     try:
         document = json.loads(body)
-        return [_entry(item) for item in document["manifests"]]
+        entries = document["manifests"]
+        if len(entries) > MOST_ENTRIES:
+            raise ValueError
+        return [_entry(item) for item in entries]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("the registry answered with something that is not an image index") from None
 

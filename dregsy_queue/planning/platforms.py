@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from dregsy_queue.concurrency import SingleFlight
+from dregsy_queue.concurrency import SingleFlight, parsed
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import is_index, parse_index
 from dregsy_queue.oci.platform import Platform, choose, host_platform
@@ -77,7 +77,7 @@ class _Search:
             # Its registry called an image an index.
             return index
         try:
-            entries = parse_index(body)
+            entries = await parsed(body, lambda: parse_index(body))
         except ValueError as error:
             raise self._error(f": {error}", "invalid") from None
         self._met.update(str(entry.platform) for entry in entries if entry.platform)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from yarl import URL
 
+from dregsy_queue.concurrency import parsed
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
@@ -85,7 +86,8 @@ class RegistryClient:
                 temporary=False,
                 registry=self.registry,
             )
-        return described(self.registry, answer, reference), answer.body
+        found = answer
+        return await parsed(found.body, lambda: described(self.registry, found, reference)), found.body
 
     async def tags(self, repository: str) -> list[str]:
         """All tags of a repository, as the registry orders them. Raises: RegistryError."""

@@ -18,6 +18,7 @@ import logging
 from collections.abc import Awaitable
 from typing import Literal, Protocol
 
+from dregsy_queue.concurrency import parsed
 from dregsy_queue.logs import fields
 from dregsy_queue.oci.digest import Digest, is_digest, is_registered
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor, media_type_of
@@ -66,7 +67,7 @@ class Looks:
         await self._memory.pulled(self._registry)
         if told is None and not refused:
             await self._remember(_bounded(lasting, found))
-        return described(self._registry, found, reference)
+        return await parsed(found.body, lambda: described(self._registry, found, reference))
 
     async def at_target(self, repository: str, reference: str) -> Descriptor | None:
         """None where the target is not known to have it. Raises: RegistryError for what may pass, and for a login that
@@ -95,7 +96,7 @@ class Looks:
             return None
         await self._memory.pulled(self._registry)
         await self._remember(_bounded(lasting, found))
-        return described(self._registry, found, reference)
+        return await parsed(found.body, lambda: described(self._registry, found, reference))
 
     async def confirm(self, repository: str, reference: str, wanted: str) -> Digest | Literal["missing", "unknown"]:
         """What the target has after `wanted` was pushed there: ``unknown`` where it lets nobody look.

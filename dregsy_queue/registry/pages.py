@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from yarl import URL
 
+from dregsy_queue.concurrency import parsed
 from dregsy_queue.logs import fields
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
@@ -57,7 +58,7 @@ async def pages(
     if answer.status != 200:
         raise responses.error(answer, transport.registry, what)
     while True:
-        names = pager.names(answer)
+        names = await pager.names(answer)
         yield pager.new(names)
         following = pager.following(answer, names, path, size)
         if following is None:
@@ -68,14 +69,14 @@ async def pages(
             answer = await pager.ask(path)
             if answer.status != 200:
                 raise responses.error(answer, transport.registry, what)
-            yield pager.new(pager.names(answer))
+            yield pager.new(await pager.names(answer))
             return
-        if "&last=" in following and not pager.has_new(further):
+        if "&last=" in following and not await pager.has_new(further):
             # The end, or a registry that obeys `n` and ignores `last`.
-            if len(pager.names(further)) < size:
+            if len(await pager.names(further)) < size:
                 return
             further = await pager.ask(path)
-            if further.status != 200 or not pager.has_new(further):
+            if further.status != 200 or not await pager.has_new(further):
                 return
         answer = further
 
@@ -111,8 +112,8 @@ class _Pager:
         log.info("a page could not be read, asking for the whole list: %s", problem, extra=fields(list=self._what))
         return None
 
-    def names(self, answer: Answer) -> list[str]:
-        names = _names(answer.body, self._key)
+    async def names(self, answer: Answer) -> list[str]:
+        names = await parsed(answer.body, lambda: _names(answer.body, self._key))
         if names is None:
             raise self._invalid(f"its list has no '{self._key}'")
         return names
@@ -135,9 +136,9 @@ class _Pager:
             return f"{path}?n={size}&last={quote(names[-1], safe='')}"
         return None
 
-    def has_new(self, answer: Answer) -> bool:
+    async def has_new(self, answer: Answer) -> bool:
         """True where a page has names that none before had."""
-        return bool(set(self.names(answer)) - self._names)
+        return bool(set(await self.names(answer)) - self._names)
 
     def _invalid(self, why: str) -> RegistryError:
         registry = self._transport.registry

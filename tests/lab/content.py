@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
@@ -27,7 +27,14 @@ class Content:
     children: tuple[Content, ...]
 
 
-def content_of(registry: Registry, repository: str, reference: str) -> Content:
+class Served(Protocol):
+    """A registry that can be asked."""
+
+    url: str
+    session: requests.Session
+
+
+def content_of(registry: Served, repository: str, reference: str) -> Content:
     answer = _get(registry, f"/v2/{repository}/manifests/{reference}")
     document = json.loads(answer.content)
     parts = [document.get("config"), *document.get("layers", [])]
@@ -87,7 +94,7 @@ def _entry(registry: Registry, repository: str, digest: str, media_type: str) ->
     return {"mediaType": media_type, "digest": digest, "size": len(body)}
 
 
-def _get(registry: Registry, path: str) -> requests.Response:
+def _get(registry: Served, path: str) -> requests.Response:
     answer = registry.session.get(registry.url + path, headers={"Accept": ANY})
     assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:200]}"
     return answer

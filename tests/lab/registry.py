@@ -36,7 +36,8 @@ class LoggedRequest:
 
 
 class Registry:
-    """`users`: basic authentication with these passwords. `tls`: speaks HTTPS. `client_ca`: wants certificates."""
+    """`users`: basic authentication with these passwords. `tls`: speaks HTTPS. `client_ca`: wants certificates.
+    `program`: another one than Debian's."""
 
     def __init__(
         self,
@@ -46,12 +47,14 @@ class Registry:
         tls: Certificate | None = None,
         client_ca: Path | None = None,
         client: Certificate | None = None,
+        program: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
+        self._program = program
         self._process: ManagedProcess | None = None
         self.session = requests.Session()
         self.session.trust_env = False
@@ -79,7 +82,8 @@ class Registry:
 
     def start(self) -> Registry:
         self._process = ManagedProcess(
-            [tool("docker-registry"), "serve", str(self.folder / "config.yml")], self.folder / "log"
+            [str(self._program or tool("docker-registry")), "serve", str(self.folder / "config.yml")],
+            self.folder / "log",
         )
         wait_until(self._answers, what=f"registry {self.host}")
         return self

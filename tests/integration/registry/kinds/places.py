@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from tests.lab.odd.case import Case, Played
@@ -20,8 +20,16 @@ class Elsewhere:
     """Another host: what it is asked for is in its log. It serves the store of whoever made it."""
 
     def __init__(self, *quirks: Quirk) -> None:
-        self.registry = OddRegistry(*quirks)
-        self.host = self.registry.host
+        self._quirks = quirks
+
+    @cached_property
+    def registry(self) -> OddRegistry:
+        """Started when somebody is sent there: tables of cases are made without being run."""
+        return OddRegistry(*self._quirks)
+
+    @property
+    def host(self) -> str:
+        return self.registry.host
 
     def saw_no_login(self, _: Played) -> None:
         seen = [(entry.method, entry.path) for entry in self.registry.log if entry.authorization]
