@@ -177,8 +177,8 @@ def _emptied(world: World, choice: random.Random) -> Iterator[str]:
 
 def _end(seat: Seat, seconds: float) -> None:
     """SIGTERM. Raises: RoleError where it does not end well in time."""
-    # It hears signals from its first line on.
-    wait_until(seat.role.log.read_bytes, 30, f"the start of {seat.name}")
+    # It hears signals once it has begun to work.
+    wait_until(lambda: b'"msg"' in seat.role.log.read_bytes(), 60, f"the start of {seat.name}")
     began = time.monotonic()
     code = seat.role.process.stop(timeout=seconds)
     if code != 0:

@@ -85,9 +85,8 @@ def roles(world: World) -> Iterator[str]:
     for role in world.started:
         text = role.log.read_text(errors="replace")
         for sign in ("Traceback", "unexpected error"):
-            if sign in text:
-                place = text.index(sign)
-                yield f"{role.log.stem} said: {text[max(0, place - 300) : place + 1500]}"
+            for line in [line for line in text.splitlines() if sign in line][:2]:
+                yield f"{role.log.stem} said: {line[:3000]}"
     for line in processes_with(str(world.folder / "dregsy.yaml")):
         yield f"process left: {line}"
 
