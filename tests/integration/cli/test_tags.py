@@ -23,6 +23,6 @@ def test_selected_tags_and_what_each_filter_leaves(tmp_path: Path, make_registry
     assert json.loads(dregsy("tags", *wanted, "--json").stdout)["selected"] == ["1.2.0"]
 
     refused = dregsy("tags", f"{registry.host}/team/web", "--skip-tls-verify")
-    assert (refused.code, refused.stdout) == (1, "") and "wants a login" in refused.stderr
+    assert (refused.code, refused.stdout) == (1, "") and "requires a login" in refused.stderr
     assert dregsy("tags", f"{registry.host}/team/web:edge").code == 2
     assert dregsy("tags", f"{registry.host}/team/web", "-f", "regex: (").code == 2

@@ -141,7 +141,7 @@ def test_an_index_that_is_none_stops_no_other_image(
     bad = task("bad", location(hostile.host), location(target), mapping("lib/app", tags=["1", "2", "3"]))
     outcome = sync(write_config(tmp_path, good, bad))
     assert outcome.counts("bad") == (2, 0, 1), outcome.stdout
-    assert_failed(outcome, "bad", "/lib/app:2", "no image index")
+    assert_failed(outcome, "bad", "/lib/app:2", "not an image index")
 
 
 def test_ten_errors_in_one_config(tmp_path: Path) -> None:

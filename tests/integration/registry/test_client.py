@@ -75,7 +75,7 @@ async def test_basic_login(registries: Registries, make_registry: MakeRegistry) 
     digest = push_image(private, "lib/app", "1")
     found = await connect(registries, private.host, BOB).head("lib/app", "1")
     assert found and found.digest == digest
-    for credentials, words in ((None, "wants a login"), (Credentials("bob", "wrong-word"), "user 'bob' is refused")):
+    for credentials, words in ((None, "requires a login"), (Credentials("bob", "wrong-word"), "user 'bob' is refused")):
         with pytest.raises(RegistryError) as caught:
             await connect(registries, private.host, credentials).tags("lib/app")
         assert caught.value.kind == "auth" and not caught.value.temporary
@@ -382,7 +382,7 @@ async def test_odd_answers_of_token_servers(
     ids=lambda body: body[:40].decode(errors="replace"),
 )
 def test_odd_indexes(body: bytes) -> None:
-    with pytest.raises(ValueError, match="no image index"):
+    with pytest.raises(ValueError, match="not an image index"):
         parse_index(body)
 
 

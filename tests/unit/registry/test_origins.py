@@ -189,12 +189,12 @@ def _home(*answers: Answer) -> list[Answer]:
         (BEARER, {HOME: _home(Redirect(REALM))}, BY_TOKEN_SERVER),
         (BASIC, {HOME: _home(Redirect(OTHER, form="//{host}{path}"))}, {LOGIN_HOME}),
         (BASIC, {HOME: _home(Redirect(OTHER)), OTHER: [Redirect(HOME)]}, {LOGIN_HOME}),
-        # whoever else wants a login gets none
+        # whoever else requires a login gets none
         (BASIC, {HOME: _home(Redirect(OTHER)), OTHER: [Challenge()] * 3}, {LOGIN_HOME}),
         (BASIC, {HOME: _home(Redirect(OTHER)), OTHER: [Challenge(OTHER)] * 3}, {LOGIN_HOME}),
         (BASIC, {HOME: [Redirect(OTHER)], OTHER: [Challenge(OTHER)]}, {LOGIN_HOME}),
         (BEARER, {HOME: _home(Redirect(ALIAS)), ALIAS: [Challenge(OTHER)] * 3}, BY_TOKEN_SERVER),
-        # a token server that leads on, or wants a login of its own
+        # a token server that leads on, or requires a login of its own
         (BEARER, {REALM: [Redirect(OTHER)]}, BY_TOKEN_SERVER),
         (BEARER, {REALM: [Redirect(OTHER, 302)], OTHER: [Redirect(ALIAS)]}, BY_TOKEN_SERVER),
         (BEARER, {REALM: [Challenge(OTHER)] * 9}, {LOGIN_REALM}),
