@@ -12,8 +12,6 @@ from dregsy_queue.logs import clean
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import Reference
 
-#: How an image ended in a run, as in the report.
-Status = Literal["copied", "up-to-date", "failed", "cancelled"]
 #: Why an image is copied, or is not.
 Reason = Literal["missing", "changed", "drifted", "up-to-date", "planning"]
 
