@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds for which workers start alone; none is ready sooner.
+HEAD_START = 0.25
 #: Seconds between two looks at the ledger: at first, and at most; in between a twentieth of the time so far.
 FIRST_POLL, POLL = 0.02, 0.2
 #: Jobs that a worker runs at once; without a program for each there may be more, as they wait for registries alone.
@@ -133,7 +135,8 @@ class _Session:
             redis.end()
 
     def _watch(self, *, periodic: bool) -> None:
-        # Late: workers have nothing of this, and load what is theirs at this moment.
+        # Late: workers have nothing of this. They load what is theirs at this moment, and get the processor first.
+        time.sleep(HEAD_START)
         from dregsy_queue.embedded.watcher import Watcher
 
         with self._display() as display:
