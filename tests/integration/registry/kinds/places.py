@@ -112,8 +112,10 @@ def _case(
     elsewhere = Elsewhere(*there)
 
     def fill(own: Store, repository: str, tag: str) -> object:
+        # Started here: the thread of the registries cannot wait for itself.
+        there_is = elsewhere.registry
         if store:
-            elsewhere.registry.store = own
+            there_is.store = own
         return put(own, repository, tag)
 
     return Case(name, source=source(elsewhere), login="source", put=fill, check=elsewhere.saw_no_login, **more)
