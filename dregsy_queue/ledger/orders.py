@@ -133,11 +133,14 @@ class Orders:
     def forget(self, task: str) -> bool:
         """Forget everything about `task`; a run that is active is cancelled first. False: it does not end in time."""
         deadline, admission = time.monotonic() + ENDS_WITHIN, Admission(self._redis)
+        cancelled: set[str] = set()
         while not self._scripts.run("forget_task", task):
             if time.monotonic() > deadline:
                 return False
             active = self._redis.hget(key("task", task), "active")
-            if active:
+            if active and active not in cancelled:
+                # Once: cancelling again begins at the first job again.
+                cancelled.add(active)
                 self.cancel(active, "the task is forgotten")
             # Long cancelling goes on in slices; there may be no worker to do them.
             admission.reap()
