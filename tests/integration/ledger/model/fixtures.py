@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,14 +20,16 @@ MakeMachine = Callable[[type[Machine]], type[Machine]]
 
 
 class _NoTime:
-    """What waits for workers in a command does not wait for those of the model."""
+    """What waits for workers in a command gives up soon: those of the model, and its clock, stand still meanwhile."""
+
+    _seconds = itertools.count()
 
     @staticmethod
     def sleep(seconds: float) -> None: ...
 
-    @staticmethod
-    def monotonic() -> float:
-        return 0
+    @classmethod
+    def monotonic(cls) -> float:
+        return next(cls._seconds)
 
 
 @pytest.fixture
