@@ -115,7 +115,8 @@ class Shared(Generic[K, V]):
 
     async def run(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:
         found = self._calls.get(key)
-        if found is None:
+        # One that has just ended is not shared: who tries again after its error must not get that error for ever.
+        if found is None or found.task.done():
             found = self._calls[key] = _Call(asyncio.create_task(call()))
             found.task.add_done_callback(lambda _: self._forget(key, found))
         found.waiting += 1

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from dregsy_queue.concurrency import merged
+from dregsy_queue.concurrency import Shared, merged
 
 
 async def test_streams_are_merged_as_they_give_and_an_exception_closes_all() -> None:
@@ -31,3 +31,21 @@ async def test_streams_are_merged_as_they_give_and_an_exception_closes_all() -> 
             await asyncio.sleep(0.001)
     # one was drawn beside the broken stream; the others never were
     assert closed == [0]
+
+
+async def test_a_shared_call_that_has_just_failed_is_not_joined() -> None:
+    """Between its end and its callbacks there is a moment: who came then and tried again had its error for ever."""
+    shared = Shared[str, int]()
+    late: list[asyncio.Task[int]] = []
+
+    async def good() -> int:
+        return 7
+
+    async def fail() -> int:
+        # It is next in line, so it runs before the callbacks of this task.
+        late.append(asyncio.create_task(shared.run("key", good)))
+        raise ValueError("the first call")
+
+    with pytest.raises(ValueError, match="the first call"):
+        await shared.run("key", fail)
+    assert await late[0] == 7
