@@ -73,7 +73,8 @@ def ask_skopeo(one: Scenario) -> Oracle:
             names = _at(pair.source, REPOSITORY, tag), _at(pair.target, COPY, tag)
             done = _skopeo("copy", *options, *names)
             words += done.stderr.strip()[-300:] if done.returncode else ""
-        tags = set(json.loads(listed.stdout)["Tags"]) if listed.returncode == 0 else None
+        # What is null in a list, skopeo calls ''.
+        tags = set(json.loads(listed.stdout)["Tags"]) - {""} if listed.returncode == 0 else None
         return Oracle(pair.copied(), tags, words)
     finally:
         pair.stop()

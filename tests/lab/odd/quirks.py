@@ -271,7 +271,7 @@ def pages_of(size: int, link: Callable[[Ask, str], Iterable[str]], *, obeys_n: b
         if ask.kind != "tags":
             return await following(ask)
         unlimited = Ask(ask.method, ask.path, MultiDict(), ask.headers, b"", ask.host, ask.kind, ask.repository)
-        names = json.loads((await following(unlimited)).body)["tags"]
+        names = [name for name in json.loads((await following(unlimited)).body)["tags"] if name]
         rest = [name for name in names if name > ask.query.get("last", "")]
         page = rest[: min(size, int(ask.query.get("n", size))) if obeys_n else size]
         found = answer(200, {"name": ask.repository, "tags": page})
