@@ -82,9 +82,8 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         "worker_consumer": "workers.celery_side.consumer:Consumer",
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # Events cost a third of what a message costs, so they are sent when somebody looks: Flower turns them on at
-        # its start, and `celery -A dregsy_queue control enable_events` does.
-        "worker_send_task_events": False,
+        # Flower shows what events tell, also of what ran before somebody looked; nobody looks at one-command mode.
+        "worker_send_task_events": os.environ.get("DREGSY_ALONE") != "1",
         "task_send_sent_event": False,
         # Logging is ours alone (logs.py), in one format for all roles.
         "worker_hijack_root_logger": False,

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from dregsy_queue.registry.errors import Kind, RegistryError
 
 #: Status codes after which the same request may succeed later.
-TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 #: Longest wait that a registry may ask for, in seconds; then it is asked again.
 LONGEST_WAIT = 900.0
 #: A number of seconds beyond this one is a time, not a wait.

@@ -12,7 +12,7 @@ from tests.lab.cluster import Cluster
 from tests.lab.dregsy import auth, location, mapping, task, write_config
 from tests.lab.images import push_many
 from tests.lab.proxy import Faults
-from tests.lab.registry import Registry
+from tests.lab.registry import ACCEPT, Registry
 
 
 @pytest.mark.timeout(240)
@@ -124,10 +124,13 @@ def test_a_target_that_is_full(
 def test_a_target_that_lies(cluster: Cluster, source: Registry, target: Registry, make_proxy: MakeProxy) -> None:
     push_many(source, "lib/app", ["1"])
     other = push_many(source, "lib/other", ["1"])["1"]
+    url, headers = f"{source.url}/v2/lib/other/manifests/1", {"Accept": ACCEPT}
+    manifest = source.session.get(url, headers=headers)
 
     async def lie(request: web.Request) -> web.StreamResponse | None:
-        if request.method == "HEAD" and "/manifests/" in request.path:
-            return web.Response(headers={"Docker-Content-Digest": other, "Content-Type": "application/json"})
+        if request.method in ("HEAD", "GET") and "/manifests/" in request.path:
+            told = {"Docker-Content-Digest": other, "Content-Type": manifest.headers["Content-Type"]}
+            return web.Response(headers=told, body=manifest.content)
         return None
 
     liar = make_proxy(target, faults=Faults(hook=lie))

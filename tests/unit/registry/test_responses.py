@@ -130,7 +130,7 @@ def test_words_in_other_forms(body: bytes, words: str) -> None:
         (code, False)
         for code in (400, 402, 403, 404, 405, 406, 409, 410, 412, 413, 415, 416, 422, 451, 501, 505, 301, 200)
     ]
-    + [(code, True) for code in (408, 425, 429, 500, 502, 503, 504)],
+    + [(code, True) for code in (408, 425, 429, 500, 502, 503, 504, 507)],
 )
 def test_which_answers_pass(status: int, temporary: bool) -> None:
     found = error(Answer(status, {}, b"", "https://r.example/v2/"), "r.example", "image a 1")

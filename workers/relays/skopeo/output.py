@@ -16,10 +16,12 @@ _FATAL = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
 
 def error(output: str, returncode: int, names: Iterable[Reference] = ()) -> RelayError:
     """The error that skopeo's `output` tells of; `names` are the references it was given."""
+    if returncode < 0:
+        # What it wrote before is no reason.
+        return RelayError(f"skopeo ended by signal {-returncode} and gave no reason")
     reason = _reason(output)
     if not reason:
-        ended = f"by signal {-returncode}" if returncode < 0 else f"with exit code {returncode}"
-        return RelayError(f"skopeo ended {ended} and gave no reason")
+        return RelayError(f"skopeo ended with exit code {returncode} and gave no reason")
     return error_of("skopeo", reason, names=names, side="target" if _WRITING.search(reason) else "source")
 
 

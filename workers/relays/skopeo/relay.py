@@ -30,8 +30,8 @@ _BEYOND_SKOPEO = re.compile(
 )
 #: Errors that pass, and errors of the network: another relay would not do better now.
 _PASSING = re.compile(
-    r"connection re(?:fused|set)|time(?:d )?out|no such host|\bEOF\b|broken pipe|deadline|handshake|\b50[0234]\b"
-    r"|unavailable|internal server error|bad gateway|unreachable|blob unknown|digest invalid",
+    r"connection re(?:fused|set)|time(?:d )?out|no such host|\bEOF\b|broken pipe|deadline|handshake|\b50[02347]\b"
+    r"|unavailable|internal server error|bad gateway|unreachable|blob unknown|digest invalid|ended by signal",
     re.IGNORECASE,
 )
 
