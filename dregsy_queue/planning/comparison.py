@@ -9,6 +9,7 @@ from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, Reason, SyncRecord, TransferJob
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import Descriptor, is_index
+from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning import decision
 from dregsy_queue.planning.companions import lacks_referrers
 from dregsy_queue.planning.images import Image, Names, Pair, platform_of
@@ -115,10 +116,10 @@ class Comparison:
 def _pulls(image: Image, source: Descriptor, wanted: Digest) -> int:
     if not is_index(source.media_type):
         return 1
-    several = image.platform.count(",")
-    if several:
+    platforms = parse_platforms(image.platform)
+    if len(platforms) > 1:
         # the index itself, and each platform
-        return several + 2
+        return 1 + len(platforms)
     return _INDEX_PULLS if wanted == source.digest else 1
 
 

@@ -40,17 +40,16 @@ class Platforms:
         return await self._children.run((repository, index, platform), look)
 
     async def _subset(self, repository: str, index: Digest, platforms: Sequence[Platform], name: str) -> Digest:
-        _, body = await self._source.manifest(repository, index)
+        read, body = await self._source.manifest(repository, index)
+        if not is_index(read.media_type):
+            # Its registry called an image an index.
+            return index
         try:
-            return Digest.of(subset(body, platforms))
+            return await parsed(body, lambda: Digest.of(subset(body, platforms)))
         except NoneOfThemError as error:
-            registry = self._source.registry
-            wanted = " and ".join(map(str, platforms))
-            text = f"{name} has no image for {wanted}; it has {_some(error.has)}"
-            raise RegistryError(text, kind="not-found", temporary=False, registry=registry) from None
+            raise _absent(self._source, name, platforms, error.has) from None
         except ValueError as error:
-            text = f"{name}: {error}"
-            raise RegistryError(text, kind="invalid", temporary=False, registry=self._source.registry) from None
+            raise _error(self._source, f"{name}: {error}", "invalid") from None
 
 
 class _Search:
@@ -64,7 +63,7 @@ class _Search:
     async def run(self, index: Digest) -> Digest:
         chosen = await self._in_index(index, _NESTED)
         if chosen is None:
-            raise self._error(f" has no image for {self._platform}; it has {_some(self._met)}", "not-found")
+            raise _absent(self._source, self._name, [self._platform], self._met)
         return chosen
 
     async def _in_index(self, index: Digest, depth: int) -> Digest | None:
@@ -79,7 +78,7 @@ class _Search:
         try:
             entries = await parsed(body, lambda: parse_index(body))
         except ValueError as error:
-            raise self._error(f": {error}", "invalid") from None
+            raise _error(self._source, f"{self._name}: {error}", "invalid") from None
         self._met.update(str(entry.platform) for entry in entries if entry.platform)
         chosen = choose(entries, self._platform)
         if chosen is not None and not is_index(chosen.media_type):
@@ -93,8 +92,14 @@ class _Search:
                     return found
         return None
 
-    def _error(self, text: str, kind: Literal["invalid", "not-found"]) -> RegistryError:
-        return RegistryError(self._name + text, kind=kind, temporary=False, registry=self._source.registry)
+
+def _absent(source: RegistryClient, name: str, wanted: Iterable[Platform], has: Iterable[str]) -> RegistryError:
+    text = f"{name} has no image for {' and '.join(map(str, wanted))}; it has {_some(has)}"
+    return _error(source, text, "not-found")
+
+
+def _error(source: RegistryClient, text: str, kind: Literal["invalid", "not-found"]) -> RegistryError:
+    return RegistryError(text, kind=kind, temporary=False, registry=source.registry)
 
 
 def _some(platforms: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from yarl import URL
 
 from dregsy_queue.oci.manifests import ACCEPT
 from dregsy_queue.oci.reference import api_repository
-from dregsy_queue.registry import responses
+from dregsy_queue.registry import responses, scopes
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.exchange import Incoming
 from dregsy_queue.registry.responses import Answer
@@ -51,7 +51,7 @@ class Blobs:
         name, what = api_repository(self.registry, repository), f"blob {digest} of {repository}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         path = f"/v2/{name}/blobs/{digest}"
-        async with self._transport.open("GET", path, what=what, scope=_pull(name), headers=headers) as incoming:
+        async with self._transport.open("GET", path, what=what, scope=scopes.pull(name), headers=headers) as incoming:
             if incoming.status not in (200, 206, 416):
                 raise responses.error(await _whole(incoming), self.registry, what)
             yield incoming
@@ -60,7 +60,7 @@ class Blobs:
         """Bytes of a blob; None where there is none. Costs one HEAD."""
         name = api_repository(self.registry, repository)
         what = f"blob {digest} of {repository}"
-        answer = await self._transport.request("HEAD", f"/v2/{name}/blobs/{digest}", what=what, scope=_pull(name))
+        answer = await self._transport.request("HEAD", f"/v2/{name}/blobs/{digest}", what=what, scope=scopes.pull(name))
         if answer.status == 404:
             return None
         if answer.status != 200:
@@ -77,12 +77,12 @@ class Blobs:
         if mount_from is not None:
             origin = api_repository(self.registry, mount_from)
             query = f"?mount={quote(digest, safe=':')}&from={quote(origin, safe='')}"
-            scope = f" {_pull(origin)}" if origin != name else ""
+            scope = f" {scopes.pull(origin)}" if origin != name else ""
         return await self._transport.request(
             "POST",
             f"/v2/{name}/blobs/uploads/{query}",
             what=f"upload to {repository}",
-            scope=_push(name) + scope,
+            scope=scopes.push(name) + scope,
             headers={"Content-Length": "0"},
             body=b"",
         )
@@ -129,7 +129,7 @@ class Blobs:
         name = api_repository(self.registry, repository)
         what = f"image {repository} {digest}"
         path = f"/v2/{name}/manifests/{digest}"
-        answer = await self._transport.request("GET", path, what=what, scope=_pull(name), headers=_ANY)
+        answer = await self._transport.request("GET", path, what=what, scope=scopes.pull(name), headers=_ANY)
         if answer.status != 200:
             raise responses.error(answer, self.registry, what)
         return answer
@@ -138,7 +138,7 @@ class Blobs:
         name = api_repository(self.registry, repository)
         what = f"image {repository} {digest}"
         path = f"/v2/{name}/manifests/{digest}"
-        answer = await self._transport.request("HEAD", path, what=what, scope=_pull(name), headers=_ANY)
+        answer = await self._transport.request("HEAD", path, what=what, scope=scopes.pull(name), headers=_ANY)
         return answer.status == 200
 
     async def put_manifest(self, repository: str, reference: str, media_type: str, body: bytes) -> Answer:
@@ -148,7 +148,7 @@ class Blobs:
             "PUT",
             f"/v2/{name}/manifests/{reference}",
             what=f"push of {repository} {reference}",
-            scope=_push(name),
+            scope=scopes.push(name),
             headers={"Content-Type": media_type},
             body=body,
         )
@@ -184,7 +184,7 @@ class Blobs:
         return await self._transport.request(method, url, what=what, scope=scope, headers=headers, body=body)
 
     def _scope(self, upload: Upload) -> str:
-        return _push(api_repository(self.registry, upload.repository))
+        return scopes.push(api_repository(self.registry, upload.repository))
 
 
 async def _whole(incoming: Incoming) -> Answer:
@@ -195,11 +195,3 @@ async def _whole(incoming: Incoming) -> Answer:
 def _ending(upload: Upload, digest: str) -> str:
     separator = "&" if "?" in upload.url else "?"
     return f"{upload.url}{separator}digest={quote(digest, safe=':')}"
-
-
-def _pull(name: str) -> str:
-    return f"repository:{name}:pull"
-
-
-def _push(name: str) -> str:
-    return f"repository:{name}:pull,push"

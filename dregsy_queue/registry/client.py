@@ -13,7 +13,7 @@ from dregsy_queue.logs import fields
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_tag
-from dregsy_queue.registry import responses
+from dregsy_queue.registry import responses, scopes
 from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
@@ -42,7 +42,7 @@ class RegistryClient:
         self.registry = transport.registry
         self._looks = Looks(self.registry, self._manifest, memory or ProcessMemory())
         self.blobs = Blobs(transport)
-        self.referrers = Referrers(transport)
+        self.referrers = Referrers(transport, self.blobs)
 
     async def head(self, repository: str, reference: str) -> Descriptor | None:
         """What `reference` (a tag or a digest) names at a source; None when there is none. Costs one HEAD, which no
@@ -98,7 +98,7 @@ class RegistryClient:
             f"/v2/{name}/tags/list",
             "tags",
             size=PAGE,
-            scope=_pull(name),
+            scope=scopes.pull(name),
             what=f"tags of {repository}",
         ):
             good = [tag for tag in page if is_tag(tag)]
@@ -146,7 +146,7 @@ class RegistryClient:
     async def may_list(self, repository: str) -> None:
         """Ask for one tag of a repository. Raises: RegistryError: it cannot be listed."""
         name = api_repository(self.registry, repository)
-        await self._ask("GET", f"/v2/{name}/tags/list?n=1", _pull(name), 200, what=f"tags of {repository}")
+        await self._ask("GET", f"/v2/{name}/tags/list?n=1", scopes.pull(name), 200, what=f"tags of {repository}")
 
     async def may_push(self, repository: str) -> None:
         """Open an upload and cancel it: nothing is left. Raises: RegistryError: nothing can be pushed.
@@ -154,7 +154,7 @@ class RegistryClient:
         Source: OCI distribution-spec, "Pushing a blob in chunks"; a registry that knows no cancelling lets it expire.
         """
         name, what = api_repository(self.registry, repository), f"upload to {repository}"
-        scope = f"repository:{name}:pull,push"
+        scope = scopes.push(name)
         opened = await self._ask("POST", f"/v2/{name}/blobs/uploads/", scope, 202, what=what)
         location = opened.headers.get("Location", "")
         if location:
@@ -178,7 +178,7 @@ class RegistryClient:
             method,
             f"/v2/{name}/manifests/{reference}",
             what=what,
-            scope=_pull(name),
+            scope=scopes.pull(name),
             headers=_MANIFEST_HEADERS,
             limit=_BIGGEST_MANIFEST,
             tries=1 if once else None,
@@ -188,7 +188,3 @@ class RegistryClient:
         if answer.status != 200:
             raise responses.error(answer, self.registry, what)
         return answer
-
-
-def _pull(repository: str) -> str:
-    return f"repository:{repository}:pull"

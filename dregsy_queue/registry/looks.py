@@ -47,72 +47,40 @@ class Looks:
 
     async def at_source(self, repository: str, reference: str) -> Descriptor | None:
         """Raises: RegistryError: the registry does not tell; in the words of its answer to the GET."""
-        told: Descriptor | None = None
-        lasting, brief = DAY, False
         refused = await self._memory.is_refused(self._registry)
-        if not refused:
-            try:
-                answer = await self._ask("HEAD", repository, reference)
-                told = _descriptor(answer) if answer else None
-            except RegistryError as error:
-                if error.kind in ("tls", "rate-limited"):
-                    raise
-                brief = error.temporary
-                lasting = WHILE if brief else DAY
+        answer, problem = (None, None) if refused else await self._by_head(repository, reference)
+        told = _descriptor(answer) if answer else None
         if told is not None and _is_telling(told):
             return told
-        found = await self._ask("GET", repository, reference, once=brief)
-        if found is None:
-            return None
-        await self._memory.pulled(self._registry)
-        if told is None and not refused:
-            await self._remember(_bounded(lasting, found))
-        return await parsed(found.body, lambda: described(self._registry, found, reference))
+        found = await self._ask("GET", repository, reference, once=_may_pass(problem))
+        return await self._in_place_of_head(found, reference, problem, learn=told is None and not refused)
 
     async def at_target(self, repository: str, reference: str) -> Descriptor | None:
         """None where the target is not known to have it. Raises: RegistryError for what may pass, and for a login that
         is refused."""
-        lasting, brief = DAY, False
-        if not await self._memory.is_refused(self._registry):
-            try:
-                answer = await self._ask("HEAD", repository, reference)
-            except RegistryError as error:
-                if error.kind in ("tls", "rate-limited"):
-                    raise
-                brief = error.temporary
-                lasting = WHILE if brief else DAY
-            else:
-                if answer is None:
-                    return None
-                if is_digest(answer.headers.get("Docker-Content-Digest", "")):
-                    return _descriptor(answer)
+        refused = await self._memory.is_refused(self._registry)
+        answer, problem = (None, None) if refused else await self._by_head(repository, reference)
+        if not refused and problem is None:
+            if answer is None:
+                return None
+            if is_digest(answer.headers.get("Docker-Content-Digest", "")):
+                return _descriptor(answer)
         try:
-            found = await self._ask("GET", repository, reference, once=brief)
+            found = await self._ask("GET", repository, reference, once=_may_pass(problem))
         except RegistryError as error:
             if error.temporary or error.kind in ("auth", "tls", "rate-limited"):
                 raise
             return None
-        if found is None:
-            return None
-        await self._memory.pulled(self._registry)
-        await self._remember(_bounded(lasting, found))
-        return await parsed(found.body, lambda: described(self._registry, found, reference))
+        return await self._in_place_of_head(found, reference, problem, learn=not refused)
 
     async def confirm(self, repository: str, reference: str, wanted: str) -> Digest | Literal["missing", "unknown"]:
         """What the target has after `wanted` was pushed there: ``unknown`` where it lets nobody look.
 
         Raises: RegistryError for what may pass.
         """
-        head: str | None = None
         refused = await self._memory.is_refused(self._registry)
-        if not refused:
-            try:
-                answer = await self._ask("HEAD", repository, reference)
-                head = answer.headers.get("Docker-Content-Digest", "") if answer else ""
-            except RegistryError as error:
-                if error.kind in ("tls", "rate-limited"):
-                    raise
-        if head == wanted:
+        answer, _ = (None, None) if refused else await self._by_head(repository, reference)
+        if answer is not None and answer.headers.get("Docker-Content-Digest", "") == wanted:
             return Digest(wanted)
         try:
             found = await self._ask("GET", repository, reference)
@@ -130,9 +98,36 @@ class Looks:
                 await self._remember(DAY)
         return seen
 
+    async def _by_head(self, repository: str, reference: str) -> tuple[Answer | None, RegistryError | None]:
+        """The answer to a HEAD (None: there is no such manifest), or an error that is no verdict.
+
+        Raises: RegistryError for what a GET would meet, too.
+        """
+        try:
+            return await self._ask("HEAD", repository, reference), None
+        except RegistryError as error:
+            if error.kind in ("tls", "rate-limited"):
+                raise
+            return None, error
+
+    async def _in_place_of_head(
+        self, found: Answer | None, reference: str, problem: RegistryError | None, *, learn: bool
+    ) -> Descriptor | None:
+        """What a GET has `found`; `problem`: of the HEAD before; `learn`: HEADs of this registry do not work."""
+        if found is None:
+            return None
+        await self._memory.pulled(self._registry)
+        if learn:
+            await self._remember(_bounded(WHILE if _may_pass(problem) else DAY, found))
+        return await parsed(found.body, lambda: described(self._registry, found, reference))
+
     async def _remember(self, seconds: float) -> None:
         log.info("HEAD of manifests does not work there: GET is used", extra=fields(registry=self._registry))
         await self._memory.remember(self._registry, seconds)
+
+
+def _may_pass(problem: RegistryError | None) -> bool:
+    return problem is not None and problem.temporary
 
 
 def _bounded(seconds: float, found: Answer) -> float:

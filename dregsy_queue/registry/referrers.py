@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from dregsy_queue.concurrency import parsed
 from dregsy_queue.oci.digest import Digest, is_registered
 from dregsy_queue.oci.manifests import OCI_INDEX
 from dregsy_queue.oci.reference import api_repository
-from dregsy_queue.registry import responses
+from dregsy_queue.registry import responses, scopes
+from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pages import next_link
 from dregsy_queue.registry.responses import Answer
@@ -37,8 +39,8 @@ class Referrer:
 class Referrers:
     """Lists of one registry, as seen by one identity."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, transport: Transport, blobs: Blobs) -> None:
+        self._transport, self._blobs = transport, blobs
         self.registry = transport.registry
 
     async def of(self, repository: str, subject: str) -> list[Referrer]:
@@ -57,7 +59,7 @@ class Referrers:
             asked.add(url)
             try:
                 answer = await self._ask(url, name, repository, subject)
-                entries = _entries(answer)
+                entries = await _entries(answer)
                 if entries is None:
                     raise responses.error(answer, self.registry, _what(repository, subject))
             except RegistryError as error:
@@ -74,7 +76,7 @@ class Referrers:
         answer = await self._ask(f"/v2/{name}/manifests/{tag_of(subject)}", name, repository, subject)
         if answer.status == 404:
             return []
-        entries = _entries(answer)
+        entries = await _entries(answer)
         if entries is None:
             raise responses.error(answer, self.registry, _what(repository, subject))
         return entries
@@ -85,16 +87,7 @@ class Referrers:
         Two who do so at once may lose one of their entries: the next run finds that it is missing.
         """
         listed = {entry.digest: entry for entry in (*await self._by_tag(repository, subject), *added)}
-        name = api_repository(self.registry, repository)
-        body = index_of(listed.values())
-        answer = await self._transport.request(
-            "PUT",
-            f"/v2/{name}/manifests/{tag_of(subject)}",
-            what=f"push of the {_what(repository, subject)}",
-            scope=f"repository:{name}:pull,push",
-            headers={"Content-Type": OCI_INDEX},
-            body=body,
-        )
+        answer = await self._blobs.put_manifest(repository, tag_of(subject), OCI_INDEX, index_of(listed.values()))
         if answer.status >= 300:
             raise responses.error(answer, self.registry, f"push of the {_what(repository, subject)}")
 
@@ -103,7 +96,7 @@ class Referrers:
             "GET",
             url,
             what=_what(repository, subject),
-            scope=f"repository:{name}:pull",
+            scope=scopes.pull(name),
             headers={"Accept": OCI_INDEX},
             limit=_BIGGEST,
         )
@@ -131,12 +124,14 @@ def _what(repository: str, subject: str) -> str:
     return f"list of what refers to {repository} {subject}"
 
 
-def _entries(answer: Answer) -> list[Referrer] | None:
+async def _entries(answer: Answer) -> list[Referrer] | None:
     """None for an answer that is no image index."""
-    if answer.status != 200:
-        return None
+    return await parsed(answer.body, lambda: _listed(answer.body)) if answer.status == 200 else None
+
+
+def _listed(body: bytes) -> list[Referrer] | None:
     try:
-        document: Any = json.loads(answer.body)
+        document: Any = json.loads(body)
         items = document["manifests"] or []
         return [_entry(item) for item in items if is_registered(str(item["digest"]))]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
