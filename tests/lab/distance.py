@@ -26,7 +26,7 @@ class DelayedRelay(TcpRelay):
         async def deliver() -> None:
             while True:
                 due, data = await under_way.get()
-                await asyncio.sleep(due - self._loop.time())
+                await asyncio.sleep(due - asyncio.get_running_loop().time())
                 if not data:
                     break
                 writer.write(data)
@@ -36,5 +36,5 @@ class DelayedRelay(TcpRelay):
         async with asyncio.TaskGroup() as ends:
             ends.create_task(deliver())
             while data := await reader.read(CHUNK):
-                await under_way.put((self._loop.time() + self.delay, data))
-            await under_way.put((self._loop.time() + self.delay, b""))
+                await under_way.put((asyncio.get_running_loop().time() + self.delay, data))
+            await under_way.put((asyncio.get_running_loop().time() + self.delay, b""))

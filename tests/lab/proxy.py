@@ -9,7 +9,6 @@ import random
 import re
 import secrets
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.lab.gauge import TransferGauge
+from tests.lab.loop_thread import LoopThread
 from tests.lab.processes import free_port
 from tests.lab.registry import Registry
 
@@ -104,27 +104,24 @@ class HubProxy:
         self.most_active = 0
         self.transfers = TransferGauge()
         self._random = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._loop = LoopThread()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
         self._listening: tuple[web.SockSite, socket.socket] | None = None
         self._return: asyncio.Task[None] | None = None
 
     def start(self) -> HubProxy:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        self._loop.start()
+        self._loop.run(self._start())
         return self
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._loop.run(self._stop())
+        self._loop.stop()
 
     def refuse(self, seconds: float) -> None:
         """From now on, and for `seconds`, refuse new connections; those that are open stay."""
-        asyncio.run_coroutine_threadsafe(self._refuse(seconds), self._loop).result()
+        self._loop.run(self._refuse(seconds))
 
     def revoke_tokens(self) -> None:
         self.tokens.clear()
@@ -160,7 +157,7 @@ class HubProxy:
             self._listening = None
             # A connection that asyncio has accepted, but not yet handed on, when its listener closes would stay
             # open and silent for ever: accept no more, let those through, then close.
-            self._loop.remove_reader(listener.fileno())
+            asyncio.get_running_loop().remove_reader(listener.fileno())
             for _ in range(3):
                 await asyncio.sleep(0)
             await site.stop()

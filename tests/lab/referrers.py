@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from typing import Any
 
 import aiohttp
@@ -15,6 +13,7 @@ from dregsy_queue.oci.digest import Digest
 from tests.lab import images
 from tests.lab.content import ANY
 from tests.lab.images import OCI
+from tests.lab.loop_thread import LoopThread
 from tests.lab.registry import Registry
 
 _COPIED = ("Content-Type", "Docker-Content-Digest", "Location", "Content-Length", "Range")
@@ -68,9 +67,9 @@ class ReferrersApi:
         self._entries: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.session = requests.Session()
         self.session.trust_env = False
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        port = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        self._loop = LoopThread()
+        self._loop.start()
+        port = self._loop.run(self._start(), 10)
         self.host = f"127.0.0.1:{port}"
         self.url = f"http://{self.host}"
 
@@ -78,8 +77,8 @@ class ReferrersApi:
         return {entry["digest"] for entry in self._entries.get((repository, subject), [])}
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.run(self._end(), 10)
+        self._loop.stop()
 
     async def _start(self) -> int:
         self._client = aiohttp.ClientSession(auto_decompress=False)

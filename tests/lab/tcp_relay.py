@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from typing import Self
 
+from tests.lab.loop_thread import LoopThread
 from tests.lab.processes import free_port
 
 CHUNK = 64 * 1024
@@ -25,26 +25,23 @@ class TcpRelay:
         #: accepted so far
         self.connections = 0
         self._behind = (host, port)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._loop = LoopThread()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
     def start(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        self._loop.start()
+        self._loop.run(self._start())
         return self
 
     def stop(self) -> None:
         """Stop listening and cut what is open."""
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._loop.run(self._stop())
+        self._loop.stop()
 
     def cut(self) -> None:
         """Cut all connections that are open."""
-        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
+        self._loop.run(self._cut())
 
     def __enter__(self) -> Self:
         return self.start()

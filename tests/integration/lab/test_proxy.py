@@ -183,7 +183,7 @@ def test_connections_are_refused_for_a_while(source: Registry, make_proxy: MakeP
 def test_a_connection_accepted_just_before_a_refusal_is_answered(source: Registry, make_proxy: MakeProxy) -> None:
     hub = make_proxy(source)
     # While the proxy's loop is held up, a connection and a refusal arrive: it meets both in the same round.
-    hub._loop.call_soon_threadsafe(time.sleep, 0.3)
+    hub._loop.hold_up(0.3)
     with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as client:
         hub.refuse(30)
         client.sendall(b"GET /v2/ HTTP/1.1\r\nHost: lab\r\n\r\n")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
-import threading
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
+from tests.lab.loop_thread import LoopThread
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, kind_of
 from tests.lab.odd.store import Store
 from tests.lab.processes import free_port
@@ -41,11 +40,11 @@ class OddRegistry:
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http{'s' if tls else ''}://{self.host}"
         self._runner: web.AppRunner | None = None
-        asyncio.run_coroutine_threadsafe(self._start(tls), _loop()).result(10)
+        _loop().run(self._start(tls), 10)
 
     def stop(self) -> None:
         if self._runner is not None:
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), _loop()).result(10)
+            _loop().run(self._runner.cleanup(), 10)
             self._runner = None
 
     def count(self, method: str = "", pattern: str = "", status: int = 0, agent: str = "") -> int:
@@ -151,12 +150,7 @@ class _Raw(web.StreamResponse):
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=partial(_run, loop), daemon=True, name="odd registries").start()
+def _loop() -> LoopThread:
+    loop = LoopThread()
+    loop.start()
     return loop
-
-
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()

@@ -1,0 +1,34 @@
+"""An event loop in a thread of its own: for servers that tests start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Its result. Raises: what it raises; TimeoutError."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+
+    def hold_up(self, seconds: float) -> None:
+        """Nothing else runs in it for so long, from its next round on."""
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
+
+    def stop(self) -> None:
+        """End the thread; what runs in it must have ended."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
