@@ -36,13 +36,18 @@ def web(port: int, address: str) -> None:
     token = settings.value_or_file("DREGSY_WEB_TOKEN")
     redact.hide(token)
     shown = f"[{address}]" if ":" in address else address
-    click.echo(f"the page is at http://{shown}:{port}/", err=True)
     if not _is_loopback(address):
         click.echo(
             "warning: anybody who reaches this address can read the page: put a proxy with a login before it", err=True
         )
     try:
-        serve(connect(settings.from_environment().redis_url), token, address, port)
+        serve(
+            connect(settings.from_environment().redis_url),
+            token,
+            address,
+            port,
+            lambda: click.echo(f"the page is at http://{shown}:{port}/", err=True),
+        )
     except OSError as error:
         raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from None
 

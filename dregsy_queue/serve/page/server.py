@@ -151,7 +151,10 @@ def _inside(path: str) -> str:
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
 
 
-def serve(connection: Connection, token: str, address: str, port: int) -> None:
-    """Serve until a signal ends it. Raises: OSError: nothing can listen there."""
+def serve(connection: Connection, token: str, address: str, port: int, listening: Callable[[], None]) -> None:
+    """Serve until a signal ends it; `listening` is called as soon as requests are answered.
+
+    Raises: OSError: nothing can listen there.
+    """
     application = Page(connection, Session(token)).application()
-    web.run_app(application, host=address, port=port, print=None, access_log=None)
+    web.run_app(application, host=address, port=port, print=lambda _: listening(), access_log=None)
