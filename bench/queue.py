@@ -12,17 +12,11 @@ from pathlib import Path
 
 import psutil
 
+from bench import planned_run
 from dregsy_queue.config.load import load
-from dregsy_queue.config.selection import run_fingerprint
-from dregsy_queue.ledger.admission import Admission
-from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import Connection, connect
-from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.ledger.orders import Orders
-from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.report import RunReader
-from dregsy_queue.ledger.runs import Runs
-from dregsy_queue.oci.digest import Digest
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.processes import ManagedProcess, wait_until
 from tests.lab.redis import RedisServer
@@ -68,24 +62,9 @@ def _measure(folder: Path, workers: int) -> tuple[float, float, float]:
 
 
 def _fill(connection: Connection, config: Path) -> None:
-    """A run whose jobs are held by a pause of their registry."""
+    """A run whose jobs are held by a pause of their task."""
     (found,) = load(config).config.tasks
-    Presence(connection).heartbeat("planner", slots=2, kinds=["plan"])
-    runs, admission = Runs(connection), Admission(connection)
-    runs.start("noop", run_fingerprint(found), priority=5, kept=5, source=HOST, target=found.target.registry)
-    (plan,) = admission.admit()
-    claim = Claims(connection).take(plan.job, plan.epoch, "planner")
-    assert claim
-    Orders(connection).hold("task", "noop", 0, "not yet")
-    runs.add(claim, (_job(number, found.target.registry) for number in range(JOBS)))
-    runs.end_plan(claim)
-    admission.leave("planner")
-
-
-def _job(number: int, target: str) -> TransferJob:
-    digest = Digest(f"sha256:{number:064x}")
-    name = f"team/service-with-a-name:{number}"
-    return TransferJob(f"{HOST}/{name}", f"{target}/{name}", "", "direct", "missing", digest, digest)
+    planned_run.plan(connection, found, JOBS, "direct", lambda: Orders(connection).hold("task", "noop", 0, "not yet"))
 
 
 @contextlib.contextmanager

@@ -12,16 +12,10 @@ from pathlib import Path
 
 import psutil
 
+from bench import planned_run
 from dregsy_queue.config.load import load
-from dregsy_queue.config.selection import task_fingerprint
-from dregsy_queue.ledger.admission import Admission
-from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import connect
-from dregsy_queue.ledger.jobs import TransferJob
-from dregsy_queue.ledger.presence import Presence
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
-from dregsy_queue.ledger.runs import Runs
-from dregsy_queue.oci.digest import Digest
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
@@ -89,24 +83,9 @@ def _fill(folder: Path, config: Path, redis: RedisServer) -> None:
     connection = connect(redis.url)
     (held,) = [found for found in load(config).config.tasks if found.name == "held"]
     before = connection.info("memory")["used_memory"]
-    Presence(connection).heartbeat("planner", slots=2, kinds=["plan"])
-    runs, admission = Runs(connection), Admission(connection)
-    runs.start("held", task_fingerprint(held), priority=5, kept=5, source=PAUSED, target=held.target.registry)
-    (plan,) = admission.admit()
-    claim = Claims(connection).take(plan.job, plan.epoch, "planner")
-    assert claim
     started = time.monotonic()
-    runs.add(claim, (_job(number, held.target.registry) for number in range(WAITING)))
+    planned_run.plan(connection, held, WAITING, "skopeo", lambda: RegistryLimiter(connection).pause(PAUSED, 86400))
     seconds = time.monotonic() - started
-    RegistryLimiter(connection).pause(PAUSED, 86400)
-    runs.end_plan(claim)
-    admission.leave("planner")
     used = (connection.info("memory")["used_memory"] - before) / WAITING
     print(f"    {WAITING} jobs enqueued in {seconds:.1f} s, {used:.0f} bytes of Redis each", flush=True)
     connection.close()
-
-
-def _job(number: int, target: str) -> TransferJob:
-    digest = Digest(f"sha256:{number:064x}")
-    name = f"team/service-with-a-name:{number}"
-    return TransferJob(f"{PAUSED}/{name}", f"{target}/{name}", "", "skopeo", "missing", digest, digest)

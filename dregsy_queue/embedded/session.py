@@ -121,7 +121,7 @@ class _Session:
                 self._children.append(self._fork_worker(number))
             redis.wait()
             if self._state:
-                self._state.restore(Records(connect(self._redis_url)), self._names)
+                self._state.restore(self._records, self._names)
             if periodic:
                 self._children.append(self._start("scheduler", celery_command("beat")))
                 signal.signal(signal.SIGHUP, self._hand_on_hangup)
@@ -163,7 +163,7 @@ class _Session:
         """False when it cannot be written."""
         try:
             if self._state:
-                self._state.save(Records(connect(self._redis_url)), self._names)
+                self._state.save(self._records, self._names)
         except OSError as error:
             log.error("the state cannot be written to %s: %s", self._request.state, error.strerror)
             return False
@@ -275,6 +275,10 @@ class _Session:
         # rich takes a while to load, and mostly there is nothing more to ask than this.
         told = os.environ.keys() & {"TTY_COMPATIBLE", "FORCE_COLOR"}
         return self._console.is_terminal if told else sys.stderr.isatty()
+
+    @functools.cached_property
+    def _records(self) -> Records:
+        return Records(connect(self._redis_url))
 
     @functools.cached_property
     def _console(self) -> Console:

@@ -32,36 +32,32 @@ def fault(part: str, name: str) -> Callable[[Callable[[World, random.Random], It
     return register
 
 
-@fault("role", "worker killed")
-def _worker_killed(world: World, choice: random.Random) -> Iterator[str]:
-    seat = choice.choice(world.seats_of("worker"))
-    seat.role.process.kill()
+def _lose(world: World, choice: random.Random, part: str, end: Callable[[Seat], object]) -> Iterator[str]:
+    """A role ends, and another takes its seat."""
+    seat = choice.choice(world.seats_of(part))
+    end(seat)
     yield seat.name
     world.replace(seat)
+
+
+@fault("role", "worker killed")
+def _worker_killed(world: World, choice: random.Random) -> Iterator[str]:
+    return _lose(world, choice, "worker", lambda seat: seat.role.process.kill())
 
 
 @fault("role", "worker told to end")
 def _worker_ends(world: World, choice: random.Random) -> Iterator[str]:
-    seat = choice.choice(world.seats_of("worker"))
-    _end(seat, GRACE + ENDING)
-    yield seat.name
-    world.replace(seat)
+    return _lose(world, choice, "worker", lambda seat: _end(seat, GRACE + ENDING))
 
 
 @fault("role", "scheduler killed")
 def _scheduler_killed(world: World, choice: random.Random) -> Iterator[str]:
-    seat = choice.choice(world.seats_of("beat"))
-    seat.role.process.kill()
-    yield seat.name
-    world.replace(seat)
+    return _lose(world, choice, "beat", lambda seat: seat.role.process.kill())
 
 
 @fault("role", "scheduler told to end")
 def _scheduler_ends(world: World, choice: random.Random) -> Iterator[str]:
-    seat = choice.choice(world.seats_of("beat"))
-    _end(seat, ENDING)
-    yield seat.name
-    world.replace(seat)
+    return _lose(world, choice, "beat", lambda seat: _end(seat, ENDING))
 
 
 @fault("role", "frozen")

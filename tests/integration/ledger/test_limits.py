@@ -137,7 +137,7 @@ def test_after_a_pause_one_transfer_tries_first(clock: Clock, ledger: Ledger, li
     seconds, new = limiter.pause("src.example", None, claim.job)
     assert new and seconds > 1.5 * FIRST_PAUSE * 0.75
     ledger.claims.settle(claim, PutBack(), 0)
-    clock.let_pass(seconds)
+    clock.let_pass(seconds + 0.001)
     ledger.worker(slots=100)
     (again,) = ledger.admission.admit()
     ledger.claims.settle(ledger.claim(again), Copied(""), 0)
