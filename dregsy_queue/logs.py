@@ -56,8 +56,8 @@ _HOLD_SECRETS = ("aiohttp", "boto3", "botocore", "docker", "google", "requests",
 LONGEST_FIELD, LONGEST_MESSAGE = 2_000, 20_000
 
 
-def fields(**values: object) -> dict[str, Any]:
-    """Fields for a log line: ``log.info("copied", extra=fields(task="mirror"))``; empty ones are left out."""
+def log_fields(**values: object) -> dict[str, Any]:
+    """Fields for a log line: ``log.info("copied", extra=log_fields(task="mirror"))``; empty ones are left out."""
     return {"fields": {name: str(value) for name, value in values.items() if value not in (None, "")}}
 
 

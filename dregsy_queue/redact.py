@@ -59,8 +59,8 @@ def scrub(text: str) -> str:
     for secret in sorted(_hidden, key=len, reverse=True):
         if secret in text:
             text = _replace(text, secret)
-    for place in _TELLING:
-        text = place.sub(r"\1***", text)
+    for pattern in _TELLING:
+        text = pattern.sub(r"\1***", text)
     return text
 
 
@@ -68,16 +68,16 @@ def _replace(text: str, secret: str) -> str:
     if not _COULD_BE_NAME.fullmatch(secret):
         return text.replace(secret, "***")
     kept = [match.span() for match in _WORD.finditer(text) if "/" in match[0]]
-    pieces, place = [], 0
-    while (start := text.find(secret, place)) >= 0:
+    pieces, done = [], 0
+    while (start := text.find(secret, done)) >= 0:
         end = start + len(secret)
         keep = _in_known_name(text, secret, start) or any(
             first <= start and end <= last and _in_path(text[first:last], start - first, end - first)
             for first, last in kept
         )
-        pieces += [text[place:start], secret if keep else "***"]
-        place = end
-    return "".join([*pieces, text[place:]])
+        pieces += [text[done:start], secret if keep else "***"]
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _in_path(word: str, start: int, end: int) -> bool:

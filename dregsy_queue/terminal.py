@@ -83,9 +83,9 @@ def table(
 ) -> Table:
     """Columns of texts as they are; those in `left` stand left, and those in `folds` fold rather than lose letters."""
     found = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
-    for place, header in enumerate(headers):
+    for column, header in enumerate(headers):
         found.add_column(
-            header, justify="left" if place in left else "right", overflow="fold", no_wrap=place not in folds
+            header, justify="left" if column in left else "right", overflow="fold", no_wrap=column not in folds
         )
     for row in rows:
         found.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))

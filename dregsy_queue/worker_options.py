@@ -25,9 +25,9 @@ def wrong_option(arguments: Sequence[str]) -> str | None:
 
 def _value(arguments: Sequence[str], long: str, short: str) -> str | None:
     """What an option was given; "" for one without a value; None when it is not there."""
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         if argument in (long, short) and argument:
-            return arguments[place + 1] if place + 1 < len(arguments) else ""
+            return arguments[index + 1] if index + 1 < len(arguments) else ""
         if argument.startswith(f"{long}="):
             return argument.partition("=")[2]
         if short and argument.startswith(short) and not argument.startswith("--"):

@@ -13,7 +13,7 @@ from dregsy_queue.ledger.admission import Reaped
 from dregsy_queue.ledger.claims import claim_name
 from dregsy_queue.ledger.presence import HEARTBEAT
 from dregsy_queue.ledger.redis_check import Finding, examine
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from workers.relay_health import RelayHealth
 from workers.services import Services
 
@@ -130,7 +130,7 @@ class Coordinator:
             # Jobs that ended meanwhile are not held any more, which is fine; those that began meanwhile were claimed
             # after the ledger looked.
             if name in running and name in loop.names():
-                log.warning("ended: the job was cancelled, or runs elsewhere by now", extra=fields(job=job))
+                log.warning("ended: the job was cancelled, or runs elsewhere by now", extra=log_fields(job=job))
                 loop.cancel(name)
         if heard.put_back:
             log.warning("%d jobs were held for this worker and nobody ran them: they wait again", len(heard.put_back))
@@ -146,9 +146,9 @@ class Coordinator:
 
     def _log_reaped(self, reaped: Reaped) -> None:
         for worker in reaped.workers:
-            log.warning("worker is gone, its jobs go back to the queue", extra=fields(worker=worker))
+            log.warning("worker is gone, its jobs go back to the queue", extra=log_fields(worker=worker))
         for job in reaped.given_up:
-            log.error("job given up: several workers died while they ran it", extra=fields(job=job))
+            log.error("job given up: several workers died while they ran it", extra=log_fields(job=job))
         if reaped.unclaimed:
             log.warning("%d messages reached no worker in time and are sent again", len(reaped.unclaimed))
         if reaped.repairs:

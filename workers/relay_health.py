@@ -6,7 +6,7 @@ import logging
 
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.models import Config
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.settings import Settings
 from workers.event_loop import EventLoopThread
 from workers.relays.available import make_relays
@@ -62,11 +62,11 @@ class RelayHealth:
             problem = self._loop.run(relay.problem())
             if problem is None and name not in self._working:
                 self._working.add(name)
-                log.info("relay works", extra=fields(relay=name))
+                log.info("relay works", extra=log_fields(relay=name))
             elif problem is not None:
                 self._working.discard(name)
                 if not self._alone:
-                    log.error("this worker takes no %s jobs: %s", name, problem, extra=fields(relay=name))
+                    log.error("this worker takes no %s jobs: %s", name, problem, extra=log_fields(relay=name))
         missing = len(self._working) < len(self._relays)
         self._next_probe = self._clock.monotonic() + PROBE if missing else float("inf")
 
@@ -76,7 +76,7 @@ class RelayHealth:
         if error.kind not in ("missing", "away"):
             return
         if not self._alone:
-            log.error("this worker takes no %s jobs any more: %s", name, error, extra=fields(relay=name))
+            log.error("this worker takes no %s jobs any more: %s", name, error, extra=log_fields(relay=name))
             self._working.discard(name)
             self._next_probe = self._clock.monotonic() + PROBE
         elif error.kind == "away" and self.may_still_come():
@@ -91,4 +91,4 @@ class RelayHealth:
         if name not in self._waited_for:
             self._waited_for.add(name)
             left = self._started + self._daemon_wait - self._clock.monotonic()
-            log.warning("waiting up to %.0f s: %s", left, why, extra=fields(relay=name))
+            log.warning("waiting up to %.0f s: %s", left, why, extra=log_fields(relay=name))

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.quota import parse_quota
 from dregsy_queue.registry.responses import retry_after
@@ -107,7 +107,9 @@ class ClusterPacer:
         seconds, new = await asyncio.to_thread(self._limiter.pause, registry, asked)
         self._pauses[registry] = self._clock.monotonic() + seconds
         if new:
-            log.warning("too many requests: registry is paused for %.0f s", seconds, extra=fields(registry=registry))
+            log.warning(
+                "too many requests: registry is paused for %.0f s", seconds, extra=log_fields(registry=registry)
+            )
 
     async def _observe_quota(self, registry: str, headers: Mapping[str, str]) -> None:
         quota = parse_quota(headers)

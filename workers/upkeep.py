@@ -15,7 +15,7 @@ from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.current import LOOK
 from dregsy_queue.ledger.quotas import Probe
 from dregsy_queue.ledger.roles import RENEW
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from workers.relay_health import RelayHealth
@@ -99,7 +99,7 @@ class Upkeep:
             except (RegistryError, TimeoutError) as error:
                 text = "it does not answer" if isinstance(error, TimeoutError) else str(error)
                 log.debug(
-                    "could not ask what is left of the quota: %s", text, extra=fields(registry=reference.registry)
+                    "could not ask what is left of the quota: %s", text, extra=log_fields(registry=reference.registry)
                 )
 
         self._services.loop.spawn(ask())

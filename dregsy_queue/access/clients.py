@@ -10,7 +10,7 @@ from dregsy_queue.access.identity import choose_source, ecr_api, ecr_source
 from dregsy_queue.concurrency import CLOUD_THREADS, SingleFlight, in_threads
 from dregsy_queue.config.models import Config, Location
 from dregsy_queue.config.registries import limits_for
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory
@@ -58,7 +58,7 @@ class RegistryAccess:
             # With `auth` there may be no AWS identity. Go on: the push fails if the repository is missing.
             if not error.temporary:
                 self._unprepared.add(aws)
-            log.info("target repositories are not created: %s", error, extra=fields(registry=location.host))
+            log.info("target repositories are not created: %s", error, extra=log_fields(registry=location.host))
 
     async def aclose(self) -> None:
         await self._registries.aclose()
@@ -75,4 +75,4 @@ class RegistryAccess:
 
 async def _make_sure(aws: EcrSource, repository: str) -> None:
     if await in_threads(CLOUD_THREADS, lambda: aws.ensure_repository(repository)):
-        log.info("repository created", extra=fields(registry=aws.registry.host, repository=repository))
+        log.info("repository created", extra=log_fields(registry=aws.registry.host, repository=repository))

@@ -10,7 +10,7 @@ from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.access.identity import choose_source, ecr_api
 from dregsy_queue.config.load import fingerprint
 from dregsy_queue.config.models import Config, Location, SyncTask
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import is_repository
 from dregsy_queue.registry.listers import Lister
@@ -73,7 +73,7 @@ def _good(names: list[str], host: str) -> list[str]:
         log.warning(
             "%d entries in the list of repositories are not valid names and are left out",
             len(names) - len(good),
-            extra=fields(registry=host),
+            extra=log_fields(registry=host),
         )
     return good
 

@@ -45,14 +45,14 @@ def translate(arguments: Sequence[str]) -> list[str]:
         return ["--help"]
     if not arguments or _flag(arguments[0]) is None:
         return list(arguments)
-    translated, place, config = ["sync"], 0, False
-    while place < len(arguments) and arguments[place].startswith("-"):
-        name, equals, value = arguments[place].partition("=")
+    translated, index, config = ["sync"], 0, False
+    while index < len(arguments) and arguments[index].startswith("-"):
+        name, equals, value = arguments[index].partition("=")
         name = _flag(name) or name
-        place += 1
-        if name in _WITH_VALUE and not equals and place < len(arguments):
-            equals, value = "=", arguments[place]
-            place += 1
+        index += 1
+        if name in _WITH_VALUE and not equals and index < len(arguments):
+            equals, value = "=", arguments[index]
+            index += 1
         config = config or (name in ("--config", "-c") and not (equals and not value))
         translated += [name, value] if name == "-c" and equals else [f"{name}{equals}{value}"]
     return translated if config or _asks_for_help(translated) else []
@@ -62,14 +62,14 @@ def unknown_flag(arguments: Sequence[str]) -> str:
     """What is wrong with the first unknown flag of dregsy's own call, and which one was meant; empty: nothing is."""
     if not is_own_call(arguments):
         return ""
-    place = 0
-    while place < len(arguments) and arguments[place].startswith("-"):
-        written, equals, _ = arguments[place].partition("=")
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("-"):
+        written, equals, _ = arguments[index].partition("=")
         name = written.removeprefix("-").removeprefix("-")
         if name not in _KNOWN:
             near = difflib.get_close_matches(name, _KNOWN, 1)
             return f"No such option: {written}" + (f"; did you mean {_written(near[0])}?" if near else "")
-        place += 1 if equals or (_flag(written) or written) not in _WITH_VALUE else 2
+        index += 1 if equals or (_flag(written) or written) not in _WITH_VALUE else 2
     return ""
 
 

@@ -33,8 +33,8 @@ def problems(value: dict[str, Any]) -> Iterator[Finding]:
         )
     yield from _registries(value)
     names: dict[str, int] = {}
-    for place, task in enumerate(_items(value, "tasks")):
-        path: Path = ("tasks", place)
+    for index, task in enumerate(_items(value, "tasks")):
+        path: Path = ("tasks", index)
         if not isinstance(task, dict):
             yield path, "a task must be a mapping with name, source, target and mappings"
             continue
@@ -45,7 +45,7 @@ def problems(value: dict[str, Any]) -> Iterator[Finding]:
         elif name in names:
             yield (*path, "name"), f"tasks[{names[name]}] is called '{name}' too; names must differ"
         elif name:
-            names[name] = place
+            names[name] = index
         for side in ("source", "target"):
             yield from _location((*path, side), task.get(side), f"{side} registry in task '{name}' invalid")
         yield from _mappings(path, task, str(task.get("relay") or relay))
@@ -53,10 +53,10 @@ def problems(value: dict[str, Any]) -> Iterator[Finding]:
 
 def empty_tasks(value: dict[str, Any]) -> Iterator[Finding]:
     """Tasks that have nothing to do, by the path of the key that is missing: accepted, as dregsy accepts them."""
-    for place, task in enumerate(_items(value, "tasks")):
+    for index, task in enumerate(_items(value, "tasks")):
         if isinstance(task, dict) and task.get("mappings") in (None, []):
             yield (
-                ("tasks", place, "mappings"),
+                ("tasks", index, "mappings"),
                 "a task without mappings syncs nothing; give it for example '- from: library/busybox'",
             )
 
@@ -152,8 +152,8 @@ def _registries(value: dict[str, Any]) -> Iterator[Finding]:
         wrong = _wrong_registry(key.replace("*", "x"))
         if wrong:
             # A key with an @ may hold a password, which the path in an error would show.
-            place, shown = (path[:1], "a key with '@'") if "@" in key else (path, f"'{key}'")
-            yield place, f"{shown} must be host or host:port as tasks name it, or a pattern with '*'"
+            at, shown = (path[:1], "a key with '@'") if "@" in key else (path, f"'{key}'")
+            yield at, f"{shown} must be host or host:port as tasks name it, or a pattern with '*'"
             continue
         first = seen.setdefault(registry_key(key), key)
         if first != key:
@@ -162,8 +162,8 @@ def _registries(value: dict[str, Any]) -> Iterator[Finding]:
 
 def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]:
     regex = False
-    for place, mapping in enumerate(_items(task, "mappings")):
-        here: Path = (*path, "mappings", place)
+    for index, mapping in enumerate(_items(task, "mappings")):
+        here: Path = (*path, "mappings", index)
         if not isinstance(mapping, dict):
             yield here, "a mapping must have at least 'from'"
             continue

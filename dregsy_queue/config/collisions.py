@@ -52,7 +52,7 @@ def collisions(config: Config) -> Iterator[Collision]:
 def _writes(number: int, task: SyncTask) -> Iterator[_Write]:
     """What the mappings of a task write for certain."""
     source_host, target_host = registry_key(task.source.host), registry_key(task.target.host)
-    for place, mapping in enumerate(task.mappings):
+    for index, mapping in enumerate(task.mappings):
         tags = mapping.tag_set
         # `keep: latest N` may drop what is named.
         if mapping.paths.needs_listing or tags.latest:
@@ -62,4 +62,4 @@ def _writes(number: int, task: SyncTask) -> Iterator[_Write]:
                 if item.tag:
                     wanted = f"{source_host}{source}{f'@{item.digest}' if item.digest else f':{item.tag}'}"
                     shown = f"{wanted} ({mapping.platform})" if mapping.platform else wanted
-                    yield _Write(number, place, f"{target_host}{target}:{item.tag}", shown)
+                    yield _Write(number, index, f"{target_host}{target}:{item.tag}", shown)

@@ -136,7 +136,7 @@ class CurrentConfig:
             log.error("the changed config is not valid and is NOT used; the last good one stays:\n%s", error)
             return False
         self._error = ""
-        log.info("config reloaded", extra=logs.fields(config=self._path, fingerprint=self._snapshot.digest))
+        log.info("config reloaded", extra=logs.log_fields(config=self._path, fingerprint=self._snapshot.digest))
         return True
 
     def _load(self, content: bytes) -> Snapshot:

@@ -33,8 +33,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else str(self.file)
-        return f"{place}: " + (f"{self.key_path}: " if self.key_path else "") + self.message
+        where = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{where}: " + (f"{self.key_path}: " if self.key_path else "") + self.message
 
 
 class ConfigError(DregsyError):
@@ -88,20 +88,20 @@ def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
         raise ConfigError([Problem(path, 1, "", "must be a mapping with keys such as 'relay' and 'tasks'")])
     # Keys that start with x- are the user's own, a place for anchors.
     value = {key: item for key, item in source.value.items() if not str(key).startswith("x-")}
-    found = [Problem(path, line, _dotted(place), message) for line, place, message in source.problems]
+    found = [Problem(path, line, _dotted(key_path), message) for line, key_path, message in source.problems]
     cross = list(checks.problems(value))
-    covered = {place for place, _ in cross}
-    found += [Problem(path, source.line(place), _dotted(place), message) for place, message in cross]
+    covered = {key_path for key_path, _ in cross}
+    found += [Problem(path, source.line(key_path), _dotted(key_path), message) for key_path, message in cross]
     config: Config | None = None
     try:
         config = Config.model_validate(value)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
-            place = tuple(part for part in detail["loc"])
+            key_path = tuple(part for part in detail["loc"])
             # `checks.problems` has already reported this key with a better message.
-            if place in covered and detail["type"] in ("missing", "model_type", "model_attributes_type"):
+            if key_path in covered and detail["type"] in ("missing", "model_type", "model_attributes_type"):
                 continue
-            found.append(Problem(path, source.line(place), _dotted(place), _message(place, detail)))
+            found.append(Problem(path, source.line(key_path), _dotted(key_path), _message(key_path, detail)))
     warnings = list(checks.warnings(value))
     warnings += [str(Problem(path, source.line(at), _dotted(at), text)) for at, text in checks.empty_tasks(value)]
     # A config with other errors may be no config at all.

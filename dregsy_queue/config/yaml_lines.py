@@ -124,7 +124,7 @@ class _Builder:
                 return None
             return Scalar(node.value, plain=not node.style)
         if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*path, place), depth + 1) for place, item in enumerate(node.value)]
+            return [self.build(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
         return self._mapping(node, path, depth)
 
     def _mapping(self, node: yaml.Node, path: Path, depth: int) -> dict[Hashable, Any]:
@@ -137,13 +137,13 @@ class _Builder:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 merged += value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
                 continue
-            place = (*path, key)
+            here = (*path, key)
             if key in result:
-                first = self._tree.lines[place]
-                self._tree.problems.append((line, place, f"'{key}' stands here and in line {first}; keep one"))
+                first = self._tree.lines[here]
+                self._tree.problems.append((line, here, f"'{key}' stands here and in line {first}; keep one"))
                 continue
-            self._tree.lines[place] = line
-            result[key] = self.build(value_node, place, depth + 1)
+            self._tree.lines[here] = line
+            result[key] = self.build(value_node, here, depth + 1)
         for other in merged:
             if not isinstance(other, yaml.MappingNode):
                 raise SyntaxProblem(other.start_mark.line + 1, "'<<' merges mappings only")
@@ -160,6 +160,6 @@ class _Builder:
         builder._count = self._count
         value: dict[Hashable, Any] = builder._mapping(node, path, depth + 1)
         self._count = builder._count
-        for place, line in inner.lines.items():
-            self._tree.lines.setdefault(place, line)
+        for key_path, line in inner.lines.items():
+            self._tree.lines.setdefault(key_path, line)
         return value

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.ledger.waiting import Waiting
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.terminal import clean, fitted, flow, moment, plural, span
 
 log = logging.getLogger(__name__)
@@ -185,9 +185,16 @@ class LineDisplay:
             "run ended: %s in %.1f s",
             ", ".join(counts(run)),
             run.seconds,
-            extra=fields(task=run.task, run=run.run, copied=run.copied, up_to_date=run.up_to_date, failed=run.failed,
-                         seconds=f"{run.seconds:.1f}", **more),
-        )  # fmt: skip
+            extra=log_fields(
+                task=run.task,
+                run=run.run,
+                copied=run.copied,
+                up_to_date=run.up_to_date,
+                failed=run.failed,
+                seconds=f"{run.seconds:.1f}",
+                **more,
+            ),
+        )
 
     def show(self, progress: Progress) -> None:
         if time.monotonic() < self._next:
@@ -204,4 +211,4 @@ class LineDisplay:
             line = progress.phase()
         if line != self._last:
             self._last = line
-            log.info("%s", line, extra=fields(failed=sum(run.failed for run in progress.runs) or ""))
+            log.info("%s", line, extra=log_fields(failed=sum(run.failed for run in progress.runs) or ""))

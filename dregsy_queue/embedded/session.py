@@ -240,7 +240,7 @@ class _Session:
         return environment
 
     def _restart_ended(self) -> None:
-        for place, child in enumerate(self._children):
+        for index, child in enumerate(self._children):
             code = child.poll()
             if code is None:
                 continue
@@ -248,8 +248,8 @@ class _Session:
                 raise ChildError(f"the {child.name} ended right after its start (exit code {code})")
             log.warning("the %s ended (exit code %d) and is started again", child.name, code)
             scheduler = child.name == "scheduler"
-            command = celery_command("beat") if scheduler else worker_command(_node(place + 1), self._slots)
-            self._children[place] = again = self._start(child.name, command)
+            command = celery_command("beat") if scheduler else worker_command(_node(index + 1), self._slots)
+            self._children[index] = again = self._start(child.name, command)
             self._show_lines(again)
 
     def _end_children(self) -> None:

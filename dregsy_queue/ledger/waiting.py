@@ -47,8 +47,8 @@ def reason(
     takers = [worker for worker in workers if kind in worker.kinds and not worker.draining]
     if not takers:
         return Reason("no worker lives" if kind == "plan" or not workers else f"no worker has {kind}")
-    for place, registry in enumerate(registries):
-        found = _closed(registry) or (None if kind == "plan" else _full(registry, is_source=place == 0))
+    for index, registry in enumerate(registries):
+        found = _closed(registry) or (None if kind == "plan" else _full(registry, is_source=index == 0))
         if found:
             return found
     slots = sum(worker.slots for worker in takers)

@@ -20,7 +20,7 @@ from dregsy_queue.concurrency import completed, in_threads, merged
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord
 from dregsy_queue.ledger.plan_waits import PlanWait
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.planning.companions import companion_tags
 from dregsy_queue.planning.comparison import Comparison, Planned, failure, up_to_date
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, wrong_target
@@ -122,7 +122,7 @@ class Planner:
                 len(unreached),
                 wait,
                 unreached[0].error,
-                extra=fields(task=self._task.name),
+                extra=log_fields(task=self._task.name),
             )
             unlisted = [left.what for left in unreached if isinstance(left.what, Mapping)]
             pairs = [left.what for left in unreached if isinstance(left.what, Pair)]
@@ -200,7 +200,7 @@ class Planner:
     def _log(self, mapping: Mapping) -> None:
         hosts = {"source": self._task.source.host, "target": self._task.target.host}
         paths = {"from": mapping.from_, "to": mapping.to or mapping.from_}
-        log.debug("mapping", extra=fields(task=self._task.name, **hosts, **paths))
+        log.debug("mapping", extra=log_fields(task=self._task.name, **hosts, **paths))
 
     async def _tags(self, pair: Pair) -> list[str]:
         """The source's tags; none where nothing depends on them."""
@@ -218,7 +218,7 @@ class Planner:
             # Lists of repositories have some that are gone, or empty.
             if error.kind != "not-found" or not pair.mapping.paths.needs_listing:
                 raise
-            log.info("listed, and not there: %s", error, extra=fields(task=self._task.name))
+            log.info("listed, and not there: %s", error, extra=log_fields(task=self._task.name))
             return []
 
     async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:

@@ -9,7 +9,7 @@ from typing import Literal
 from yarl import URL
 
 from dregsy_queue.concurrency import parsed
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_tag
@@ -106,7 +106,7 @@ class RegistryClient:
                 log.warning(
                     "%d names in the list of tags are not valid tags and are left out",
                     len(page) - len(good),
-                    extra=fields(registry=self.registry, repository=repository),
+                    extra=log_fields(registry=self.registry, repository=repository),
                 )
             tags += good
         return tags
@@ -128,7 +128,7 @@ class RegistryClient:
                 log.warning(
                     "more than %d repositories: the list is cut there (lister.maxItems)",
                     limit,
-                    extra=fields(registry=self.registry),
+                    extra=log_fields(registry=self.registry),
                 )
                 return names[:limit]
         return names

@@ -19,7 +19,7 @@ from collections.abc import Awaitable
 from typing import Literal, Protocol
 
 from dregsy_queue.concurrency import parsed
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest, is_digest, is_registered
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor, media_type_of
 from dregsy_queue.registry.errors import RegistryError
@@ -122,7 +122,7 @@ class Looks:
         return await parsed(found.body, lambda: described(self._registry, found, reference))
 
     async def _remember(self, seconds: float) -> None:
-        log.info("HEAD of manifests does not work there: GET is used", extra=fields(registry=self._registry))
+        log.info("HEAD of manifests does not work there: GET is used", extra=log_fields(registry=self._registry))
         await self._memory.remember(self._registry, seconds)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from dregsy_queue.concurrency import parsed
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.origins import follow
@@ -109,7 +109,7 @@ class _Pager:
             if answer.status == 200:
                 return answer
             problem = f"HTTP {answer.status}"
-        log.info("a page could not be read, asking for the whole list: %s", problem, extra=fields(list=self._what))
+        log.info("a page could not be read, asking for the whole list: %s", problem, extra=log_fields(list=self._what))
         return None
 
     async def names(self, answer: Answer) -> list[str]:

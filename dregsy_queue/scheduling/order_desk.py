@@ -9,7 +9,7 @@ from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.report import RunReader
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.scheduling.starter import RunStarter
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class OrderDesk:
 
     def _tidy(self, now: float) -> None:
         for task in self._orders.forget_left(now):
-            log.info("forgotten: the task left the config a day ago", extra=fields(task=task))
+            log.info("forgotten: the task left the config a day ago", extra=log_fields(task=task))
         if forgotten := self._orders.forget_old_runs(now - self._kept_for):
             log.info("forgotten: %d runs that ended long ago", len(forgotten))
 
@@ -67,7 +67,7 @@ class OrderDesk:
         order = self._orders.take(name, self._least_age) if task else None
         if task is None or order is None:
             return
-        log.info("a run was ordered", extra=fields(task=name))
+        log.info("a run was ordered", extra=log_fields(task=name))
         self._starter.start(task, self._config.get().config)
         newest = self._reader.newest(name)
         self._orders.carried_out(name, order, newest.run if newest else "")
@@ -81,7 +81,7 @@ class OrderDesk:
             logging.WARNING if run.failed else logging.INFO,
             "run ended: %s",
             run.outcome,
-            extra=fields(
+            extra=log_fields(
                 task=run.task,
                 run=run.run,
                 copied=run.copied,

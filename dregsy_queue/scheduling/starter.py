@@ -15,7 +15,7 @@ from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 from dregsy_queue.ledger.runs import Runs, Start, StartedRun
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.settings import Settings
 
@@ -86,7 +86,7 @@ class RunStarter:
         marks = self._redis.mget([key("once", task.name) for task in tasks]) if tasks else []
         for task, mark in zip(tasks, marks, strict=True):
             if mark == run_fingerprint(task):
-                log.info("one-off task was started before, not again", extra=fields(task=task.name))
+                log.info("one-off task was started before, not again", extra=log_fields(task=task.name))
             else:
                 found.append(task.name)
         return found
@@ -103,7 +103,7 @@ class RunStarter:
 
 
 def _log_start(task: SyncTask, started: StartedRun) -> None:
-    tags = fields(task=task.name, run=started.run)
+    tags = log_fields(task=task.name, run=started.run)
     if started.new:
         log.info("run started", extra=tags)
     elif started.follows:

@@ -61,8 +61,8 @@ class Watched:
         self._processes: list[ManagedProcess] = []
         self.ports = [free_port(), free_port()]
         login = ["--requirepass", PASSWORD, "--masterauth", PASSWORD]
-        for place, port in enumerate(self.ports):
-            home = folder / f"redis{place}"
+        for number, port in enumerate(self.ports):
+            home = folder / f"redis{number}"
             home.mkdir()
             command = [
                 tool("redis-server"),
@@ -75,13 +75,13 @@ class Watched:
                 "--save",
                 "",
             ]
-            replica = ["--replicaof", "127.0.0.1", str(self.ports[0])] if place else []
+            replica = ["--replicaof", "127.0.0.1", str(self.ports[0])] if number else []
             self._processes.append(ManagedProcess([*command, *login, *replica], home / "log"))
         for port in self.ports:
             wait_until(partial(self._ping, port), what="redis")
         sentinels = []
-        for place in range(3):
-            port, home = free_port(), folder / f"sentinel{place}"
+        for number in range(3):
+            port, home = free_port(), folder / f"sentinel{number}"
             home.mkdir()
             (home / "sentinel.conf").write_text(
                 f"port {port}\nbind 127.0.0.1\ndir {home}\n"

@@ -127,7 +127,7 @@ class ReferrersApi:
 
     def _list(self, request: web.Request) -> web.Response:
         repository, _, subject = request.path.removeprefix("/v2/").partition("/referrers/")
-        entries, place = self._entries.get((repository, subject), []), int(request.query.get("at", "0"))
-        index = {"schemaVersion": 2, "mediaType": OCI["index"], "manifests": entries[place : place + 1]}
-        headers = {"Link": f'<{request.path}?at={place + 1}>; rel="next"'} if place + 1 < len(entries) else {}
+        entries, start = self._entries.get((repository, subject), []), int(request.query.get("at", "0"))
+        index = {"schemaVersion": 2, "mediaType": OCI["index"], "manifests": entries[start : start + 1]}
+        headers = {"Link": f'<{request.path}?at={start + 1}>; rel="next"'} if start + 1 < len(entries) else {}
         return web.Response(text=json.dumps(index), content_type=OCI["index"], headers=headers)

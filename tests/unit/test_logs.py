@@ -31,7 +31,7 @@ def written(stream: io.StringIO, **environment: str) -> str:
     logs.configure(environment, stream)
     log = logging.getLogger("some.module")
     log.debug("detail")
-    log.info("copied", extra=logs.fields(task="t one", source="a/b:1", tag="", platform=None))
+    log.info("copied", extra=logs.log_fields(task="t one", source="a/b:1", tag="", platform=None))
     log.warning("careful")
     return stream.getvalue()
 
@@ -99,7 +99,7 @@ def test_hidden_secrets_are_shown_by_nobody() -> None:
     try:
         raise RuntimeError("password very-secret is bad")
     except RuntimeError:
-        logging.getLogger("x").exception("with %s", "very-secret", extra=logs.fields(field="very-secret"))
+        logging.getLogger("x").exception("with %s", "very-secret", extra=logs.log_fields(field="very-secret"))
     assert "very-secret" not in stream.getvalue() and stream.getvalue().count("***") >= 3
 
 
@@ -107,7 +107,7 @@ def test_what_others_wrote_looks_like_no_other_record_and_has_an_end() -> None:
     stream = io.StringIO()
     logs.configure({"LOG_FORMAT": "text"}, stream)
     forged = "x\n12:00:00 INFO  copied"
-    logging.getLogger("t").error("cannot plan: %s", forged + "A" * 2_000_000, extra=logs.fields(target=forged))
+    logging.getLogger("t").error("cannot plan: %s", forged + "A" * 2_000_000, extra=logs.log_fields(target=forged))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2 and lines[1].startswith("      12:00:00 INFO")
     assert "target=x\\n12:00:00" in lines[1] and "characters more)" in lines[1]
@@ -143,5 +143,5 @@ def test_libraries_do_not_repeat_what_roles_say_of_an_outage() -> None:
 def test_control_characters_of_registries_do_nothing_to_a_terminal() -> None:
     stream = Terminal()
     logs.configure({}, stream)
-    logging.getLogger("x").error("bad \x1b]0;title\x07 name", extra=logs.fields(tag="\x1b[2J"))
+    logging.getLogger("x").error("bad \x1b]0;title\x07 name", extra=logs.log_fields(tag="\x1b[2J"))
     assert "\x1b]" not in stream.getvalue() and "\x1b[2J" not in stream.getvalue()

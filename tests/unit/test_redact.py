@@ -86,7 +86,7 @@ def test_log_lines_keep_names_and_the_programs_own_words() -> None:
     redact.hide("wrong")
     stream = io.StringIO()
     logs.configure({}, stream)
-    more = logs.fields(task="wrong-password", target="127.0.0.1:5/wrong:1", answer="it is wrong")
+    more = logs.log_fields(task="wrong-password", target="127.0.0.1:5/wrong:1", answer="it is wrong")
     logging.getLogger("x").info("copied in %.1f s: %s %s", 2.04, "wrong login", ValueError("wrong"), extra=more)
     line = json.loads(stream.getvalue())
     assert line["msg"] == "copied in 2.0 s: *** login ***"

@@ -15,7 +15,7 @@ from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, TransferJob
 from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
 from dregsy_queue.ledger.runs import PlanLostError
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.planning import planner
 from dregsy_queue.planning.comparison import Planned as PlannedImage
 from dregsy_queue.registry.errors import RegistryError
@@ -31,7 +31,7 @@ BATCH, BATCH_WAIT = 200, 0.3
 
 def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
     """Plan a run; None when another planner has taken it over."""
-    tags = fields(task=claim.task, run=claim.run)
+    tags = log_fields(task=claim.task, run=claim.run)
     task = task_of(claim, worker.services.config)
     if task is None or run_fingerprint(task) != claim.fingerprint:
         return left_to_others(claim, worker.services) or RunFailure(claim.task, _why_not_planned(task))
@@ -103,7 +103,7 @@ def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
     """One line per reason, however many images it stops."""
     for cause in causes(JobResult(f.source, f.target, f.status, f.reason, "", 0, 0.0, f.error) for f in failed):
         images = f" ({cause.number} images)" if cause.number > 1 else ""
-        more = fields(task=task, source=cause.source, target=cause.target, images=cause.number)
+        more = log_fields(task=task, source=cause.source, target=cause.target, images=cause.number)
         log.error("cannot plan: %s%s", cause.text, images, extra=more)
 
 

@@ -25,7 +25,7 @@ from dregsy_queue.ledger.outcome import (
     RunFailure,
     WaitForRegistry,
 )
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from workers.jobs.allowed import why_dropped
 from workers.jobs.outcome import Transferred, is_expected, outcome_of
 from workers.jobs.plan import plan
@@ -47,10 +47,10 @@ def run(worker: Worker, job: str, epoch: int) -> None:
         claim = outlast(lambda: claims.take(job, epoch, worker.name, token), CLAIMING)
     except (RedisError, OSError) as error:
         # It is admitted again when nobody claims it in time.
-        log.warning("cannot claim a job: %s", error, extra=fields(job=job))
+        log.warning("cannot claim a job: %s", error, extra=log_fields(job=job))
         return
     if claim is None:
-        log.debug("late message, its job is not waiting for it", extra=fields(job=job))
+        log.debug("late message, its job is not waiting for it", extra=log_fields(job=job))
         return
     started = time.monotonic()
     try:
@@ -58,7 +58,7 @@ def run(worker: Worker, job: str, epoch: int) -> None:
         settle(worker, claim, outcome, time.monotonic() - started)
     except (RedisError, OSError) as error:
         # The ledger puts the job back when this worker does not name it any more.
-        log.warning("a job was left, as Redis does not answer: %s", error, extra=fields(task=claim.task, job=job))
+        log.warning("a job was left, as Redis does not answer: %s", error, extra=log_fields(task=claim.task, job=job))
     finally:
         worker.services.claims.done_with(claim)
         worker.services.dispatch()
@@ -70,7 +70,7 @@ def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, 
         wait, new = worker.services.limiter.pause(outcome.registry, outcome.asked, claim.job)
         if new:
             log.warning(
-                "too many requests: registry is paused for %.0f s", wait, extra=fields(registry=outcome.registry)
+                "too many requests: registry is paused for %.0f s", wait, extra=log_fields(registry=outcome.registry)
             )
     match outcome:
         case None:
@@ -135,8 +135,8 @@ def _tell(claim: Claim, outcome: Outcome | PlanOutcome, seconds: float) -> None:
 def _tags(claim: Claim) -> dict[str, Any]:
     job = claim.transfer
     if job is None:
-        return fields(task=claim.task, run=claim.run)
-    return fields(
+        return log_fields(task=claim.task, run=claim.run)
+    return log_fields(
         task=claim.task,
         source=job.source,
         target=job.target,

@@ -9,7 +9,7 @@ from typing import Literal
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import TransferJob
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning.comparison import INDEX_BY_DIGEST
@@ -95,7 +95,7 @@ class _Transfer:
         copied = await self._relay.copy(copy)
         level = logging.INFO if self._task.verbose else logging.DEBUG
         for line in copied.output.splitlines():
-            tags = fields(task=self._task.name, relay=self._job.relay, target=self._job.target)
+            tags = log_fields(task=self._task.name, relay=self._job.relay, target=self._job.target)
             log.log(level, "%s", line, extra=tags)
         return _Done(Digest(copied.digest) if copied.digest else wanted, copied.sent, copied.confirmed)
 

@@ -21,10 +21,10 @@ class _Partial:
     def lowest(self) -> str:
         return ".".join(map(str, (*self.numbers, 0, 0, 0)[:3])) + self.pre
 
-    def above(self, place: int) -> str:
-        """The first version with another number at `place` (0: major)."""
-        numbers = [*self.numbers, 0, 0, 0][: place + 1]
-        numbers[place] += 1
+    def above(self, part: int) -> str:
+        """The first version with another number at `part` (0: major)."""
+        numbers = [*self.numbers, 0, 0, 0][: part + 1]
+        numbers[part] += 1
         return ".".join(map(str, (*numbers, 0, 0)[:3]))
 
     @property
@@ -77,8 +77,8 @@ def _condition(operator: str, version: _Partial, whole: str) -> str:
     if operator in ("~", "~>"):
         return f">={version.lowest} <{version.above(min(1, len(version.numbers) - 1))}"
     if operator == "^":
-        place = next((at for at, number in enumerate(version.numbers) if number), len(version.numbers) - 1)
-        return f">={version.lowest} <{version.above(place)}"
+        part = next((at for at, number in enumerate(version.numbers) if number), len(version.numbers) - 1)
+        return f">={version.lowest} <{version.above(part)}"
     if version.whole:
         return f"!={version.lowest}"
     raise ValueError(f"the version constraint '{whole}' is not understood: '!=' needs a whole version")

@@ -32,7 +32,7 @@ class Source:
         self.asked.append(repository)
         if gate := self.gates.get(repository):
             await gate.wait()
-        return [str(place + 1) for place in range(self.number)]
+        return [str(index + 1) for index in range(self.number)]
 
     async def head(self, repository: str, reference: str) -> Descriptor:
         return Descriptor(Digest(f"sha256:{repository.encode().hex():0>64}"), OCI_MANIFEST)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dregsy_queue import redact
 from dregsy_queue.config.models import Config
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
@@ -98,11 +98,11 @@ class SkopeoRelay:
         try:
             copied = await DirectRelay(self.stalled_after).copy(copy)
         except (RelayError, RegistryError) as again:
-            log.debug("nor can skopeo copy it: %s", error, extra=fields(target=str(copy.target)))
+            log.debug("nor can skopeo copy it: %s", error, extra=log_fields(target=str(copy.target)))
             if isinstance(again, RegistryError) and (again.kind == "rate-limited" or not again.temporary):
                 raise
             raise error from None
-        log.info("copied by the direct relay, as skopeo cannot: %s", error, extra=fields(target=str(copy.target)))
+        log.info("copied by the direct relay, as skopeo cannot: %s", error, extra=log_fields(target=str(copy.target)))
         return copied
 
 
