@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from dregsy_queue.config.models import Mapping, SyncTask
+from dregsy_queue.config.models import Mapping
 from dregsy_queue.ledger.jobs import PlannedOutcome, Reason, SyncRecord, TransferJob
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import Descriptor, is_index
 from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning import decision
 from dregsy_queue.planning.companions import lacks_referrers
+from dregsy_queue.planning.context import Route
 from dregsy_queue.planning.images import Image, Names, Pair, platform_of
 from dregsy_queue.planning.platforms import Platforms
 from dregsy_queue.planning.unasked import Listing, is_fresh
-from dregsy_queue.registry.client import RegistryClient
 
 #: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
 _INDEX_PULLS = 8
@@ -38,13 +38,13 @@ class Compared:
 class Comparison:
     """Compares images of one task, many at once."""
 
-    def __init__(self, task: SyncTask, relay: str, source: RegistryClient, target: RegistryClient) -> None:
-        self._task = task
-        self._relay = relay
-        self._source = source
-        self._target = target
-        self._names = Names.of(task)
-        self._platforms = Platforms(source)
+    def __init__(self, route: Route) -> None:
+        self._task = route.task
+        self._relay = route.relay
+        self._source = route.source
+        self._target = route.target
+        self._names = Names.of(route.task)
+        self._platforms = Platforms(route.source)
 
     async def of(self, image: Image, record: SyncRecord | None, listing: Listing | None = None) -> Compared:
         """`record`: of its last sync; `listing`: of the target repository's tags, where they are listed.

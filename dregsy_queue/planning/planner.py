@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +17,15 @@ from functools import partial
 from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import completed, in_threads, merged
-from dregsy_queue.config.models import Mapping, SyncTask
+from dregsy_queue.config.models import Mapping
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.logs import log_fields
 from dregsy_queue.planning.companions import companion_tags
 from dregsy_queue.planning.comparison import Comparison, Planned, failure, up_to_date
+from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, wrong_target
-from dregsy_queue.planning.unasked import Listing, NoteSeen, immutable_tags, listing_of
-from dregsy_queue.registry.client import RegistryClient
+from dregsy_queue.planning.unasked import Listing, immutable_tags, listing_of
 from dregsy_queue.registry.errors import RegistryError
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,15 @@ MANY, CHOOSING = 5_000, ThreadPoolExecutor(2, "choosing")
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
 
-Repositories = Callable[[], Awaitable[list[str]]]
-Already = Callable[[Sequence[str]], set[str]]
-LookUp = Callable[[Sequence[str]], list[SyncRecord | None]]
-#: Is told the tags of each source repository: mapping, source and target repository, tags (none where all are named).
-Listed = Callable[[Mapping, str, str, Sequence[str]], None]
+
+@dataclass(frozen=True)
+class Rounds:
+    """How often what fails for a passing reason is tried: up to `attempts` rounds in all, `backoff` seconds after the
+    first, then twice as long each time."""
+
+    attempts: int
+    backoff: float
+    clock: Clock = SYSTEM
 
 
 @dataclass(frozen=True)
@@ -54,46 +58,19 @@ class _Unreached:
 
 
 class Planner:
-    """Plans one sync task. `look_up` gives sync records by target reference, `already` which of these targets need no
-    second look, `on_wait` is told what the next round waits for, `note_seen` which targets were seen to be up to date
-    and are worth a record; all may block (Redis).
+    """Plans one sync task.
 
-    What fails for a passing reason is tried again in rounds, up to `attempts` in all, `backoff` seconds after
-    the first round, then twice as long each time. So however many images a dead registry has, each wait comes once.
+    What fails for a passing reason is tried again in rounds. So however many images a dead registry has, each wait
+    comes once.
     """
 
-    def __init__(
-        self,
-        task: SyncTask,
-        relay: str,
-        source: RegistryClient,
-        target: RegistryClient,
-        look_up: LookUp,
-        repositories: Repositories,
-        *,
-        attempts: int,
-        backoff: float,
-        on_wait: Callable[[PlanWait], None] = lambda _: None,
-        clock: Clock = SYSTEM,
-        listed: Listed = lambda *_: None,
-        already: Already = lambda _: set(),
-        note_seen: NoteSeen = lambda _: None,
-    ) -> None:
-        self._task = task
-        self._relay = relay
-        self._source = source
-        self._target = target
-        self._look_up = look_up
-        self._repositories = repositories
-        self._attempts = attempts
-        self._backoff = backoff
-        self._on_wait = on_wait
-        self._clock = clock
-        self._listed = listed
-        self._already = already
-        self._note_seen = note_seen
-        self._comparison = Comparison(task, relay, source, target)
-        self._names = Names.of(task)
+    def __init__(self, route: Route, context: PlanningContext, rounds: Rounds) -> None:
+        self._route = route
+        self._task = route.task
+        self._context = context
+        self._rounds = rounds
+        self._comparison = Comparison(route)
+        self._names = Names.of(route.task)
         self._targets = Targets(self._names)
         self._room = asyncio.Semaphore(COMPARISONS)
 
@@ -107,16 +84,16 @@ class Planner:
         unlisted = list(self._task.mappings)
         pairs: list[Pair] = []
         images: list[Image] = []
-        for attempt in range(1, self._attempts + 1):
+        for attempt in range(1, self._rounds.attempts + 1):
             unreached: list[_Unreached] = []
             async for planned in self._round(unlisted, pairs, images):
                 if isinstance(planned, _Unreached):
                     unreached.append(planned)
                 else:
                     yield planned
-            if not unreached or attempt == self._attempts:
+            if not unreached or attempt == self._rounds.attempts:
                 break
-            wait = backoff.delay(self._backoff, attempt)
+            wait = backoff.delay(self._rounds.backoff, attempt)
             log.warning(
                 "planning: %d could not be compared, next try in %.0f s: %s",
                 len(unreached),
@@ -127,9 +104,9 @@ class Planner:
             unlisted = [left.what for left in unreached if isinstance(left.what, Mapping)]
             pairs = [left.what for left in unreached if isinstance(left.what, Pair)]
             images = [left.what for left in unreached if isinstance(left.what, Image)]
-            told = PlanWait(len(unreached), attempt + 1, self._attempts, wait, str(unreached[0].error))
-            await asyncio.to_thread(self._on_wait, told)
-            await self._clock.sleep(wait)
+            told = PlanWait(len(unreached), attempt + 1, self._rounds.attempts, wait, str(unreached[0].error))
+            await asyncio.to_thread(self._context.waits, told)
+            await self._rounds.clock.sleep(wait)
         for left in unreached:
             yield self._failure(left.what, str(left.error))
 
@@ -142,7 +119,7 @@ class Planner:
         for mapping in unlisted:
             self._log(mapping)
             try:
-                found = pairs_of(mapping, await self._repositories() if mapping.paths.needs_listing else [])
+                found = pairs_of(mapping, await self._context.repositories() if mapping.paths.needs_listing else [])
             except RegistryError as error:
                 yield self._unplanned(mapping, error)
                 continue
@@ -160,7 +137,7 @@ class Planner:
             try:
                 tags = await self._tags(pair)
                 async with self._room:
-                    immutable = await immutable_tags(pair.mapping, self._target, pair.target)
+                    immutable = await immutable_tags(pair.mapping, self._route.target, pair.target)
             except RegistryError as error:
                 yield self._unplanned(pair, error)
                 continue
@@ -195,7 +172,7 @@ class Planner:
     def _choose(self, pair: Pair, tags: list[str]) -> list[Image]:
         companions = companion_tags(tags) if pair.mapping.referrers else None
         items = pair.mapping.tag_set.select(tags)
-        return [pair.image(item, companions, named=self._relay == "docker") for item in items]
+        return [pair.image(item, companions, named=self._route.relay == "docker") for item in items]
 
     def _log(self, mapping: Mapping) -> None:
         hosts = {"source": self._task.source.host, "target": self._task.target.host}
@@ -208,12 +185,12 @@ class Planner:
         if pair.mapping.tag_set.needs_listing or pair.mapping.referrers:
             async with self._room:
                 tags = await self._all_tags(pair)
-        self._listed(pair.mapping, pair.source, pair.target, tags)
+        self._context.listed(pair.mapping, pair.source, pair.target, tags)
         return tags
 
     async def _all_tags(self, pair: Pair) -> list[str]:
         try:
-            return await self._source.tags(pair.source)
+            return await self._route.source.tags(pair.source)
         except RegistryError as error:
             # Lists of repositories have some that are gone, or empty.
             if error.kind != "not-found" or not pair.mapping.paths.needs_listing:
@@ -224,14 +201,14 @@ class Planner:
     async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:
         for start in range(0, len(images), RECORD_BATCH):
             batch = images[start : start + RECORD_BATCH]
-            known = await asyncio.to_thread(self._already, [self._names.target(image) for image in batch])
+            known = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in batch])
             batch = [image for image in batch if self._names.target(image) not in known]
             targets = [self._names.target(image) for image in batch]
-            records = await asyncio.to_thread(self._look_up, targets)
+            records = await asyncio.to_thread(self._context.records, targets)
             seen: dict[str, SyncRecord] = {}
             more: list[Image] = []
             by_target = dict(zip(targets, batch, strict=True))
-            listing = listing_of(self._target, batch, records)
+            listing = listing_of(self._route.target, batch, records)
             comparisons = (self._compare(*pair, seen, listing) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, COMPARISONS):
                 yield planned
@@ -240,7 +217,7 @@ class Planner:
             async for planned in self._compare_new(more):
                 yield planned
             if seen:
-                await asyncio.to_thread(self._note_seen, seen)
+                await asyncio.to_thread(self._context.note_seen, seen)
 
     async def _compare(
         self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord], listing: Listing | None

@@ -23,8 +23,9 @@ from dregsy_queue.matching.attrition import Attrition, attrition
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.planning.comparison import Planned
+from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.left_over import Targets, left_over
-from dregsy_queue.planning.planner import Planner
+from dregsy_queue.planning.planner import Planner, Rounds
 from dregsy_queue.planning.pulls import Estimate, estimate
 from dregsy_queue.planning.sizes import image_size
 from dregsy_queue.registry.errors import RegistryError
@@ -121,7 +122,7 @@ def _not_selected(task: SyncTask, target: str) -> Row:
     return Row(task.name, "", target, "", "none", "not-selected")
 
 
-class _TaskPlan:
+class _TaskPlan(PlanningContext):
     def __init__(
         self, config: Config, task: SyncTask, access: RegistryAccess, lists: ListsInMemory, look_up: LookUp
     ) -> None:
@@ -133,17 +134,13 @@ class _TaskPlan:
     async def run(self, *, sizes: bool) -> TaskPreview:
         rows: list[Row] = []
         try:
-            planner = Planner(
+            route = Route(
                 self._task,
                 relay_of(self._config, self._task),
                 self._access.client(self._task.source),
                 self._access.client(self._task.target),
-                self._records,
-                lambda: list_repositories(self._config, self._task, self._access, self._lists),
-                attempts=ATTEMPTS,
-                backoff=BACKOFF,
-                listed=self._listed,
             )
+            planner = Planner(route, self, Rounds(ATTEMPTS, BACKOFF))
             rows = [self._row(planned) async for planned in planner.plan()]
         except RegistryError as error:
             # The sync waits and goes on; a preview says what it has.
@@ -154,10 +151,13 @@ class _TaskPlan:
         rows.sort(key=lambda row: (row.source, row.target))
         return TaskPreview(self._task, tuple(rows), tuple(self._selections))
 
-    def _listed(self, mapping: Mapping, source: str, target: str, tags: Sequence[str]) -> None:
+    async def repositories(self) -> list[str]:
+        return await list_repositories(self._config, self._task, self._access, self._lists)
+
+    def listed(self, mapping: Mapping, source: str, target: str, tags: Sequence[str]) -> None:
         self._selections.append(Selection(source, target, attrition(mapping.tags, tags)))
 
-    def _records(self, targets: Sequence[str]) -> list[SyncRecord | None]:
+    def records(self, targets: Sequence[str]) -> list[SyncRecord | None]:
         records = self._look_up(self._task.name, targets)
         self._recorded.update(target for target, record in zip(targets, records, strict=True) if record)
         return records

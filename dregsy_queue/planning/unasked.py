@@ -4,7 +4,7 @@ that its list of tags does not have."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from dregsy_queue.config import models
 from dregsy_queue.ledger.jobs import SyncRecord
@@ -17,8 +17,6 @@ from dregsy_queue.registry.errors import RegistryError
 WORTH_A_LIST = 8
 #: A list whose length is a multiple of this may be a page that hides the rest.
 _ROUND = 50
-#: Is told which targets were seen to have what their records say; may block.
-NoteSeen = Callable[[Mapping[str, SyncRecord]], None]
 
 
 async def immutable_tags(mapping: models.Mapping, target: RegistryClient, repository: str) -> frozenset[str]:

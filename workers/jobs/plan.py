@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of, run_fingerprint
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.claims import Claim
-from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, TransferJob
+from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, SyncRecord, TransferJob
 from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
+from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import log_fields
-from dregsy_queue.planning import planner
 from dregsy_queue.planning.comparison import Planned as PlannedImage
+from dregsy_queue.planning.context import PlanningContext, Route
+from dregsy_queue.planning.planner import Planner, Rounds
 from dregsy_queue.registry.errors import RegistryError
 from workers.jobs.outcome import is_expected, plan_outcome_of
 from workers.jobs.task_of import left_to_others, task_of
+from workers.services import Services
 from workers.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -107,21 +110,35 @@ def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
         log.error("cannot plan: %s%s", cause.text, images, extra=more)
 
 
-def _planner(worker: Worker, claim: Claim, task: SyncTask) -> planner.Planner:
-    services = worker.services
-    config, access = services.config.get().config, services.access()
-    records = services.records
-    look_up = records.look_up_with_age if task.drift_check else records.look_up
-    return planner.Planner(
-        task,
-        relay_of(config, task),
-        access.client(task.source),
-        access.client(task.target),
-        lambda targets: look_up(task.name, targets),
-        lambda: list_repositories(config, task, access, services.lists),
-        attempts=worker.settings.max_attempts,
-        backoff=worker.settings.backoff,
-        already=lambda targets: services.runs.planned_targets(claim, targets),
-        on_wait=lambda wait: services.plan_waits.note(task.name, wait),
-        note_seen=lambda seen: records.note_seen(task.name, seen, timed=bool(task.drift_check)),
-    )
+def _planner(worker: Worker, claim: Claim, task: SyncTask) -> Planner:
+    config, access = worker.services.config.get().config, worker.services.access()
+    route = Route(task, relay_of(config, task), access.client(task.source), access.client(task.target))
+    rounds = Rounds(worker.settings.max_attempts, worker.settings.backoff)
+    return Planner(route, _RunContext(worker.services, claim, task), rounds)
+
+
+class _RunContext(PlanningContext):
+    """What the ledger knows of the task whose run is planned."""
+
+    def __init__(self, services: Services, claim: Claim, task: SyncTask) -> None:
+        self._services = services
+        self._claim = claim
+        self._task = task
+        self._config, self._access = services.config.get().config, services.access()
+
+    async def repositories(self) -> list[str]:
+        return await list_repositories(self._config, self._task, self._access, self._services.lists)
+
+    def records(self, targets: Sequence[str]) -> list[SyncRecord | None]:
+        records = self._services.records
+        look_up = records.look_up_with_age if self._task.drift_check else records.look_up
+        return look_up(self._task.name, targets)
+
+    def already(self, targets: Sequence[str]) -> set[str]:
+        return self._services.runs.planned_targets(self._claim, targets)
+
+    def waits(self, wait: PlanWait) -> None:
+        self._services.plan_waits.note(self._task.name, wait)
+
+    def note_seen(self, records: Mapping[str, SyncRecord]) -> None:
+        self._services.records.note_seen(self._task.name, records, timed=bool(self._task.drift_check))

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord, TransferJob
+from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.matching.tags import TagSet
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
 from dregsy_queue.planning.comparison import Planned
-from dregsy_queue.planning.planner import COMPARISONS, MANY, Planner
+from dregsy_queue.planning.context import PlanningContext, Route
+from dregsy_queue.planning.planner import COMPARISONS, MANY, Planner, Rounds
 from dregsy_queue.planning.unasked import WORTH_A_LIST
 from dregsy_queue.registry.errors import RegistryError
 
@@ -61,16 +62,13 @@ def planner(
         {"name": "t", "source": {"registry": "from"}, "target": {"registry": "to"}, "mappings": list(mappings)}
     )
 
-    async def listed() -> list[str]:
-        return repositories or []
+    class Context(PlanningContext):
+        async def repositories(self) -> list[str]:
+            return repositories or []
 
     source_client: Any = source
     target_client: Any = target or Target()
-    return Planner(task, "skopeo", source_client, target_client, _no_records, listed, attempts=1, backoff=0)
-
-
-def _no_records(targets: Sequence[str]) -> list[SyncRecord | None]:
-    return [None for _ in targets]
+    return Planner(Route(task, "skopeo", source_client, target_client), Context(), Rounds(1, 0))
 
 
 async def collect(plan: Planner) -> list[Planned]:

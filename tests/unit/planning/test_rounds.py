@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
 from dregsy_queue.planning.comparison import Planned
-from dregsy_queue.planning.planner import Planner
+from dregsy_queue.planning.context import PlanningContext, Route
+from dregsy_queue.planning.planner import Planner, Rounds
 from dregsy_queue.registry.errors import Kind, RegistryError
 from tests.lab.clock import FakeClock
 
@@ -54,22 +56,14 @@ async def plan(
     target: Any = Nothing()
     told: list[PlanWait] = []
 
-    async def no_list() -> list[str]:
-        return []
+    class Context(PlanningContext):
+        def waits(self, wait: PlanWait) -> None:
+            told.append(wait)
 
-    planner = Planner(
-        TASK,
-        "skopeo",
-        source,
-        target,
-        lambda targets: [None for _ in targets],
-        no_list,
-        attempts=attempts,
-        backoff=10,
-        on_wait=told.append,
-        clock=clock,
-        already=lambda targets: set(already.intersection(targets)),
-    )
+        def already(self, targets: Sequence[str]) -> set[str]:
+            return set(already.intersection(targets))
+
+    planner = Planner(Route(TASK, "skopeo", source, target), Context(), Rounds(attempts, 10, clock))
     return [planned async for planned in planner.plan()], told
 
 
