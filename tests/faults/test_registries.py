@@ -7,6 +7,8 @@ import time
 import pytest
 from aiohttp import web
 
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.plan_waits import PlanWaits
 from tests.conftest import MakeProxy
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import auth, location, mapping, task, write_config
@@ -73,8 +75,11 @@ def test_planning_while_the_source_is_away(
     time.sleep(0.5)
     cluster.worker(config, "w1")
     cluster.beat(config)
+    waits = PlanWaits(connect(cluster.redis.url))
+    cluster.wait_for("t", lambda _: waits.all())
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=100)
     assert (counts.copied, counts.failed) == (20, 0)
+    assert not waits.all(), "planning is over, and status still says what it waits for"
 
 
 @pytest.mark.timeout(120)

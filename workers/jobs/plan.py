@@ -50,6 +50,8 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
         if not is_expected(error):
             log.exception("unexpected error in planning", extra=tags)
         return plan_outcome_of(error, claim, worker.settings)
+    finally:
+        worker.services.plan_waits.clear(claim.task)
 
 
 def _why_not_planned(task: SyncTask | None) -> str:
