@@ -35,7 +35,7 @@ class Settings:
     max_attempts: int
     #: DREGSY_BACKOFF: seconds before the second attempt; each further one waits twice as long, up to a minute
     backoff: float
-    #: DREGSY_STALLED: seconds after which a relay that moves no byte is ended
+    #: DREGSY_STALLED: seconds after which a relay is ended that moves less than 100 bytes a second
     stalled: float
     #: DREGSY_GRACE: seconds that running transfers get to finish after SIGTERM; ≥ 0
     grace: float

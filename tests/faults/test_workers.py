@@ -122,7 +122,7 @@ def test_a_relay_that_hangs_is_ended_and_runs_again(cluster: Cluster, source: Re
     cluster.beat(config)
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=40)
     assert (counts.copied, counts.failed) == (3, 0)
-    assert any("moved no byte" in line["msg"] for line in worker.lines())
+    assert any("less than 100 B/s moved" in line["msg"] for line in worker.lines())
     assert relays(worker.process.pid) == []
 
 

@@ -19,6 +19,8 @@ Side = Literal["source", "target"]
 RelayProblem = Literal[
     #: something that may pass
     "failed",
+    #: it stood still and was ended
+    "stalled",
     #: will be the same next time
     "refused",
     #: what was to be copied as one image is an index of several

@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab.processes import ROOT
 from workers.relays.skopeo import process
+from workers.relays.stalls import StalledError
 
 MEGABYTES = "head -c 3000000 /dev/zero | cat >/dev/null"
 
@@ -64,7 +65,7 @@ async def test_no_descriptor_and_no_child_is_left() -> None:
     before = open_files()
     for _ in range(5):
         await run("echo")
-    with pytest.raises(process.StalledError):
+    with pytest.raises(StalledError):
         await run("sleep 60", stalled_after=0.2)
     work = asyncio.create_task(run("trap '' TERM; sleep 60"))
     await asyncio.sleep(0.2)

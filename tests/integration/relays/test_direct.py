@@ -284,8 +284,9 @@ async def test_a_storage_host_gets_no_login(
     assert {entry.authorization for entry in storage.log} == {""}
 
 
+@pytest.mark.parametrize("drips", [False, True])
 async def test_a_stalled_body_is_given_up_and_nothing_goes_on(
-    source: Registry, target: Registry, make_proxy: MakeProxy
+    source: Registry, target: Registry, make_proxy: MakeProxy, drips: bool
 ) -> None:
     layer, name = big_blob(4 * MIB)
     digest = push_layers(source, "lib/app", "1", layer)
@@ -296,13 +297,16 @@ async def test_a_stalled_body_is_given_up_and_nothing_goes_on(
         response = web.StreamResponse(headers={"Content-Length": str(len(layer))})
         await response.prepare(request)
         await response.write(layer[:MIB])
-        await asyncio.sleep(30)
+        for place in range(MIB, MIB + 600):
+            if drips:
+                await response.write(layer[place : place + 1])
+            await asyncio.sleep(0.05)
         return response
 
     proxy = make_proxy(source, faults=Faults(hook=stall))
     direct = Direct(stalled_after=1)
     before = asyncio.all_tasks()
-    with pytest.raises(RelayError, match="no byte moved for 1 s") as error:
+    with pytest.raises(RelayError, match="less than 100 B/s moved for 1 s") as error:
         await direct.copy(f"{proxy.host}/lib/app@{digest}", f"{target.host}/lib/app:1")
     assert error.value.temporary
     assert asyncio.all_tasks() == before

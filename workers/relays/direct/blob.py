@@ -19,6 +19,7 @@ from workers.relays.direct.body import Body
 from workers.relays.direct.content import Blob
 from workers.relays.direct.known import Known, Place
 from workers.relays.direct.manners import MIB, Manners, Way
+from workers.relays.stalls import SLOWEST, StalledError
 
 #: Up to so many bytes a blob is read whole before it is sent: such a request can be sent again.
 SMALL = 256 * 1024
@@ -43,10 +44,6 @@ class End:
     @property
     def place(self) -> Place:
         return Place(self.blobs.registry, self.repository)
-
-
-class StalledError(Exception):
-    """Nothing moved for too long."""
 
 
 class LearnedError(Exception):
@@ -173,7 +170,7 @@ class BlobMover:
         if size is None:
             size = await source.blobs.size(source.repository, blob.digest) or 0
         way = self._manners[target.blobs.registry].way
-        async with self._stall_guard(tell) as moved:
+        async with self._stall_guard(size, tell) as moved:
             body = Body(source.blobs, source.repository, blob.digest, size, moved)
             if size <= SMALL:
                 async with self._small:
@@ -216,12 +213,18 @@ class BlobMover:
         raise LearnedError(responses.error(answer, target.blobs.registry, what))
 
     @contextlib.asynccontextmanager
-    async def _stall_guard(self, tell: Callable[[int], None]) -> AsyncIterator[Callable[[int], None]]:
-        """Gives what must be called whenever bytes move; ends what is under way when it is not called for too long."""
+    async def _stall_guard(self, size: int, tell: Callable[[int], None]) -> AsyncIterator[Callable[[int], None]]:
+        """Gives what must be called whenever bytes of a body of `size` move; ends what is under way when too few do."""
         loop = asyncio.get_running_loop()
+        enough, left, since = SLOWEST * self._stalled_after, size, 0
 
         def moved(number: int) -> None:
-            limit.reschedule(loop.time() + self._stalled_after)
+            nonlocal left, since
+            left, since = left - number, since + number
+            # After the last byte the target has the whole time to answer.
+            if since >= enough or left <= 0:
+                limit.reschedule(loop.time() + self._stalled_after)
+                since = 0
             tell(number)
 
         try:
@@ -229,7 +232,7 @@ class BlobMover:
                 yield moved
         except TimeoutError:
             if limit.expired():
-                raise StalledError(f"no byte moved for {self._stalled_after:.0f} s, and the copy was ended") from None
+                raise StalledError(self._stalled_after) from None
             raise
 
 

@@ -19,11 +19,12 @@ from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.settings import Settings
-from workers.relays.direct.blob import BlobMover, End, StalledError
+from workers.relays.direct.blob import BlobMover, End
 from workers.relays.direct.content import Child, Manifest, parse_manifest
 from workers.relays.direct.known import Known
 from workers.relays.direct.referrers import Place, ReferrerMover
 from workers.relays.relay import Copied, Copy, RelayError
+from workers.relays.stalls import StalledError
 
 #: Manifests kept for other tags of the same image: how many, and up to which size in bytes.
 KEPT, KEPT_SIZE = 512, 64 * 1024
@@ -64,7 +65,7 @@ class DirectRelay:
     kind = "direct"
 
     def __init__(self, stalled_after: float = 600) -> None:
-        """`stalled_after`: seconds without a byte moved after which a blob is given up."""
+        """`stalled_after`: seconds after which a blob that does not move is given up."""
         self._known = Known()
         self._mover = BlobMover(self._known, stalled_after)
         self._referrers = ReferrerMover()
@@ -92,7 +93,7 @@ class DirectRelay:
             if copy.referrers:
                 await self._copy_referrers(image, manifest, copy)
         except StalledError as error:
-            raise RelayError(str(error)) from None
+            raise RelayError(str(error), "stalled") from None
         except RegistryError as error:
             if error.kind != "auth":
                 raise

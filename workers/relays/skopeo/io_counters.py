@@ -17,6 +17,10 @@ class Moved:
     written: int
 
     @property
+    def both(self) -> int:
+        return self.read + self.written
+
+    @property
     def relayed(self) -> int:
         """Relayed bytes are read once and written once. Reads also count libraries and certificates, writes also count
         output and caches, so the smaller counter is the better estimate."""

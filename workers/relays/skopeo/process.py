@@ -11,18 +11,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dregsy_queue.errors import DregsyError
 from workers.meters import Meter
 from workers.relays.skopeo.io_counters import Counters, counters
+from workers.relays.stalls import UNCOUNTED, Pace, StalledError
 
 #: Bytes of output that are kept, from the end.
 KEPT_OUTPUT = 64 * 1024
 #: Seconds between SIGTERM and SIGKILL.
 TERMINATION = 2.0
-
-
-class StalledError(DregsyError):
-    """The child made no progress for too long and was ended."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ async def run(
 
     Raises:
         FileNotFoundError: there is no such program.
-        StalledError: no byte went in or out for `stalled_after` seconds.
+        StalledError: next to nothing went in or out for `stalled_after` seconds.
     """
     process = _start(command, environment, pass_fds)
     with counters(process.pid) as counted:
@@ -59,7 +55,7 @@ async def run(
         try:
             await asyncio.wait((reading, watch), return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
-                raise StalledError
+                raise watch.result()
             await _until_exited(process.pid)
             # Exited and not reaped: the last moment at which the kernel knows what it moved, and all of it.
             relayed = counted.relayed()
@@ -110,15 +106,18 @@ def _has_exited(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-async def _until_stalled(counted: Counters, stalled_after: float) -> None:
-    """Returns when the process moved no byte for `stalled_after` seconds."""
+async def _until_stalled(counted: Counters, stalled_after: float) -> StalledError:
+    """Returns when the process stands still."""
     loop = asyncio.get_running_loop()
-    moved, since = counted.moved(), loop.time()
-    while loop.time() - since < stalled_after:
+    began, moved = loop.time(), counted.moved()
+    pace = Pace(stalled_after, moved.both if moved else 0, began)
+    while True:
         await asyncio.sleep(min(10.0, stalled_after / 4))
-        now = counted.moved()
-        if now != moved:
-            moved, since = now, loop.time()
+        now, moved = loop.time(), counted.moved()
+        if moved and pace.stands_still(moved.both, now):
+            return StalledError(stalled_after)
+        if not moved and now - began >= UNCOUNTED * stalled_after:
+            return StalledError(UNCOUNTED * stalled_after, counted=False)
 
 
 async def _end(process: subprocess.Popen[bytes]) -> None:

@@ -18,6 +18,7 @@ from workers.relays.direct.relay import DirectRelay
 from workers.relays.relay import Access, Copied, Copy, RelayError
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
+from workers.relays.stalls import StalledError
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class SkopeoRelay:
     async def problem(self) -> str | None:
         try:
             ended = await process.run([self.binary, "--version"], environment=_environment(), stalled_after=30)
-        except (OSError, process.StalledError) as error:
+        except (OSError, StalledError) as error:
             return _missing(self.binary, error)
         return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
 
@@ -85,9 +86,8 @@ class SkopeoRelay:
                 )
             except OSError as error:
                 raise RelayError(_missing(self.binary, error), "missing") from None
-            except process.StalledError:
-                message = f"skopeo moved no byte for {self.stalled_after:.0f} s and was ended"
-                raise RelayError(message) from None
+            except StalledError as error:
+                raise RelayError(f"skopeo: {error}", "stalled") from None
         text = redact.scrub(ended.output)
         if ended.returncode != 0:
             raise output.error(text, ended.returncode, names=(copy.source, copy.target))
@@ -111,7 +111,7 @@ def _others_may(error: RelayError) -> bool:
     has words of its own for answers that it cannot read."""
     if error.kind == "unauthorized" or _BEYOND_SKOPEO.search(str(error)):
         return True
-    return error.kind == "failed" and not _PASSING.search(str(error)) and "moved no byte" not in str(error)
+    return error.kind == "failed" and not _PASSING.search(str(error))
 
 
 def _login_and_tls(
