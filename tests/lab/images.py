@@ -88,6 +88,13 @@ def push_many(registry: Registry, repository: str, tags: Sequence[str], *, size:
         return dict(zip(tags, digests, strict=True))
 
 
+def tag_many(registry: Registry, repository: str, tags: Sequence[str]) -> None:
+    """Push one small image under many tags."""
+    manifest = _push_parts(registry, repository, 512, 1, repository, "docker", "linux/amd64")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda tag: put_manifest(registry, repository, tag, manifest, DOCKER["manifest"]), tags))
+
+
 def _push_parts(
     registry: Registry, repository: str, size: int, layers: int, seed: str, media: str, platform: str
 ) -> bytes:

@@ -22,7 +22,7 @@ from dregsy_queue.registry.tls import TLSSettings
 from dregsy_queue.registry.transport import RetryPolicy
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.certificates import Authority
-from tests.lab.images import push_image, push_index, push_many
+from tests.lab.images import push_image, push_index, tag_many
 from tests.lab.processes import free_port
 from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
@@ -83,7 +83,7 @@ async def test_basic_login(registries: Registries, make_registry: MakeRegistry) 
 
 
 async def test_one_token_serves_many_requests(registries: Registries, source: Registry, make_proxy: MakeProxy) -> None:
-    push_many(source, "lib/app", [f"{n}" for n in range(100)])
+    tag_many(source, "lib/app", [f"{n}" for n in range(100)])
     hub = make_proxy(source, users={"bob": "secret-word"}, anonymous=False)
     client = connect(registries, hub.host, BOB)
     found = await asyncio.gather(*(client.head("lib/app", f"{n}") for n in range(100)))
@@ -151,15 +151,15 @@ async def test_mutual_tls(registries: Registries, make_registry: MakeRegistry, t
 async def test_tag_lists_are_followed_to_their_end(
     registries: Registries, source: Registry, make_proxy: MakeProxy
 ) -> None:
-    tags = [f"t{n:03}" for n in range(250)]
-    push_many(source, "lib/app", tags)
+    tags = [f"t{n:03}" for n in range(130)]
+    tag_many(source, "lib/app", tags)
 
     async def small_pages(request: web.Request) -> web.StreamResponse | None:
         if not request.path.endswith("/tags/list"):
             return None
         start = int(request.query.get("from", 0))
         link = f"<http://elsewhere.example{request.path}?from={start + 40}> ; rel=next"
-        headers = {"Link": link} if start + 40 < 250 else {}
+        headers = {"Link": link} if start + 40 < len(tags) else {}
         # pages of different sizes, an empty one among them, and a name that is no tag
         page = [] if start == 80 else tags[start : start + 40] + (["no tag!"] if start == 0 else [])
         return web.json_response({"name": "lib/app", "tags": page}, headers=headers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -84,37 +85,69 @@ class Played:
         case.check(self)
 
 
-def play(folder: Path, cases: Sequence[Case], relay: str, **env: str) -> tuple[dict[str, Played], Outcome]:
-    """Run all cases in one call, by this relay."""
-    played: dict[str, Played] = {}
+#: A case and the relay it is played with; the name of its task.
+Key = tuple[str, str]
+Cases = Mapping[str, Sequence[Case]]
+
+
+@dataclass
+class Run:
+    """Cases that were played in one call. `outcome` has no report where the call itself failed."""
+
+    played: dict[Key, Played]
+    outcome: Outcome
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the call, whatever became of its cases; '' for nothing."""
+        told = f"exit code {self.outcome.code}; its log ends: {self.outcome.stderr[-4000:]}"
+        if not self.outcome.report:
+            return f"no report, {told}"
+        return f"a traceback, {told}" if "Traceback" in self.outcome.stderr else ""
+
+
+def play(folder: Path, cases: Cases, *, timeout: float = 600, **env: str) -> Run:
+    """Run cases in one call of the product, by relay; each relay has its own, as quirks remember.
+
+    `timeout`: seconds for the whole call, after which it is ended.
+    """
+    played: dict[Key, Played] = {}
     tasks = []
-    for case in cases:
-        if case.relay not in ("", relay):
-            continue
-        source, target = OddRegistry(*case.source), OddRegistry(*case.target)
-        case.share(target)
-        for tag in case.tags:
-            case.put(source.store, REPOSITORY, tag)
-        assert case.name not in played, f"two cases are called {case.name}"
-        played[case.name] = Played(case, source, target, relay)
-        tasks.append(_task(case, source, target))
-    config = write_config(folder, *tasks, relay=relay, lister={"maxItems": -1})
-    outcome = sync(config, env={"DREGSY_BACKOFF": "0.05", "LOG_FORMAT": "text", **env})
-    assert outcome.report, outcome.stderr[-2000:]
-    for name, found in outcome.report.get("tasks", {}).items():
-        played[name].jobs = found["jobs"]
-    return played, outcome
+    for relay, several in cases.items():
+        for case in several:
+            if case.relay not in ("", relay):
+                continue
+            source, target = OddRegistry(*case.source), OddRegistry(*case.target)
+            case.share(target)
+            for tag in case.tags:
+                case.put(source.store, REPOSITORY, tag)
+            assert (relay, case.name) not in played, f"two cases are called {case.name}"
+            played[relay, case.name] = Played(case, source, target, relay)
+            tasks.append(_task(case, source, target, relay))
+    folder.mkdir(parents=True, exist_ok=True)
+    config = write_config(folder, *tasks, lister={"maxItems": -1})
+    try:
+        outcome = sync(config, env={"DREGSY_BACKOFF": "0.05", "LOG_FORMAT": "text", **env}, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        said = error.stderr if isinstance(error.stderr, bytes) else b""
+        outcome = Outcome(-1, "", f"{said.decode(errors='replace')}\nended after {timeout:.0f} s")
+    (folder / "stderr").write_text(outcome.stderr)
+    for (relay, name), found in played.items():
+        task_of = outcome.report.get("tasks", {}).get(f"{relay}: {name}", {})
+        found.jobs = task_of.get("jobs", [])
+    return Run(played, outcome)
 
 
-def _task(case: Case, source: OddRegistry, target: OddRegistry) -> dict[str, Any]:
+def _task(case: Case, source: OddRegistry, target: OddRegistry, relay: str) -> dict[str, Any]:
     signed, nobody = {"auth": auth(*LOGIN)}, {"auth": "none"}
     from_host, to_host = case.hosts(source, target)
     options = {"platform": case.platform} if case.platform else {}
     return task(
-        case.name,
+        f"{relay}: {case.name}",
         location(from_host, **(signed if case.login in ("source", "both") else nobody)),
         location(to_host, **(signed if case.login in ("target", "both") else nobody)),
         mapping(case.from_, case.to, case.tags, **options),
+        relay=relay,
     )
 
 

@@ -16,6 +16,9 @@ from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, kind_of
 from tests.lab.odd.store import Store
 from tests.lab.processes import free_port
 
+#: Seconds for starting and stopping: it takes milliseconds, unless the machine is busy.
+_PATIENCE = 60
+
 
 @dataclass
 class Logged:
@@ -40,11 +43,11 @@ class OddRegistry:
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http{'s' if tls else ''}://{self.host}"
         self._runner: web.AppRunner | None = None
-        _loop().run(self._start(tls), 10)
+        _loop().run(self._start(tls), _PATIENCE)
 
     def stop(self) -> None:
         if self._runner is not None:
-            _loop().run(self._runner.cleanup(), 10)
+            _loop().run(self._runner.cleanup(), _PATIENCE)
             self._runner = None
 
     def count(self, method: str = "", pattern: str = "", status: int = 0, agent: str = "") -> int:
