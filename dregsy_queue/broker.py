@@ -5,7 +5,8 @@ kombu 5.7 makes a client anew for each command, which looks through all commands
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 from kombu.transport import TRANSPORT_ALIASES
@@ -15,13 +16,17 @@ from kombu.transport import redis as kombu_redis
 class Channel(kombu_redis.Channel):
     _kept: redis.Redis | None = None
 
-    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401 - kombu's client
-        if asynchronous:
-            return super()._create_client(asynchronous=True)  # type: ignore[misc]
+    @contextmanager
+    def conn_or_acquire(self, client: redis.Redis | None = None) -> Iterator[redis.Redis]:
+        """`client`, or one of this channel's."""
+        if client is not None:
+            yield client
+            return
         # Another pool comes with each new connection to the broker.
         if self._kept is None or self._kept.connection_pool is not self.pool:
-            self._kept = super()._create_client()  # type: ignore[misc]
-        return self._kept
+            with super().conn_or_acquire() as made:
+                self._kept = made
+        yield self._kept
 
 
 class Transport(kombu_redis.Transport):

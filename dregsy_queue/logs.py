@@ -74,7 +74,8 @@ def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None
     text = wanted == "text" or (wanted != "json" and terminal)
     methods = _truth(environment.get("LOG_METHODS", ""))
     handler = logging.StreamHandler(stream)
-    handler.addFilter(_is_news)
+    if level > logging.DEBUG:
+        handler.addFilter(_is_news)
     if text:
         handler.setFormatter(TextFormatter(terminal or _truth(environment.get("LOG_FORCE_COLORS", "")), methods))
     else:
@@ -96,8 +97,8 @@ def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for what libraries tell, again each second and with a traceback, of a Redis that does not answer or
-    refuses: roles say so themselves, once and in a line."""
+    """False for what libraries say of a Redis that does not answer or refuses, again each second and with a traceback:
+    roles say so themselves, once and in a line. With ``LOG_LEVEL=debug`` all of it is shown."""
     error = record.exc_info[1] if record.exc_info else None
     outage = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in ("redis", "kombu")
     return not (outage and record.levelno <= logging.WARNING and record.name.partition(".")[0] in _LIBRARIES)

@@ -12,7 +12,7 @@ from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.admission import Reaped
 from dregsy_queue.ledger.claims import claim_name
 from dregsy_queue.ledger.presence import HEARTBEAT
-from dregsy_queue.ledger.redis_check import Finding, examine
+from dregsy_queue.ledger.redis_check import examine
 from dregsy_queue.logs import log_fields
 from workers.relay_health import RelayHealth
 from workers.services import Services
@@ -40,7 +40,7 @@ class Coordinator:
         self._draining = self._said_draining = False
         self._reachable, self._next_heartbeat, self._examined = True, 0.0, False
         self._taken = self.kinds
-        self._told: set[Finding] = set()
+        self._told: set[str] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
 
@@ -110,7 +110,7 @@ class Coordinator:
         tasks = [task.name for task in self._services.config.get().config.tasks]
         for finding in examine(self._services.redis, tasks):
             if finding not in self._told:
-                log.error("%s", finding.text)
+                log.error("%s", finding)
             self._told.add(finding)
 
     def heartbeat(self) -> None:

@@ -45,7 +45,7 @@ class _Model(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _nothing_is_left_out(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
+    def _null_counts_as_left_out(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
         """A known key without a value (``tags:``, ``~``) counts as left out; an unknown one stays unknown."""
         if not isinstance(value, dict):
             return value

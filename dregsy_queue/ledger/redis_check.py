@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from redis.exceptions import ResponseError
 
@@ -16,43 +15,31 @@ from dregsy_queue.prefix import CLUSTER, PREFIX
 LEAST_VERSION = (6, 2)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line for the log and the status; `serious`: jobs can get lost, or nothing works at all."""
+def examine(connection: Connection, tasks: Collection[str] = (), cluster: str = CLUSTER) -> list[str]:
+    """What is wrong with this Redis, so that jobs can get lost or nothing works at all: one line each.
 
-    serious: bool
-    text: str
-
-
-def examine(connection: Connection, tasks: Collection[str] = (), cluster: str = CLUSTER) -> list[Finding]:
-    """What is wrong with this Redis; `tasks` are the names in the caller's config, `cluster` is the caller's.
+    `tasks` are the names in the caller's config, `cluster` is the caller's.
 
     Raises: redis.RedisError or OSError when it does not answer.
     """
-    found = []
+    found: list[str] = []
     server, memory = _info(connection, "server"), _info(connection, "memory")
     version = server.get("redis_version", "")
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers and numbers < LEAST_VERSION:
-        found.append(Finding(True, f"Redis is version {version}; dregsy_queue needs 6.2 or newer"))
+        found.append(f"Redis is version {version}; dregsy_queue needs 6.2 or newer")
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         found.append(
-            Finding(
-                True,
-                f"Redis' maxmemory-policy is {policy}: it throws jobs away when its memory is full; "
-                "set it to noeviction, and use no Redis that is a cache as well",
-            )
+            f"Redis' maxmemory-policy is {policy}: it throws jobs away when its memory is full; "
+            "set it to noeviction, and use no Redis that is a cache as well"
         )
     if server.get("redis_mode") == "cluster":
-        found.append(Finding(True, "Redis runs in cluster mode, which is not supported: use a single one, or Sentinel"))
+        found.append("Redis runs in cluster mode, which is not supported: use a single one, or Sentinel")
     if others := _others(connection, tasks, cluster):
         found.append(
-            Finding(
-                True,
-                f"another cluster uses this Redis database under the prefix {PREFIX} ({others}); "
-                "give one of them another database, or another DREGSY_PREFIX",
-            )
+            f"another cluster uses this Redis database under the prefix {PREFIX} ({others}); "
+            "give one of them another database, or another DREGSY_PREFIX"
         )
     return found
 

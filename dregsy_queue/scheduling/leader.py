@@ -47,7 +47,7 @@ class Leader:
         """This scheduler leads from now on: the schedule is that of its file, as it is now."""
         self._config.refresh()
         for finding in self._timetable.examine(self._config.snapshot.tasks):
-            log.error("%s", finding.text)
+            log.error("%s", finding)
         self._set_up_as = None
         self._tasks = {}
 

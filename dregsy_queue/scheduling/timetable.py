@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
-from dregsy_queue.ledger.redis_check import Finding, examine
+from dregsy_queue.ledger.redis_check import examine
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Timetable:
         seconds, micro = self._redis.time()
         return seconds + micro / 1e6
 
-    def examine(self, tasks: Collection[str]) -> list[Finding]:
-        """What is wrong with this Redis, for a config with these tasks."""
+    def examine(self, tasks: Collection[str]) -> list[str]:
+        """What is wrong with this Redis, for a config with these tasks; one line each."""
         return examine(self._redis, tasks)
 
     def set_up(self, entries: Mapping[str, Entry], *, at_once: bool) -> None:

@@ -140,6 +140,16 @@ def test_libraries_do_not_repeat_what_roles_say_of_an_outage() -> None:
     assert "a bug" in stream.getvalue()
 
 
+def test_libraries_say_all_of_an_outage_at_debug() -> None:
+    stream = io.StringIO()
+    logs.configure({"LOG_LEVEL": "debug"}, stream)
+    try:
+        raise ResponseError("OOM")
+    except ResponseError:
+        logging.getLogger("kombu.transport").warning("Redis error, will retry", exc_info=True)
+    assert "will retry" in stream.getvalue() and "OOM" in stream.getvalue()
+
+
 def test_control_characters_of_registries_do_nothing_to_a_terminal() -> None:
     stream = Terminal()
     logs.configure({}, stream)

@@ -12,7 +12,7 @@ from typing import Any
 from dregsy_queue.config.convert import constraints
 from dregsy_queue.config.convert.draft import Document, Draft, NotOursError, Side, login
 from dregsy_queue.config.durations import parse_go_duration
-from dregsy_queue.oci.reference import Reference, is_repository
+from dregsy_queue.oci.reference import Reference, is_repository, parts_of
 
 #: What an entry may say and a config of ours cannot, and why that is.
 _NO_EQUIVALENT = {
@@ -135,7 +135,7 @@ class _Conversion:
         if repositories.get("deny"):
             raise ValueError("'repos.deny' has no equivalent; name what is wanted in 'from: regex:…'")
         allowed = [str(item) for item in repositories.get("allow") or []]
-        host, _, prefix = target.partition("/")
+        host, prefix, *_ = parts_of(target)
         self.draft.every_repository = True
         for tags in self._tag_lists(entry):
             mapping: Document = {"from": "regex:" + ("|".join(f"(?:{item})" for item in allowed) or ".*")}

@@ -9,7 +9,8 @@ from typing import Any
 
 from dregsy_queue.config.convert import constraints
 from dregsy_queue.config.convert.draft import Document, Draft, NotOursError, Side, login
-from dregsy_queue.oci.reference import Reference, api_repository
+from dregsy_queue.oci.hosts import without_port
+from dregsy_queue.oci.reference import Reference, api_repository, parts_of
 
 _IMAGES = ("images", "images-by-tag-regex", "images-by-semver")
 _KNOWN = frozenset({*_IMAGES, "credentials", "tls-verify", "cert-dir"})
@@ -24,7 +25,7 @@ def is_skopeo_sync(document: object) -> bool:
 def convert(document: dict[str, Any], destination: str, *, scoped: bool) -> Draft:
     """`destination` is skopeo's last argument; `scoped` its option ``--scoped``. Raises: NotOursError."""
     draft = Draft()
-    host, _, prefix = destination.partition("/")
+    host, prefix, *_ = parts_of(destination)
     target = Side(host)
     draft.note("target", f"set 'auth' for {host} if it wants a login, and 'skip-tls-verify' if it speaks plain HTTP")
     for registry, entry in document.items():
@@ -46,7 +47,7 @@ def _source(draft: Draft, registry: str, entry: dict[str, Any]) -> Side:
         draft.note(
             registry,
             f"'cert-dir: {entry['cert-dir']}' is left out: 'skopeo.certs-dir' names one folder "
-            f"for all registries, with a folder '{registry.partition(':')[0]}' in it",
+            f"for all registries, with a folder '{without_port(registry)}' in it",
         )
     given = entry.get("credentials") or {}
     auth = login(str(given.get("username", "")), str(given.get("password", ""))) if given else ""
