@@ -16,7 +16,7 @@ from dregsy_queue.registry import responses, scopes
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.exchange import Incoming
 from dregsy_queue.registry.responses import Answer
-from dregsy_queue.registry.transport import Transport
+from dregsy_queue.registry.transport import Request, Transport
 
 #: By digest any kind is welcome: the digest says that it is the right one.
 _ANY = {"Accept": ", ".join((*ACCEPT, "application/vnd.oci.artifact.manifest.v1+json", "*/*"))}
@@ -50,8 +50,8 @@ class Blobs:
         """A blob as it comes, from `offset` on where the registry can do that (status 206; 416: it ends before)."""
         name, what = api_repository(self.registry, repository), f"blob {digest} of {repository}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        path = f"/v2/{name}/blobs/{digest}"
-        async with self._transport.open("GET", path, what=what, scope=scopes.pull(name), headers=headers) as incoming:
+        request = Request("GET", f"/v2/{name}/blobs/{digest}", what, scopes.pull(name), headers)
+        async with self._transport.open(request) as incoming:
             if incoming.status not in (200, 206, 416):
                 raise responses.error(await _whole(incoming), self.registry, what)
             yield incoming
@@ -60,7 +60,7 @@ class Blobs:
         """Bytes of a blob; None where there is none. Costs one HEAD."""
         name = api_repository(self.registry, repository)
         what = f"blob {digest} of {repository}"
-        answer = await self._transport.request("HEAD", f"/v2/{name}/blobs/{digest}", what=what, scope=scopes.pull(name))
+        answer = await self._transport.request(Request("HEAD", f"/v2/{name}/blobs/{digest}", what, scopes.pull(name)))
         if answer.status == 404:
             return None
         if answer.status != 200:
@@ -78,13 +78,9 @@ class Blobs:
             origin = api_repository(self.registry, mount_from)
             query = f"?mount={quote(digest, safe=':')}&from={quote(origin, safe='')}"
             scope = f" {scopes.pull(origin)}" if origin != name else ""
+        path, what = f"/v2/{name}/blobs/uploads/{query}", f"upload to {repository}"
         return await self._transport.request(
-            "POST",
-            f"/v2/{name}/blobs/uploads/{query}",
-            what=f"upload to {repository}",
-            scope=scopes.push(name) + scope,
-            headers={"Content-Length": "0"},
-            body=b"",
+            Request("POST", path, what, scopes.push(name) + scope, {"Content-Length": "0"})
         )
 
     def upload(self, repository: str, answer: Answer) -> Upload | None:
@@ -129,7 +125,7 @@ class Blobs:
         name = api_repository(self.registry, repository)
         what = f"image {repository} {digest}"
         path = f"/v2/{name}/manifests/{digest}"
-        answer = await self._transport.request("GET", path, what=what, scope=scopes.pull(name), headers=_ANY)
+        answer = await self._transport.request(Request("GET", path, what, scopes.pull(name), _ANY))
         if answer.status != 200:
             raise responses.error(answer, self.registry, what)
         return answer
@@ -138,19 +134,15 @@ class Blobs:
         name = api_repository(self.registry, repository)
         what = f"image {repository} {digest}"
         path = f"/v2/{name}/manifests/{digest}"
-        answer = await self._transport.request("HEAD", path, what=what, scope=scopes.pull(name), headers=_ANY)
+        answer = await self._transport.request(Request("HEAD", path, what, scopes.pull(name), _ANY))
         return answer.status == 200
 
     async def put_manifest(self, repository: str, reference: str, media_type: str, body: bytes) -> Answer:
         """Push a manifest, byte for byte, under a tag or its digest."""
         name = api_repository(self.registry, repository)
+        path, what = f"/v2/{name}/manifests/{reference}", f"push of {repository} {reference}"
         return await self._transport.request(
-            "PUT",
-            f"/v2/{name}/manifests/{reference}",
-            what=f"push of {repository} {reference}",
-            scope=scopes.push(name),
-            headers={"Content-Type": media_type},
-            body=body,
+            Request("PUT", path, what, scopes.push(name), {"Content-Type": media_type}, body)
         )
 
     async def _stream(self, method: str, upload: Upload, url: str, body: Pieces, length: int) -> Answer:
@@ -168,9 +160,7 @@ class Blobs:
         what, scope = f"upload to {upload.repository}", self._scope(upload)
         headers = {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
         try:
-            async with self._transport.open(
-                method, url, what=what, scope=scope, headers=headers, body=watched
-            ) as incoming:
+            async with self._transport.open(Request(method, url, what, scope, headers, watched)) as incoming:
                 return await _whole(incoming)
         except RegistryError:
             # The connection broke because its body did.
@@ -180,8 +170,7 @@ class Blobs:
 
     async def _request(self, method: str, upload: Upload, url: str, headers: dict[str, str], body: bytes) -> Answer:
         what = f"upload to {upload.repository}"
-        scope = self._scope(upload)
-        return await self._transport.request(method, url, what=what, scope=scope, headers=headers, body=body)
+        return await self._transport.request(Request(method, url, what, self._scope(upload), headers, body))
 
     def _scope(self, upload: Upload) -> str:
         return scopes.push(api_repository(self.registry, upload.repository))

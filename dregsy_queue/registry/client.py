@@ -21,7 +21,7 @@ from dregsy_queue.registry.looks import Looks, described
 from dregsy_queue.registry.pages import pages
 from dregsy_queue.registry.referrers import Referrers
 from dregsy_queue.registry.responses import Answer
-from dregsy_queue.registry.transport import Transport
+from dregsy_queue.registry.transport import Request, Transport
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class RegistryClient:
 
     async def get_json(self, path: str, *, what: str) -> object:
         """Any JSON that the registry offers at `path`. Raises: RegistryError."""
-        answer = await self._transport.request("GET", path, what=what)
+        answer = await self._transport.request(Request("GET", path, what))
         if answer.status != 200:
             raise responses.error(answer, self.registry, what)
         try:
@@ -161,10 +161,10 @@ class RegistryClient:
             # By its path alone: what a registry behind a proxy calls itself may not be reachable from here.
             upload = URL(opened.url).join(URL(location, encoded=True))
             url = f"{URL(opened.url).origin()}{upload.raw_path_qs}"
-            await self._transport.request("DELETE", url, what=what, scope=scope)
+            await self._transport.request(Request("DELETE", url, what, scope))
 
     async def _ask(self, method: str, path: str, scope: str, good: int, *, what: str) -> Answer:
-        answer = await self._transport.request(method, path, what=what, scope=scope)
+        answer = await self._transport.request(Request(method, path, what, scope))
         if answer.status != good:
             raise responses.error(answer, self.registry, what)
         return answer
@@ -174,15 +174,9 @@ class RegistryClient:
     ) -> Answer | None:
         name = api_repository(self.registry, repository)
         what = f"image {repository} {reference}"
-        answer = await self._transport.request(
-            method,
-            f"/v2/{name}/manifests/{reference}",
-            what=what,
-            scope=scopes.pull(name),
-            headers=_MANIFEST_HEADERS,
-            limit=_BIGGEST_MANIFEST,
-            tries=1 if once else None,
-        )
+        path = f"/v2/{name}/manifests/{reference}"
+        request = Request(method, path, what, scopes.pull(name), _MANIFEST_HEADERS)
+        answer = await self._transport.request(request, limit=_BIGGEST_MANIFEST, tries=1 if once else None)
         if answer.status == 404:
             return None
         if answer.status != 200:

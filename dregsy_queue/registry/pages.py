@@ -21,7 +21,7 @@ from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.origins import follow
 from dregsy_queue.registry.responses import Answer
-from dregsy_queue.registry.transport import Transport
+from dregsy_queue.registry.transport import Request, Transport
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class _Pager:
         if len(self._asked) >= MOST_PAGES:
             raise self._invalid(f"its list has more than {MOST_PAGES} pages")
         self._asked.add(url)
-        return await self._transport.request("GET", url, what=self._what, scope=self._scope)
+        return await self._transport.request(Request("GET", url, self._what, self._scope))
 
     async def try_page(self, url: str) -> Answer | None:
         """The next page; None where it cannot be had."""

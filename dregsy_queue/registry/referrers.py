@@ -19,7 +19,7 @@ from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pages import next_link
 from dregsy_queue.registry.responses import Answer
-from dregsy_queue.registry.transport import Transport
+from dregsy_queue.registry.transport import Request, Transport
 
 #: Most pages of one list, and most referrers of one manifest.
 MOST_PAGES, MOST_REFERRERS = 1_000, 10_000
@@ -92,14 +92,8 @@ class Referrers:
             raise responses.error(answer, self.registry, f"push of the {_what(repository, subject)}")
 
     async def _ask(self, url: str, name: str, repository: str, subject: str) -> Answer:
-        return await self._transport.request(
-            "GET",
-            url,
-            what=_what(repository, subject),
-            scope=scopes.pull(name),
-            headers={"Accept": OCI_INDEX},
-            limit=_BIGGEST,
-        )
+        request = Request("GET", url, _what(repository, subject), scopes.pull(name), {"Accept": OCI_INDEX})
+        return await self._transport.request(request, limit=_BIGGEST)
 
     def _endless(self, repository: str, subject: str) -> RegistryError:
         text = f"{self.registry}: {_what(repository, subject)}: it does not end"

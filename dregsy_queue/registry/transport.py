@@ -7,7 +7,7 @@ import contextlib
 import random
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import aiohttp
@@ -46,6 +46,23 @@ class RetryPolicy:
         return random.uniform(0, min(self.first * 2**attempt, self.longest))  # noqa: S311 - spreads load
 
 
+@dataclass(frozen=True)
+class Request:
+    """One request to a registry's API.
+
+    `url` is a path of the registry, or a whole URL, as `Location` has them; one of another origin is asked without
+    login. `what` it is about is said in errors. `scope`: what the login must allow; several are separated by spaces.
+    A `body` that is a maker of pieces is called again when the registry wants another login first.
+    """
+
+    method: str
+    url: str
+    what: str
+    scope: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = b""
+
+
 class Transport:
     """Requests to the API of `registry`. `endpoint`: its base URL where that is not ``https://HOST``."""
 
@@ -76,19 +93,8 @@ class Transport:
         #: one request learns the scheme and the first challenge; all others wait for it together, then go at once
         self._greeting = SingleFlight[str, None]()
 
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        what: str,
-        scope: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        limit: int = BIGGEST,
-        tries: int | None = None,
-    ) -> Answer:
-        """Send a request and read its answer, of at most `limit` bytes; `url` as for `open`. `tries`: other than usual.
+    async def request(self, request: Request, *, limit: int = BIGGEST, tries: int | None = None) -> Answer:
+        """Send a request and read its answer, of at most `limit` bytes. `tries`: other than usual.
 
         Any status but 401 and temporary ones is the caller's to judge.
 
@@ -99,10 +105,10 @@ class Transport:
         for attempt in range(most):
             last = attempt == most - 1
             try:
-                answer = await self._read(method, url, what, scope, headers, body, limit)
+                answer = await self._read(request, limit)
                 if answer.status not in responses.TEMPORARY:
                     return answer
-                raise responses.error(answer, self.registry, what)
+                raise responses.error(answer, self.registry, request.what)
             except RegistryError as error:
                 asked = error.retry_after or 0
                 if last or not error.temporary or asked > self._policy.longest:
@@ -110,56 +116,38 @@ class Transport:
             await self._policy.clock.sleep(max(asked, self._policy.wait(attempt)))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _read(
-        self, method: str, url: str, what: str, scope: str, headers: Mapping[str, str] | None, body: bytes, limit: int
-    ) -> Answer:
+    async def _read(self, request: Request, limit: int) -> Answer:
         try:
-            async with (
-                asyncio.timeout(_WHOLE),
-                self.open(method, url, what=what, scope=scope, headers=headers, body=body) as incoming,
-            ):
-                content = b"" if method == "HEAD" else await incoming.read(limit)
+            async with asyncio.timeout(_WHOLE), self.open(request) as incoming:
+                content = b"" if request.method == "HEAD" else await incoming.read(limit)
                 return Answer(incoming.status, incoming.headers, content, str(incoming.url))
         except TimeoutError:
             raise RegistryError(
-                f"{self.registry}: {what}: no whole answer within {_WHOLE:.0f} s",
+                f"{self.registry}: {request.what}: no whole answer within {_WHOLE:.0f} s",
                 kind="unavailable",
                 temporary=True,
                 registry=self.registry,
             ) from None
 
     @contextlib.asynccontextmanager
-    async def open(
-        self,
-        method: str,
-        url: str,
-        *,
-        what: str,
-        scope: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: Body = b"",
-    ) -> AsyncIterator[Incoming]:
-        """Send one request, signed in for `scope`, and give its answer to be streamed. No retries.
-
-        `url` is a path of this registry, or a whole URL, as `Location` has them; one of another origin is asked
-        without login. `scope` may hold several, separated by spaces. A `body` that is a maker of pieces is called again
-        when the registry wants another login first.
+    async def open(self, request: Request) -> AsyncIterator[Incoming]:
+        """Send one request, signed in for its scope, and give its answer to be streamed. No retries.
 
         Raises:
             RegistryError: no answer, or no login.
         """
         await self.greet()
-        target = self._absolute(url)
+        target = self._absolute(request.url)
         async with contextlib.AsyncExitStack() as stack:
-            header = await self._authorization.header(scope) if same_origin(target, self._home) else ""
-            incoming = await stack.enter_async_context(self._paced(method, target, headers, header, body))
+            header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
+            incoming = await stack.enter_async_context(self._paced(request, target, header))
             if incoming.status == 401 and same_origin(incoming.url, self._home):
-                again = await self._after_refusal(scope, header, incoming)
+                again = await self._after_refusal(request.scope, header, incoming)
                 if again:
                     await stack.aclose()
-                    incoming = await stack.enter_async_context(self._paced(method, target, headers, again, body))
+                    incoming = await stack.enter_async_context(self._paced(request, target, again))
             if incoming.status == 401:
-                raise await self._refused(incoming, scope, what)
+                raise await self._refused(incoming, request.scope, request.what)
             yield incoming
 
     async def greet(self) -> None:
@@ -223,9 +211,7 @@ class Transport:
         return problem
 
     @contextlib.asynccontextmanager
-    async def _paced(
-        self, method: str, url: URL, headers: Mapping[str, str] | None, authorization: str, body: Body
-    ) -> AsyncIterator[Incoming]:
+    async def _paced(self, request: Request, url: URL, authorization: str) -> AsyncIterator[Incoming]:
         """One exchange under the registry's limits, which end with the head of the answer."""
         async with contextlib.AsyncExitStack() as stack:
             async with self._pacer.request(self._key) as observe:
@@ -233,13 +219,13 @@ class Transport:
                     incoming = await stack.enter_async_context(
                         exchange(
                             self._session,
-                            method,
+                            request.method,
                             url,
                             context=self._context,
                             home=self._home,
                             authorization=authorization,
-                            headers=headers,
-                            body=body,
+                            headers=request.headers,
+                            body=request.body,
                         )
                     )
                 except NotHTTPSError:
