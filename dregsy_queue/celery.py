@@ -106,6 +106,11 @@ os.environ.setdefault("FLOWER_TASKS_COLUMNS", "args,state,received,runtime,worke
 # It has no login, so it listens on this machine alone, unless `--address` or the variable says otherwise.
 os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
 
+# The banners of workers and schedulers stand among log lines, and show a password of Redis where there is none; what
+# they tell is in the log. Celery has no setting for it, but its option `--quiet` can be set so.
+if {"worker", "beat"} & set(sys.argv):
+    os.environ.setdefault("CELERY_QUIET", "1")
+
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 

@@ -9,6 +9,7 @@ import threading
 
 from redis import RedisError
 
+from dregsy_queue.logs import log_fields
 from dregsy_queue.settings import Settings
 from workers.coordinator import Coordinator
 from workers.relay_health import RelayHealth
@@ -29,6 +30,7 @@ class Worker:
         """Read the config and find out which relays work here. Raises: ConfigError."""
         self.settings = settings
         # A restarted worker has a new name, so it never holds the leases of the one before.
+        self.node, self._slots = nodename, slots
         self.name = f"{nodename}#{secrets.token_hex(4)}"
         self.services = Services(settings)
         self.relays = RelayHealth(self.services.config.get().config, settings, self.services.loop)
@@ -39,6 +41,8 @@ class Worker:
     def start(self) -> None:
         self.coordinator.start()
         self.upkeep.start()
+        kinds = ", ".join(self.coordinator.kinds)
+        log.info("this worker is ready: %d slots, takes %s", self._slots, kinds, extra=log_fields(worker=self.node))
 
     def drain(self) -> None:
         """Take no more jobs; after the grace time put the running ones back."""
@@ -57,6 +61,7 @@ class Worker:
         self.upkeep.stop()
         try:
             self.services.admission.leave(self.name)
+            self.services.roles.leave("worker", self.name)
         except (RedisError, OSError) as error:
             log.warning("could not sign off: %s; the lease ends by itself", error)
         self.services.close()

@@ -45,13 +45,20 @@ def of_registry(error: RegistryError, credentials: Credentials | None) -> Findin
             "",
             "certificate",
             str(error),
-            "the whole chain of authorities must be in that folder, or in the registry's 'ca'",
+            _about_certificate(str(error)),
         )
     if error.kind == "rate-limited":
         return Finding("reach", "", "rate-limited", str(error), "wait a while, and set limits in 'registries'")
     if error.kind in ("auth", "denied"):
         return refused_login(error, credentials)
     return Finding("reach", "", "no-registry", str(error), "see that host and port are those of a registry")
+
+
+def _about_certificate(error: str) -> str:
+    """Empty where the error says itself what to do."""
+    if "not trusted" not in error or "put its CA" not in error:
+        return ""
+    return "the whole chain of authorities must be in that folder, or in the registry's 'ca'"
 
 
 def refused_login(error: RegistryError, credentials: Credentials | None) -> Finding:

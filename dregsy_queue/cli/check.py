@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from dregsy_queue import settings
@@ -28,6 +26,7 @@ from dregsy_queue.config import secrets
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.redact import scrub
 from dregsy_queue.registry.throttle import NoPacing
+from dregsy_queue.terminal import clean, lines, table, write
 
 _STEPS: tuple[Step, ...] = get_args(Step)
 
@@ -55,7 +54,7 @@ def check(config: Path, run: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_dict(good, registries, found), indent=2, ensure_ascii=False))
     else:
-        _show(Console(), registries, found)
+        _show(registries, found)
     raise SystemExit(0 if good else 1)
 
 
@@ -90,25 +89,23 @@ def _as_dict(good: bool, registries: list[RegistryReport], found: list[RelayFind
     }
 
 
-def _show(console: Console, registries: list[RegistryReport], found: list[RelayFinding]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("registry", overflow="fold")
-    table.add_column("as", overflow="fold")
-    for step in _STEPS:
-        table.add_column(step, no_wrap=True)
+def _show(registries: list[RegistryReport], found: list[RelayFinding]) -> None:
+    rows: list[Sequence[str | Text]] = []
     for report in registries:
         cells = (_cell([finding for finding in report.findings if finding.step == step]) for step in _STEPS)
-        table.add_row(Text(report.registry), Text(report.user or "nobody"), *cells)
-    for relay in found:
-        table.add_row(Text(f"relay {relay.relay}"), "", Text("FAILED", "red") if relay.problem else Text("OK", "green"))
-    console.print(table)
+        rows.append((report.registry, report.user or "nobody", *cells))
+    rows += [
+        (f"relay {relay.relay}", "", Text("FAILED", "red") if relay.problem else Text("OK", "green")) for relay in found
+    ]
+    headers = ("registry", "as", *_STEPS)
+    write([table(headers, rows, left=range(len(headers)), folds=(0, 1))])
     for report in registries:
         for finding in report.findings:
             if not finding.good:
-                _print_problem(console, report.registry, finding.reason, scrub(finding.text), finding.advice)
+                write(_problem(report.registry, finding.reason, scrub(finding.text), finding.advice))
     for relay in found:
         if relay.problem:
-            _print_problem(console, f"relay {relay.relay}", relay.reason, relay.problem, "")
+            write(_problem(f"relay {relay.relay}", relay.reason, relay.problem, ""))
 
 
 def _cell(findings: list[Finding]) -> Text:
@@ -120,9 +117,9 @@ def _cell(findings: list[Finding]) -> Text:
     return Text("FAILED" if len(findings) == 1 else f"{bad}/{len(findings)} FAILED", "red")
 
 
-def _print_problem(console: Console, where: str, reason: str, text: str, advice: str) -> None:
-    console.print()
-    console.print(Text.assemble((f"{where}: {reason}", "bold red")))
-    console.print(Text(text.removeprefix(f"{where}: ")))
+def _problem(where: str, reason: str, text: str, advice: str) -> Iterator[Text]:
+    yield Text()
+    yield from lines(f"{where}: {reason}", style="bold red")
+    yield from lines(clean(text.removeprefix(f"{where}: ")))
     if advice:
-        console.print(Text(f"→ {advice}"))
+        yield from lines(f"→ {advice}")

@@ -43,7 +43,7 @@ def runs(task: str | None, as_json: bool) -> None:
             raise Refused(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
         found = [run for name in names if task in (None, name) for run in reader.runs(name)]
         found.sort(key=lambda run: -run.started)
-        reasons = {run.run: _reason(run, reader) for run in found}
+        reasons = {run.run: reason_of(run, reader) for run in found}
         now = overview.now()
     if as_json:
         click.echo(json.dumps([_run(run, reasons[run.run]) for run in found], indent=2, ensure_ascii=False))
@@ -62,10 +62,13 @@ def runs(task: str | None, as_json: bool) -> None:
             write(lines(f"{clean(run.run)}: {clean(reasons[run.run])}", hang=2))
 
 
-def _reason(run: RunCounts, reader: RunReader) -> str:
-    """Why images of the run failed, the most frequent reason; or why it was cancelled."""
+def reason_of(run: RunCounts, reader: RunReader) -> str:
+    """Why images of the run failed, the most frequent reason; or why it, or some of its images, were cancelled."""
     if not run.failed:
-        return f"cancelled: {run.cancelled_why}" if run.cancelled_why else ""
+        if run.cancelled_why or not run.cancelled:
+            return f"cancelled: {run.cancelled_why}" if run.cancelled_why else ""
+        found = causes(reader.results(run.run), status="cancelled")
+        return f"{run.cancelled} cancelled: {found[0].text}" if found else ""
     found = causes(reader.results(run.run), run.failure)
     more = f" (and {len(found) - 1} more reasons)" if len(found) > 1 else ""
     if run.failure:
@@ -124,7 +127,7 @@ def jobs(run: str, failed: bool, as_json: bool) -> None:
         what = "no image has failed" if failed else "there are no images"
         write(lines(f"{clean(counts.task)}: run {clean(counts.run)}: {what}"))
     for result in found:
-        if result.status == "failed":
+        if result.status == "failed" or (result.status == "cancelled" and result.error):
             write(lines(f"{clean(result.target or result.source)}: {clean(result.error)}", hang=2))
 
 

@@ -9,14 +9,16 @@ import click
 
 from dregsy_queue.cli import options
 from dregsy_queue.cli.connected import Refused, connected
+from dregsy_queue.cli.history import reason_of
 from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Held, Holds
 from dregsy_queue.ledger.orders import Orders, names_of
+from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunCounts, RunReader
 from dregsy_queue.ledger.roles import Roles
-from dregsy_queue.terminal import clean, plural, span
+from dregsy_queue.terminal import clean, lines, plural, span, write
 
 #: Seconds within which somebody must have started an ordered run.
 STARTS_WITHIN = 20.0
@@ -78,19 +80,21 @@ def _await_end(connection: Connection, runs: Sequence[str]) -> int:
             counts = reader.counts(name)
             if counts is None or counts.done:
                 left.remove(name)
-                code = max(code, _tell_end(name, counts))
+                code = max(code, _tell_end(name, counts, reader))
         if left:
             time.sleep(0.3)
     return code
 
 
-def _tell_end(name: str, counts: RunCounts | None) -> int:
+def _tell_end(name: str, counts: RunCounts | None, reader: RunReader) -> int:
     if counts is None:
         click.echo(f"run {clean(name)} was forgotten meanwhile", err=True)
         return 1
     told = f"{counts.copied} copied, {counts.up_to_date} up to date, {counts.failed} failed"
     told += f", {counts.cancelled} cancelled" if counts.cancelled else ""
     click.echo(f"{clean(counts.task)}: {told} in {counts.seconds:.1f} s")
+    if reason := reason_of(counts, reader):
+        write(lines(clean(reason), indent="  "))
     return 0 if counts.outcome == "done" else 1
 
 
@@ -202,9 +206,12 @@ def pause(task: str | None, registry: str | None, seconds: float, reason: str) -
     kind, name = _target(task, registry)
     with connected() as connection:
         _exists(connection, kind, name)
+        used = [found.name for found in Overview(connection).registries() if not found.hold]
         Orders(connection).hold(kind, name, seconds, reason)
     until = f"for {span(seconds)}" if seconds else "until it is resumed"
     click.echo(f"{kind} {clean(name)} is paused {until}")
+    if kind == "registry" and name not in used and (near := did_you_mean(name, used)):
+        click.echo(f"no task that has run uses {clean(name)}.{clean(near)}", err=True)
 
 
 @click.command(

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import re
 
+#: The first that matches counts: what says more stands before what says less.
 _ADVICE = (
+    (r"does not speak HTTPS", "set `skip-tls-verify` if it is meant to speak plain HTTP"),
     (
-        r"HTTP 401|login|refused .*user|unauthorized|authentication required",
+        r"certificate has expired|expired certificate|certificate.*not yet valid",
+        "have its certificate renewed; compare the clocks of both machines",
+    ),
+    (r"name that its certificate has|certificate.*(valid for|mismatch)", "use a host name that its certificate has"),
+    (
+        r"no space|disk quota|insufficient storage|HTTP 507|file too large",
+        "make room where the registry or the relay keeps its data",
+    ),
+    (
+        r"certificate|\btls\b|x509",
+        "set `ca` under `registries` for this host, or `skip-tls-verify`",
+    ),
+    (
+        r"HTTP 401|login|refused .*user|unauthorized|authentication required|invalid username",
         "check this registry's `auth` in the config",
     ),
     (r"HTTP 403|denied|forbidden", "give the user the right to read the source and to write the target"),
-    (r"certificate|tls|x509", "set `ca` under `registries` for this host, or `skip-tls-verify`"),
-    (r"does not speak HTTPS", "set `skip-tls-verify` if it is meant to speak plain HTTP"),
-    (r"429|too many requests|rate|quota", "set limits for it under `registries`; waiting jobs continue by themselves"),
-    (r"cannot be reached|connection|timed? ?out|no answer|HTTP 5\d\d", "see that the registry is up and reachable"),
+    (
+        r"HTTP 429|toomanyrequests|too many requests|rate.?limit|quota",
+        "set limits for it under `registries`; waiting jobs continue by themselves",
+    ),
+    (
+        r"no worker could (plan|copy)",
+        "bring the config of all workers and schedulers in line; `dregsy status` shows each",
+    ),
+    (r"its name is not known|no such host", "see how the config spells this host, and whether workers can resolve it"),
+    (
+        r"\b50[0-9]\b.*(error|gateway|unavailable)|HTTP 5\d\d|internal server error",
+        "the registry itself fails: look at its log, and at the room on its disk",
+    ),
+    (r"cannot be reached|connection|timed? ?out|no answer", "see that the registry is up and reachable"),
     (r"does not exist|HTTP 404|not found|unknown", "see whether the source has it, and how the mapping spells it"),
     (r"somebody else write", "let nobody else write to this target"),
-    (r"no space|disk", "make room where the relay or the registry keeps its data"),
+    (r"Redis lost", "nothing: the next run does its work; see that Redis keeps its data"),
+    (r"workers died", "look at the logs and the memory of the workers that died with it"),
     (r"skopeo|daemon|docker", "see that the relay works where workers run, or set another `relay`"),
 )
 

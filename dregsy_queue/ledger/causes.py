@@ -34,11 +34,12 @@ class Cause:
         return not self.number
 
 
-def causes(results: Iterable[JobResult], failure: RunFailure | None = None) -> list[Cause]:
-    """`failure` of the run, then the reasons of the failed images among `results`, the most frequent first."""
+def causes(results: Iterable[JobResult], failure: RunFailure | None = None, *, status: str = "failed") -> list[Cause]:
+    """`failure` of the run, then the reasons of the images among `results` that failed, or otherwise have this
+    `status`, the most frequent first."""
     groups: dict[str, list[JobResult]] = {}
     for result in results:
-        if result.status == "failed":
+        if result.status == status:
             groups.setdefault(generalised(result), []).append(result)
     found = []
     for text, members in groups.items():

@@ -137,13 +137,26 @@ def _config(situation: Situation) -> Verdict:
     for role in roles:
         if role.error:
             broken.setdefault(role.error, []).append(role)
-    problems = [f"{_who(those)} cannot use the config file as it is now: {error}" for error, those in broken.items()]
+    problems = [
+        f"{_who(those)} cannot use the config file as it is now: {_first(error)}" for error, those in broken.items()
+    ]
+    clusters = sorted({role.cluster for role in roles if role.cluster})
+    if len(clusters) > 1:
+        problems.append(f"several clusters use this Redis under one prefix: {', '.join(clusters)}")
     hashes = {role.config for role in roles if role.config}
     if len(hashes) > 1:
         leader = next((role.config for role in roles if role.leads), "")
         behind = [role for role in roles if role.config and role.config != leader]
-        problems.append(f"{_who(behind)} works by another config than the leading scheduler")
+        work = "works" if len(behind) == 1 else "work"
+        problems.append(f"{_who(behind)} {work} by another config than the leading scheduler")
     return Verdict(problems, ["one config everywhere"] if len(hashes) == 1 and not broken else [])
+
+
+def _first(error: str) -> str:
+    """The first of a config's errors, one a line, and how many there are besides."""
+    first, *others = error.splitlines() or [""]
+    more = f"{len(others)} more error{'' if len(others) == 1 else 's'}"
+    return f"{first} (and {more}: dregsy validate)" if others else first
 
 
 def _who(roles: Sequence[Role]) -> str:
@@ -162,8 +175,13 @@ def _name(role: Role) -> str:
 def _tasks(situation: Situation) -> Verdict:
     tasks = [task for task in situation.tasks if not task.left]
     failing = [task.name for task in tasks if task.failing]
-    held = [task for task in tasks if task.hold]
-    facts = [f"{len(held)} paused"] if held else []
+    held = {
+        "task": sum(task.hold is not None for task in tasks),
+        "registry": sum(registry.hold is not None for registry in situation.registries),
+    }
+    names = {"task": "tasks", "registry": "registries"}
+    paused = [f"{number} {kind if number == 1 else names[kind]}" for kind, number in held.items() if number]
+    facts = [f"{' and '.join(paused)} paused"] if paused else []
     if failing:
         return Verdict([f"{len(failing)} of {len(tasks)} tasks fail: {', '.join(failing)}"], facts)
     return Verdict([], [f"{len(tasks)} task{'' if len(tasks) == 1 else 's'}, none fails", *facts])

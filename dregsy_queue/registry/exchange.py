@@ -247,7 +247,7 @@ def _advice(error: BaseException) -> str:
     found = _verification(error)
     code = found.verify_code if found else 0
     if code in (_EXPIRED, _NOT_YET):
-        return "it must be renewed there (or this machine's clock is wrong)"
+        return "it must be renewed there (or the clock of this machine is off)"
     if code in _NAMES:
         return "reach the registry by a name that its certificate has"
     return "put its CA into the certs-dir folder of this host, or set 'skip-tls-verify: true'"

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from celery import signals
-from celery.worker import consumer
+from celery.worker import consumer, state
 from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
@@ -31,13 +31,22 @@ class Consumer(consumer.Consumer):
         """The worker ends. Celery says so to nobody when it was told by ``celery control shutdown`` or SIGHUP."""
         signals.worker_shutting_down.send(sender=self.hostname, sig="", how="Warm", exitcode=0)
 
+    def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu's connection
+        """Wait until Redis answers. Celery tells of each try, with a password in the address that nobody has set."""
+        self.first_connection_attempt = False
+        return conn.ensure_connection(lambda error, _: self._tell(error), callback=state.maybe_shutdown)
+
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Redis broke off, or refused (it is full, read-only), while a connection began. Celery tries again without a
         pause and tells of each try."""
-        if str(exc) != self._told:
-            log.warning("messages wait for Redis: %s", exc)
-        self._told = str(exc)
+        self._tell(exc)
         _pause(exc)
+
+    def _tell(self, error: BaseException) -> None:
+        """Of each outage once."""
+        if str(error) != self._told:
+            log.warning("messages wait for Redis: %s", error)
+        self._told = str(error)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Redis went away. kombu (5.7) closes a connection that broke while jobs ran by an error of its own, which

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
-from dregsy_queue.config.selection import relay_of, run_fingerprint
+from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, SyncRecord, TransferJob
@@ -22,7 +22,7 @@ from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.planner import Planner, Rounds
 from dregsy_queue.registry.errors import RegistryError
 from workers.jobs.outcome import is_expected, plan_outcome_of
-from workers.jobs.task_of import left_to_others, task_of
+from workers.jobs.task_of import has_it_otherwise, left_to_others, task_of
 from workers.services import Services
 from workers.worker import Worker
 
@@ -36,8 +36,9 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
     """Plan a run; None when another planner has taken it over."""
     tags = log_fields(task=claim.task, run=claim.run)
     task = task_of(claim, worker.services.config)
-    if task is None or run_fingerprint(task) != claim.fingerprint:
-        return left_to_others(claim, worker.services) or RunFailure(claim.task, _why_not_planned(task))
+    if task is None or has_it_otherwise(task, claim):
+        later = left_to_others(claim, worker.name, worker.services)
+        return later or RunFailure(claim.task, _why_not_planned(task))
     try:
         jobs = worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.name)
         if not task.interval:
@@ -97,11 +98,15 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     return jobs
 
 
-def _greet(worker: Worker, task: SyncTask) -> asyncio.Future[list[BaseException | None]]:
+def _greet(worker: Worker, task: SyncTask) -> asyncio.Task[None]:
     """Begin with both registries at once: the target need not wait until the source has told its tags."""
     access = worker.services.access()
     clients = {access.client(location) for location in (task.source, task.target)}
-    return asyncio.gather(*(client.greet() for client in clients), return_exceptions=True)
+
+    async def greet() -> None:
+        await asyncio.gather(*(client.greet() for client in clients), return_exceptions=True)
+
+    return asyncio.create_task(greet())
 
 
 def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from redis import RedisError
 
+from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
@@ -29,7 +30,7 @@ from dregsy_queue.logs import log_fields
 from workers.jobs.allowed import why_dropped
 from workers.jobs.outcome import Transferred, is_expected, outcome_of
 from workers.jobs.plan import plan
-from workers.jobs.task_of import is_login_of_before, left_to_others, task_of
+from workers.jobs.task_of import has_it_otherwise, is_login_of_before, is_scheduled, left_to_others, task_of
 from workers.jobs.transfer import transfer
 from workers.relays.relay import RelayError
 from workers.worker import Worker
@@ -92,12 +93,10 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
     used_config = config.snapshot
     try:
         task = task_of(claim, config)
-        if task is None and (later := left_to_others(claim, worker.services)):
-            return later
         used = relay_of(used_config.loaded.config, task) if task else ""
         why = why_dropped(task, job, used)
         if task is None or why:
-            return Cancelled(f"dropped: {why}")
+            return _not_here(worker, claim, task, why or "")
         relay = worker.relays.relay(job.relay)
         with worker.services.meters.running(claim.job) as meter:
             copying = transfer(job, task, relay, worker.services.access(), attempt=claim.attempt, meter=meter)
@@ -111,6 +110,17 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
     if isinstance(happened, RelayError):
         worker.relays.heard(job.relay, happened)
     return outcome_of(happened, claim, job, worker.settings, relay_may_come=worker.relays.may_still_come())
+
+
+def _not_here(worker: Worker, claim: Claim, task: SyncTask | None, why: str) -> Outcome:
+    """What becomes of a job that this worker's config does not allow. A worker with an old config must not let an image
+    pass for settled that the leading scheduler's config still wants."""
+    if has_it_otherwise(task, claim):
+        if later := left_to_others(claim, worker.name, worker.services):
+            return later
+        if is_scheduled(claim, worker.services):
+            return Failed(f"no worker could copy it: {why}, by the config of the workers")
+    return Cancelled(f"dropped: {why}")
 
 
 def _tell(claim: Claim, outcome: Outcome | PlanOutcome, seconds: float) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.overview import Overview
 from tests.lab.cluster import Cluster, slow_skopeo
 from tests.lab.dregsy import auth, location, mapping, task, write_config
 from tests.lab.images import push_index, push_many
@@ -166,3 +168,33 @@ def test_another_platform_in_the_config_reaches_the_target(
 
 def _has(target: Registry, digest: str) -> bool:
     return target.tags("mirror") == ["1"] and target.digest("mirror", "1") == digest
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_with_an_old_config_settles_nothing(cluster: Cluster, source: Registry, target: Registry) -> None:
+    """What it does not know it leaves to others; where there are none the image has failed, and is not cancelled."""
+    push_many(source, "lib/app", ["1", "2"])
+
+    def write(name: str, *targets: str) -> Path:
+        folder = cluster.folder / name
+        folder.mkdir(exist_ok=True)
+        to = [mapping("lib/app", target) for target in targets]
+        # A one-off task: nobody would make up for an image that was dropped.
+        return write_config(folder, task("t", location(source), location(target), *to))
+
+    old, new = write("old", "one"), write("new", "one", "two")
+    planner = cluster.worker(new, "planner", PATH="/nowhere")
+    scheduler = cluster.beat(new)
+    cluster.wait_for("t", lambda counts: counts.open == 4, timeout=30)
+    cluster.worker(old, "old", DREGSY_MAX_ATTEMPTS="2", DREGSY_BACKOFF="0.5")
+    first = cluster.wait_for("t", lambda counts: counts.done, timeout=60)
+    assert (first.copied, first.failed, first.cancelled) == (2, 2, 0) and first.outcome == "failed"
+    errors = {result.error for result in cluster.reader.results(first.run) if result.status == "failed"}
+    why = "no mapping of its task copies this source to this target"
+    assert errors == {f"no worker could copy it: {why}, by the config of the workers"}
+    cluster.worker(new, "new")
+    scheduler.process.process.send_signal(signal.SIGHUP)
+    again = cluster.wait_for("t", lambda counts: counts.run != first.run and counts.done, timeout=60)
+    assert (again.copied, again.up_to_date, again.failed, again.cancelled) == (2, 2, 0, 0)
+    planner.process.stop()
+    assert Overview(connect(cluster.redis.url)).lost_workers() == [], "it signed off"

@@ -1,0 +1,57 @@
+"""The verdict of `dregsy status`: what is wrong, in words that say what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dregsy_queue.ledger.holds import Hold
+from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
+from dregsy_queue.ledger.presence import WorkerState
+from dregsy_queue.ledger.roles import Kind, Role
+from dregsy_queue.ledger.situation import Situation, Verdict, judge
+
+
+def role(kind: Kind, name: str, *, config: str = "a1", error: str = "", cluster: str = "") -> Role:
+    return Role(kind, name, kind == "scheduler", config, error, "1", 0.0, 1.0, cluster)
+
+
+def verdict(*roles: Role, **more: Any) -> Verdict:
+    there: dict[str, Any] = {"tasks": [], "registries": [], **more}
+    situation = Situation(
+        now=0.0, failures={}, running=[], waiting=[], states={}, lost_workers=[],
+        schedulers=[found for found in roles if found.kind == "scheduler"],
+        worker_roles=[found for found in roles if found.kind == "worker"],
+        workers=[WorkerState("w@a", 4, 0, ("plan",), False)], **there,
+    )  # fmt: skip
+    return judge(situation)
+
+
+def test_all_is_well() -> None:
+    found = verdict(role("scheduler", "s#1"), role("worker", "w@a#1"))
+    assert found.good and "one config everywhere" in found.facts
+
+
+def test_of_many_config_errors_the_first_is_told() -> None:
+    broken = role("scheduler", "s#1", error="c.yaml:3: one\nc.yaml:4: two\nc.yaml:5: three")
+    (problem,) = verdict(broken).problems
+    assert problem.endswith("as it is now: c.yaml:3: one (and 2 more errors: dregsy validate)")
+
+
+def test_two_clusters_under_one_prefix() -> None:
+    first = verdict(role("scheduler", "s#1", cluster="one"), role("worker", "w@a#1", cluster="two")).problems
+    assert first == ["several clusters use this Redis under one prefix: one, two"]
+    assert verdict(role("scheduler", "s#1", cluster="one"), role("worker", "w@a#1", cluster="one")).good
+
+
+def test_who_works_by_another_config() -> None:
+    leader, other = role("scheduler", "s#1"), role("worker", "w@a#1", config="b2")
+    assert verdict(leader, other).problems == ["worker w@a works by another config than the leading scheduler"]
+    (told,) = verdict(leader, other, role("worker", "w@b#1", config="b2")).problems
+    assert told == "2 workers work by another config than the leading scheduler"
+
+
+def test_what_is_paused_is_good_to_know() -> None:
+    held = Hold(0.0, 0.0, "")
+    task = TaskOverview("t", None, 0, 1.0, 0.0, hold=held)
+    registry = RegistryOverview("r", 0, None, 0, None, 0.0, None, hold=held)
+    assert "1 task and 1 registry paused" in verdict(role("scheduler", "s"), tasks=[task], registries=[registry]).facts
