@@ -192,7 +192,7 @@ def test_a_worker_with_an_old_config_settles_nothing(cluster: Cluster, source: R
     errors = {result.error for result in cluster.reader.results(first.run) if result.status == "failed"}
     why = "no mapping of its task copies this source to this target"
     assert errors == {f"no worker could copy it: {why}, by the config of the workers"}
-    cluster.worker(new, "new")
+    write("old", "one", "two")
     scheduler.process.process.send_signal(signal.SIGHUP)
     again = cluster.wait_for("t", lambda counts: counts.run != first.run and counts.done, timeout=60)
     assert (again.copied, again.up_to_date, again.failed, again.cancelled) == (2, 2, 0, 0)
