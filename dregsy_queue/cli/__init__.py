@@ -11,6 +11,7 @@ import click
 import dregsy_queue
 from dregsy_queue.cli.go_flags import is_own_call, translate, unknown_flag
 from dregsy_queue.cli.lazy import LazyGroup
+from dregsy_queue.cli.streams import drop_output, is_output_error, open_what_is_closed
 
 _EPILOG = """\b
 Examples:
@@ -88,13 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     # Imports create many objects and no garbage; collecting meanwhile costs a tenth of the start-up.
     gc.set_threshold(50_000, 20, 20)
+    open_what_is_closed()
     given = list(sys.argv[1:] if arguments is None else arguments)
     problem = unknown_flag(given)
     if problem:
         click.echo(f"Error: {problem}", err=True)
         sys.exit(1)
     try:
-        group(translate(given), prog_name="dregsy")
+        _call(given)
     except ValueError as error:
         # Late: neither `--version` nor `--help` needs what settings need.
         from dregsy_queue.settings import SettingsError
@@ -103,5 +105,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo(str(error), err=True)
         sys.exit(2)
+    except OSError as error:
+        if not is_output_error(error):
+            raise
+        drop_output()
+        click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
     except SystemExit as ended:
         raise SystemExit(1 if ended.code == 2 and is_own_call(given) else ended.code) from None
+
+
+def _call(arguments: Sequence[str]) -> None:
+    try:
+        group(translate(arguments), prog_name="dregsy")
+    finally:
+        # Here, not when the process ends: a full disk is an error with words.
+        sys.stdout.flush()
