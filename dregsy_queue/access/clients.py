@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dregsy_queue.access.digests import digest_lister
 from dregsy_queue.access.identity import choose_source, ecr_api, ecr_source
 from dregsy_queue.concurrency import CLOUD_THREADS, SingleFlight, in_threads
 from dregsy_queue.config.models import Config, Location
@@ -14,6 +15,7 @@ from dregsy_queue.logs import log_fields
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory
+from dregsy_queue.registry.listers.digests import BulkDigests
 from dregsy_queue.registry.pool import Registries
 from dregsy_queue.registry.throttle import Pacer
 from dregsy_queue.registry.tls import TLSSettings
@@ -33,6 +35,7 @@ class RegistryAccess:
         self._prepared: SingleFlight[tuple[EcrSource, str], None] = SingleFlight()
         #: ECR registries in which this identity may not create repositories
         self._unprepared: set[EcrSource] = set()
+        self._bulk: dict[tuple[RegistryClient, str, bool], BulkDigests | None] = {}
         self._registries = Registries(
             endpoint_of=lambda host: limits_for(config.registries, host).endpoint,
             ca_of=lambda host: limits_for(config.registries, host).ca,
@@ -44,6 +47,23 @@ class RegistryAccess:
         source = choose_source(location)
         tls = TLSSettings(skip_verify=location.skip_tls_verify, certs_dir=self.certs_dir)
         return self._registries.client(location.host, source, tls, endpoint)
+
+    def source_digests(self, location: Location) -> BulkDigests | None:
+        """What tells of many tags at once there, if anything does."""
+        return self._digests(location, at_source=True)
+
+    def target_digests(self, location: Location) -> BulkDigests | None:
+        return self._digests(location, at_source=False)
+
+    def _digests(self, location: Location, *, at_source: bool) -> BulkDigests | None:
+        client = self.client(location)
+        key = (client, location.registry, at_source)
+        if key not in self._bulk:
+            setting = limits_for(self._config.registries, location.host)
+            lister = digest_lister(location, client, setting, at_source=at_source)
+            look = client.head if at_source else client.head_target
+            self._bulk[key] = BulkDigests(lister, look, location.host) if lister else None
+        return self._bulk[key]
 
     async def prepare_target(self, location: Location, repository: str) -> None:
         """Create the target repository where a registry wants that done first. Raises: RegistryError."""

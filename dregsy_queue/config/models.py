@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dregsy_queue.config.scalars import Auth, Bool, Duration, File, Immutable, Int, PlatformText, RateLimit, Text
+from dregsy_queue.config.scalars import (
+    Auth,
+    Bool,
+    BoolOrText,
+    Duration,
+    File,
+    Immutable,
+    Int,
+    PlatformText,
+    RateLimit,
+    Text,
+)
 from dregsy_queue.kinds import RELAYS, RelayName
 from dregsy_queue.matching.go_regex import Matcher
 from dregsy_queue.matching.paths import PathMapping
@@ -238,6 +249,14 @@ class SyncTask(_Model):
         return value
 
 
+def _url(value: str) -> str:
+    if "@" in value:
+        raise ValueError("a URL with a login in it is not taken; logins go into 'auth' of the tasks")
+    if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value):
+        raise ValueError(f"'{value}' is not a URL; write http://host:port or https://host:port")
+    return value.rstrip("/")
+
+
 class RegistryLimits(_Model):
     """What all workers together may do with one registry, and how its API is reached."""
 
@@ -250,16 +269,22 @@ class RegistryLimits(_Model):
     ca: File | None = Field(None, description="CA certificates (PEM) for API requests")
     endpoint: Text | None = Field(None, description="base URL of its API, for example http://127.0.0.1:5000")
 
+    bulk_digests: BoolOrText = Field(
+        None,
+        alias="bulk-digests",
+        description="ask what many tags name in one request: false: never; true: also where it may be a cache; the URL "
+        "of Docker Hub's own API",
+    )
+
     @field_validator("endpoint")
     @classmethod
     def _valid_endpoint(cls, value: str | None) -> str | None:
-        if not value:
-            return None
-        if "@" in value:
-            raise ValueError("a URL with a login in it is not taken; logins go into 'auth' of the tasks")
-        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value):
-            raise ValueError(f"'{value}' is not a URL; write http://host:port or https://host:port")
-        return value.rstrip("/")
+        return _url(value) if value else None
+
+    @field_validator("bulk_digests")
+    @classmethod
+    def _valid_bulk_digests(cls, value: bool | str | None) -> bool | str | None:
+        return _url(value) if isinstance(value, str) and value else value
 
 
 class Config(_Model):

@@ -59,6 +59,13 @@ def _immutable(value: Any) -> bool | str:  # noqa: ANN401
     return expression
 
 
+def _boolean_or_text(value: Any) -> bool | str | None:  # noqa: ANN401
+    try:
+        return _boolean(value)
+    except ValueError:
+        return _text(value).strip() or None
+
+
 def _integer(value: Any) -> int:  # noqa: ANN401
     if isinstance(value, int):
         return int(value)
@@ -153,6 +160,10 @@ Bool = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boole
 #: true: all tags; text: an expression that whole tags match
 Immutable = Annotated[
     bool | str, BeforeValidator(_immutable), WithJsonSchema({"type": ["boolean", "string"], "examples": [True, "v.*"]})
+]
+#: true, false or text
+BoolOrText = Annotated[
+    bool | str | None, BeforeValidator(_boolean_or_text), WithJsonSchema({"type": ["boolean", "string"]})
 ]
 #: one platform, several with commas in between, "all", or "" for the worker's own
 PlatformText = Annotated[

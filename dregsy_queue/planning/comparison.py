@@ -15,7 +15,7 @@ from dregsy_queue.planning.companions import lacks_referrers
 from dregsy_queue.planning.context import Route
 from dregsy_queue.planning.images import Image, Names, Pair, platform_of
 from dregsy_queue.planning.platforms import Platforms
-from dregsy_queue.planning.unasked import Listing, is_fresh
+from dregsy_queue.planning.unasked import NO_HINTS, Hints, Listing, is_fresh
 
 #: Pulls that an image with all its platforms is taken to cost; the registry's next answer corrects it.
 _INDEX_PULLS = 8
@@ -46,19 +46,21 @@ class Comparison:
         self._names = Names.of(route.task)
         self._platforms = Platforms(route.source)
 
-    async def of(self, image: Image, record: SyncRecord | None, listing: Listing | None = None) -> Compared:
-        """`record`: of its last sync; `listing`: of the target repository's tags, where they are listed.
+    async def of(self, image: Image, record: SyncRecord | None, hints: Hints = NO_HINTS) -> Compared:
+        """`record`: of its last sync.
 
         Raises: RegistryError: a registry does not tell.
         """
         record = record if record is not None and record.is_about(image.platform) else None
         if record is not None and is_fresh(record, self._task.drift_check):
-            source = await self._at_source(image)
+            source = await hints.source.of(image.source_reference)
+            if source is None or source.digest != record.source_digest:
+                source = await self._at_source(image)
             if source is not None and source.digest == record.source_digest:
                 return Compared(up_to_date(self._names, image, record.target_digest))
             target = await self._at_target(image)
         else:
-            source, target = await asyncio.gather(self._at_source(image), self._at_target(image, listing))
+            source, target = await self._look(image, record, hints)
         if source is None:
             return Compared(failure(self._names, image, f"{self._names.source(image)} does not exist"))
         planned = await self._judge(image, source, target.digest if target else None, record)
@@ -71,12 +73,28 @@ class Comparison:
         seen = SyncRecord(source.digest, target.digest, image.platform)
         return Compared(planned, seen if found_out or self._task.drift_check else None)
 
-    async def _at_source(self, image: Image) -> Descriptor | None:
-        return await self._source.head(image.source_repository, image.source_reference)
+    async def _look(
+        self, image: Image, record: SyncRecord | None, hints: Hints
+    ) -> tuple[Descriptor | None, Descriptor | None]:
+        """What source and target have. What is told of many tags at once counts where it says that the image is up to
+        date; anything else HEADs decide."""
+        told = await asyncio.gather(hints.source.of(image.source_reference), hints.target.of(image.target_reference))
+        source, target = await asyncio.gather(
+            self._at_source(image, told[0]), self._at_target(image, hints.listing, told[1])
+        )
+        if source is None or target is None or not decision.is_same(source, target, image.platform, record):
+            source = await self._at_source(image) if told[0] else source
+            target = await self._at_target(image) if told[1] else target
+        return source, target
 
-    async def _at_target(self, image: Image, listing: Listing | None = None) -> Descriptor | None:
-        if listing is not None and await listing.lacks(image.target_reference):
-            return None
+    async def _at_source(self, image: Image, told: Descriptor | None = None) -> Descriptor | None:
+        return told or await self._source.head(image.source_repository, image.source_reference)
+
+    async def _at_target(
+        self, image: Image, listing: Listing | None = None, told: Descriptor | None = None
+    ) -> Descriptor | None:
+        if told is not None or (listing is not None and await listing.lacks(image.target_reference)):
+            return told
         return await self._target.head_target(image.target_repository, image.target_reference)
 
     async def _lacks_referrers(self, image: Image, digest: Digest) -> bool:

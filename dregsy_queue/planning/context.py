@@ -10,6 +10,7 @@ from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.registry.client import RegistryClient
+from dregsy_queue.registry.listers.digests import BulkDigests
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class Route:
     relay: str
     source: RegistryClient
     target: RegistryClient
+    #: what tells of many tags at once
+    source_digests: BulkDigests | None = None
+    target_digests: BulkDigests | None = None
 
 
 class PlanningContext:

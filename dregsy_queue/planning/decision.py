@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.ledger.jobs import Reason, SyncRecord
 from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.manifests import ACCEPT, Descriptor, is_index
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ def known(source: Digest, target: Digest | None, record: SyncRecord | None) -> V
     if record is not None and (record.source_digest, record.target_digest) == (source, target):
         return UP_TO_DATE
     return None
+
+
+def is_same(source: Descriptor, target: Descriptor, platform: str, record: SyncRecord | None) -> bool:
+    """Whether digests alone say that the image is up to date; False also where an index must be read to know."""
+    if known(source.digest, target.digest, record) == UP_TO_DATE:
+        return True
+    whole = platform == "all" or (source.media_type in ACCEPT and not is_index(source.media_type))
+    return whole and source.digest == target.digest
 
 
 def decide(source: Digest, wanted: Digest, target: Digest | None, record: SyncRecord | None) -> Verdict:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from dregsy_queue import backoff
@@ -25,7 +25,7 @@ from dregsy_queue.planning.companions import companion_tags
 from dregsy_queue.planning.comparison import Comparison, Planned, failure, up_to_date
 from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, wrong_target
-from dregsy_queue.planning.unasked import Listing, immutable_tags, listing_of
+from dregsy_queue.planning.unasked import NO_HINTS, Hints, Told, immutable_tags, listing_of
 from dregsy_queue.registry.errors import RegistryError
 
 log = logging.getLogger(__name__)
@@ -147,13 +147,13 @@ class Planner:
                 if len(tags) > MANY
                 else self._choose(pair, tags)
             )
-            async for planned in self._compare_new(images, immutable):
+            async for planned in self._compare_new(images, immutable, pair):
                 yield planned
 
     async def _compare_new(
-        self, images: list[Image], immutable: frozenset[str] = frozenset()
+        self, images: list[Image], immutable: frozenset[str] = frozenset(), pair: Pair | None = None
     ) -> AsyncGenerator[Planned | _Unreached, None]:
-        """Compare what has no other source than this one; `immutable` tags are up to date."""
+        """Compare what has no other source than this one; `immutable` tags are up to date. `pair`: of all of them."""
         selected = []
         for image in images:
             try:
@@ -166,8 +166,14 @@ class Planner:
                 yield up_to_date(self._names, image, "")
             else:
                 selected.append(image)
-        async for planned in self._compare_all(selected):
+        async for planned in self._compare_all(selected, self._hints(pair, selected) if pair else NO_HINTS):
             yield planned
+
+    def _hints(self, pair: Pair, images: list[Image]) -> Hints:
+        return Hints(
+            Told(self._route.source_digests, pair.source, [image.source_reference for image in images]),
+            Told(self._route.target_digests, pair.target, [image.target_reference for image in images]),
+        )
 
     def _choose(self, pair: Pair, tags: list[str]) -> list[Image]:
         companions = companion_tags(tags) if pair.mapping.referrers else None
@@ -198,7 +204,9 @@ class Planner:
             log.info("listed, and not there: %s", error, extra=log_fields(task=self._task.name))
             return []
 
-    async def _compare_all(self, images: list[Image]) -> AsyncGenerator[Planned | _Unreached, None]:
+    async def _compare_all(
+        self, images: list[Image], hints: Hints = NO_HINTS
+    ) -> AsyncGenerator[Planned | _Unreached, None]:
         for start in range(0, len(images), RECORD_BATCH):
             batch = images[start : start + RECORD_BATCH]
             known = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in batch])
@@ -208,8 +216,8 @@ class Planner:
             seen: dict[str, SyncRecord] = {}
             more: list[Image] = []
             by_target = dict(zip(targets, batch, strict=True))
-            listing = listing_of(self._route.target, batch, records)
-            comparisons = (self._compare(*pair, seen, listing) for pair in zip(batch, records, strict=True))
+            known_before = replace(hints, listing=listing_of(self._route.target, batch, records))
+            comparisons = (self._compare(*pair, seen, known_before) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, COMPARISONS):
                 yield planned
                 if not isinstance(planned, _Unreached) and planned.digest:
@@ -220,11 +228,11 @@ class Planner:
                 await asyncio.to_thread(self._context.note_seen, seen)
 
     async def _compare(
-        self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord], listing: Listing | None
+        self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord], hints: Hints
     ) -> Planned | _Unreached:
         try:
             async with self._room:
-                compared = await self._comparison.of(image, record, listing)
+                compared = await self._comparison.of(image, record, hints)
         except RegistryError as error:
             return self._unplanned(image, error)
         if compared.record is not None:

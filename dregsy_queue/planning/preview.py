@@ -139,6 +139,8 @@ class _TaskPlan(PlanningContext):
                 relay_of(self._config, self._task),
                 self._access.client(self._task.source),
                 self._access.client(self._task.target),
+                self._access.source_digests(self._task.source),
+                self._access.target_digests(self._task.target),
             )
             planner = Planner(route, self, Rounds(ATTEMPTS, BACKOFF))
             rows = [self._row(planned) async for planned in planner.plan()]

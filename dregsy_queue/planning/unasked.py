@@ -1,17 +1,20 @@
-"""Which images need no look at the target? Those that never change, those that were looked for not long ago, and those
-that its list of tags does not have."""
+"""Which images need no look of their own? Those that never change, those that were looked for not long ago, those that
+the target's list of tags does not have, and those of which a registry tells together with many others."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from dregsy_queue.config import models
 from dregsy_queue.ledger.jobs import SyncRecord
+from dregsy_queue.oci.manifests import Descriptor
 from dregsy_queue.oci.reference import is_tag
 from dregsy_queue.planning.images import Image
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.listers.digests import BulkDigests
 
 #: From so many images of one repository on that were never copied before, its tags are listed first.
 WORTH_A_LIST = 8
@@ -51,6 +54,40 @@ class Listing:
         """Whether `reference` is certainly a tag that the target does not have."""
         tags = await asyncio.shield(self._tags)
         return tags is not None and is_tag(reference) and reference not in tags
+
+
+class Told:
+    """What one repository's registry tells of many tags at once; asked when the first of them is wanted."""
+
+    def __init__(self, digests: BulkDigests | None, repository: str, tags: Collection[str]) -> None:
+        self._digests = digests
+        self._repository = repository
+        self._tags = tags
+        self._told: asyncio.Future[Mapping[str, Descriptor]] | None = None
+
+    async def of(self, reference: str) -> Descriptor | None:
+        """None: it must be asked for."""
+        if self._digests is None or not is_tag(reference):
+            return None
+        if self._told is None:
+            self._told = asyncio.ensure_future(self._digests.of(self._repository, self._tags))
+        return (await asyncio.shield(self._told)).get(reference)
+
+
+NOTHING_TOLD = Told(None, "", ())
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What is known of the images of a pair of repositories before they are asked for."""
+
+    source: Told = NOTHING_TOLD
+    target: Told = NOTHING_TOLD
+    #: of the target repository's tags, where they are listed
+    listing: Listing | None = None
+
+
+NO_HINTS = Hints()
 
 
 def listing_of(target: RegistryClient, images: Sequence[Image], records: Sequence[SyncRecord | None]) -> Listing | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 from yarl import URL
@@ -89,8 +90,11 @@ class RegistryClient:
         found = answer
         return await parsed(found.body, lambda: described(self.registry, found, reference)), found.body
 
-    async def tags(self, repository: str) -> list[str]:
-        """All tags of a repository, as the registry orders them. Raises: RegistryError."""
+    async def tags(self, repository: str, see: Callable[[bytes], None] = lambda _: None) -> list[str]:
+        """All tags of a repository, as the registry orders them. `see` gets each answer as it came.
+
+        Raises: RegistryError.
+        """
         name = api_repository(self.registry, repository)
         tags: list[str] = []
         async for page in pages(
@@ -100,6 +104,7 @@ class RegistryClient:
             size=PAGE,
             scope=scopes.pull(name),
             what=f"tags of {repository}",
+            see=see,
         ):
             good = [tag for tag in page if is_tag(tag)]
             if len(good) < len(page):

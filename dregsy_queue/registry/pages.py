@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -38,9 +38,16 @@ _CUTS = frozenset({50, 100, 200, 250, 500, 1000})
 
 
 async def pages(
-    transport: Transport, path: str, key: str, *, size: int, scope: str, what: str
+    transport: Transport,
+    path: str,
+    key: str,
+    *,
+    size: int,
+    scope: str,
+    what: str,
+    see: Callable[[bytes], None] = lambda _: None,
 ) -> AsyncIterator[list[str]]:
-    """The names under `key`, page by page, each name once; `size` names are asked for at a time.
+    """The names under `key`, page by page, each name once; `size` names are asked for at a time. `see` gets each page.
 
     - A `Link` to a next page is followed; only its path and query count, as proxies name hosts of their own.
     - A full page without `Link` is not taken for the end: the next one is asked for by ``last=``.
@@ -51,7 +58,7 @@ async def pages(
     Raises:
         RegistryError: of kind ``not-found`` when there is no such list, ``invalid`` when it never ends.
     """
-    pager = _Pager(transport, key, scope, what)
+    pager = _Pager(transport, key, scope, what, see)
     answer = await pager.ask(f"{path}?n={size}")
     if answer.status in (400, 405, 422):
         answer = await pager.ask(path)
@@ -84,8 +91,8 @@ async def pages(
 class _Pager:
     """One list while it is read."""
 
-    def __init__(self, transport: Transport, key: str, scope: str, what: str) -> None:
-        self._transport, self._key, self._scope, self._what = transport, key, scope, what
+    def __init__(self, transport: Transport, key: str, scope: str, what: str, see: Callable[[bytes], None]) -> None:
+        self._transport, self._key, self._scope, self._what, self._see = transport, key, scope, what, see
         self._names: set[str] = set()
         self._asked: set[str] = set()
 
@@ -93,7 +100,10 @@ class _Pager:
         if len(self._asked) >= MOST_PAGES:
             raise self._invalid(f"its list has more than {MOST_PAGES} pages")
         self._asked.add(url)
-        return await self._transport.request(Request("GET", url, self._what, self._scope))
+        answer = await self._transport.request(Request("GET", url, self._what, self._scope))
+        if answer.status == 200:
+            self._see(answer.body)
+        return answer
 
     async def try_page(self, url: str) -> Answer | None:
         """The next page; None where it cannot be had."""

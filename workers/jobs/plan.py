@@ -119,7 +119,14 @@ def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
 
 def _planner(worker: Worker, claim: Claim, task: SyncTask) -> Planner:
     config, access = worker.services.config.get().config, worker.services.access()
-    route = Route(task, relay_of(config, task), access.client(task.source), access.client(task.target))
+    route = Route(
+        task,
+        relay_of(config, task),
+        access.client(task.source),
+        access.client(task.target),
+        access.source_digests(task.source),
+        access.target_digests(task.target),
+    )
     rounds = Rounds(worker.settings.max_attempts, worker.settings.backoff)
     return Planner(route, _RunContext(worker.services, claim, task), rounds)
 

@@ -13,10 +13,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dregsy_queue.oci.hosts import EcrRegistry
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
-from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.errors import Kind, RegistryError
 
 #: Errors of AWS and of its library after which the same call may succeed.
 _TEMPORARY = frozenset({"ThrottlingException", "ServerException", "EndpointConnectionError", "ConnectTimeoutError"})
+
+
+@dataclass(frozen=True)
+class EcrImage:
+    """A manifest that has tags. `pushed`: seconds since 1970."""
+
+    digest: str
+    media_type: str
+    tags: tuple[str, ...]
+    pushed: float
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,33 @@ class EcrSource(KeptSource):
             raise self._error("repositories cannot be listed", error) from None
         return names if limit is None else names[:limit]
 
+    def images(self, repository: str) -> list[EcrImage]:
+        """What has tags in a repository. Raises: RegistryError; of kind ``not-found`` where there is no such one."""
+        arguments = {"registryId": self.registry.account, "repositoryName": repository}
+        try:
+            pages = (
+                self._client(self._service)
+                .get_paginator("describe_images")
+                .paginate(filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}, **arguments)
+            )
+            return [_image(found) for page in pages for found in page["imageDetails"]]
+        except (BotoCoreError, ClientError) as error:
+            if _code(error) == "RepositoryNotFoundException":
+                raise self._error("images cannot be listed", error, kind="not-found") from None
+            raise self._error("images cannot be listed", error) from None
+
+    def cache_prefixes(self) -> list[str]:
+        """Repositories under these prefixes are pull-through caches; ``ROOT``: all. Raises: RegistryError."""
+        try:
+            pages = (
+                self._client(self._service)
+                .get_paginator("describe_pull_through_cache_rules")
+                .paginate(registryId=self.registry.account)
+            )
+            return [rule["ecrRepositoryPrefix"] for page in pages for rule in page["pullThroughCacheRules"]]
+        except (BotoCoreError, ClientError) as error:
+            raise self._error("rules of pull-through caches cannot be listed", error) from None
+
     def ensure_repository(self, repository: str) -> bool:
         """Create `repository` unless it exists; True when it was created. Raises: RegistryError."""
         # A public registry's alias is the first part of the path, not of the name.
@@ -99,15 +136,25 @@ class EcrSource(KeptSource):
             )
         return session.client(service)  # type: ignore[call-overload]
 
-    def _error(self, what: str, error: BaseException) -> RegistryError:
+    def _error(self, what: str, error: BaseException, kind: Kind = "auth") -> RegistryError:
         code = _code(error)
         reason = str(error).splitlines()[0][:300] if str(error) else code
         return RegistryError(
             f"{self.registry.host}: AWS: {what}: {reason}",
-            kind="auth",
+            kind=kind,
             temporary=code in _TEMPORARY,
             registry=self.registry.host,
         )
+
+
+def _image(found: Any) -> EcrImage:  # noqa: ANN401 - boto3's answer
+    pushed = found.get("imagePushedAt")
+    return EcrImage(
+        str(found.get("imageDigest", "")),
+        str(found.get("imageManifestMediaType", "")),
+        tuple(found.get("imageTags", ())),
+        pushed.timestamp() if pushed else 0.0,
+    )
 
 
 def _code(error: BaseException) -> str:

@@ -1,4 +1,5 @@
-"""Listers: which repositories a registry has; a new one is one file and one line in `choose`."""
+"""Listers: which repositories a registry has; a new one is one file and one line in `choose`. What their tags name:
+`digests`."""
 
 from __future__ import annotations
 

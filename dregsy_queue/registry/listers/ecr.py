@@ -1,11 +1,15 @@
-"""The repositories of an ECR registry, by AWS' API: ECR has no catalog."""
+"""The repositories of an ECR registry, and what their tags name, by AWS' API: ECR has no catalog."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dregsy_queue.concurrency import CLOUD_THREADS, in_threads
+from dregsy_queue.oci.manifests import Descriptor
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.listers.digests import Told
 
 if TYPE_CHECKING:
     from dregsy_queue.registry.credentials.ecr import EcrSource
@@ -17,3 +21,31 @@ class EcrLister:
 
     async def repositories(self, limit: int | None) -> list[str]:
         return await in_threads(CLOUD_THREADS, lambda: self.source.repositories(limit))
+
+
+@dataclass(frozen=True)
+class EcrDigests:
+    """What tags name, up to a thousand per request, by ``DescribeImages``. Private registries alone.
+
+    `may_be_cache`: a repository of a pull-through cache is refused, as only a HEAD makes ECR look at the upstream.
+    """
+
+    source: EcrSource
+    may_be_cache: bool
+
+    async def digests(self, repository: str, wanted: Collection[str]) -> Mapping[str, Descriptor]:
+        if self.may_be_cache:
+            caches = await in_threads(CLOUD_THREADS, self.source.cache_prefixes)
+            if any(prefix == "ROOT" or f"{repository}/".startswith(f"{prefix}/") for prefix in caches):
+                raise RegistryError(
+                    f"{self.source.registry.host}: {repository} is a pull-through cache",
+                    kind="not-found",
+                    temporary=False,
+                    registry=self.source.registry.host,
+                )
+        images = await in_threads(CLOUD_THREADS, lambda: self.source.images(repository))
+        told = Told()
+        for image in sorted(images, key=lambda image: image.pushed, reverse=True):
+            for tag in image.tags:
+                told.add(tag, image.digest, image.media_type)
+        return told.digests

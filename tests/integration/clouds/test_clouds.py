@@ -129,6 +129,27 @@ def test_ecr_signed_in_to_by_auth(aws: str, tmp_path: Path, target: Registry, ma
     assert names == {"team/one", "team/two", "new/one"}
 
 
+def test_ecr_tells_what_its_tags_name(aws: str) -> None:
+    client = boto3.client("ecr", region_name=REGION)
+    client.create_repository(repositoryName="team/one")
+    manifest = json.dumps({"schemaVersion": 2, "layers": [{"digest": "sha256:" + "1" * 64}]})
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    for tag in ("v1", "v2"):
+        client.put_image(
+            repositoryName="team/one", imageManifest=manifest, imageTag=tag, imageManifestMediaType=kind
+        )  # fmt: skip
+    registry = ecr_registry(ECR)
+    assert registry
+    source = EcrSource(registry, 60)
+    (image,) = source.images("team/one")
+    known = client.describe_images(repositoryName="team/one")["imageDetails"][0]
+    assert (image.digest, image.media_type) == (known["imageDigest"], kind)
+    assert set(image.tags) == {"v1", "v2"} and image.pushed > 0
+    with pytest.raises(RegistryError) as caught:
+        source.images("team/none")
+    assert caught.value.kind == "not-found"
+
+
 def test_ecr_signed_in_to_by_auth_without_any_aws_identity(
     tmp_path: Path, source: Registry, make_registry: MakeRegistry
 ) -> None:
