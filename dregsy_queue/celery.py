@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from functools import cached_property
 from typing import Any
 
 import click
@@ -23,13 +24,22 @@ from dregsy_queue.prefix import DEFAULT_PREFIX, PREFIX
 from dregsy_queue.worker_options import wrong_option
 
 
+class Application(Celery):
+    """Celery's, with a scheduler of ours."""
+
+    @cached_property
+    def Beat(self) -> type:
+        found: type = self.subclass_with_self("dregsy_queue.scheduling.command:Beat")  # type: ignore[arg-type]
+        return found
+
+
 class UnusableSettingsError(click.ClickException, settings.SettingsError):
     """Celery's commands show it as one line."""
 
 
 def make_app(redis_url: str | None = None) -> Celery:
     """The application on this Redis; without a URL on that of ``DREGSY_REDIS_URL``, read when it is first needed."""
-    app = Celery("dregsy_queue", set_as_current=redis_url is None)
+    app = Application("dregsy_queue", set_as_current=redis_url is None)
     app.add_defaults(lambda: _configuration(redis_url))
     return app
 
@@ -105,11 +115,6 @@ os.environ.setdefault("FLOWER_TASKS_COLUMNS", "args,state,received,runtime,worke
 
 # It has no login, so it listens on this machine alone, unless `--address` or the variable says otherwise.
 os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
-
-# The banners of workers and schedulers stand among log lines, and show a password of Redis where there is none; what
-# they tell is in the log. Celery has no setting for it, but its option `--quiet` can be set so.
-if {"worker", "beat"} & set(sys.argv):
-    os.environ.setdefault("CELERY_QUIET", "1")
 
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)

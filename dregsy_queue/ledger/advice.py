@@ -38,6 +38,7 @@ _ADVICE = (
         r"\b50[0-9]\b.*(error|gateway|unavailable)|HTTP 5\d\d|internal server error",
         "the registry itself fails: look at its log, and at the room on its disk",
     ),
+    (r"the Docker daemon", "start the Docker daemon where workers run, or use `relay: skopeo` or `relay: direct`"),
     (r"cannot be reached|connection|timed? ?out|no answer", "see that the registry is up and reachable"),
     (r"does not exist|HTTP 404|not found|unknown", "see whether the source has it, and how the mapping spells it"),
     (r"somebody else write", "let nobody else write to this target"),

@@ -30,6 +30,7 @@ H = "127.0.0.1:5000"
         (f"{H}/lib/app:99 does not exist", "source has it"),
         ("skopeo: reading manifest 3 in docker.io/a: toomanyrequests: You have reached your pull rate limit", "limits"),
         ("no worker could plan it: the task is not in the config any more, or not in that of the workers", "config"),
+        ("the Docker daemon at unix:///var/run/docker.sock does not answer (connection refused)", "`relay: direct`"),
         ("skopeo: what nobody has ever seen", "relay"),
         ("what nobody has ever seen", ""),
     ],

@@ -78,8 +78,7 @@ class DockerRelay:
         return docker.APIClient(base_url=self._settings.dockerhost, version=version, timeout=int(timeout))
 
     def _unreachable(self, error: BaseException) -> str:
-        reason = " ".join(str(error).split())[:200]
-        return f"the Docker daemon at {self._settings.dockerhost} does not answer ({reason})"
+        return f"the Docker daemon at {self._settings.dockerhost} does not answer ({_why(error)})"
 
     def _copy(self, copy: Copy, cancelled: threading.Event) -> Copied:
         source, target = str(copy.source), str(copy.target)
@@ -159,6 +158,21 @@ def _follow(progress: Iterable[dict[str, Any]], lines: list[str], cancelled: thr
             lines.append(" ".join(str(entry[key]) for key in ("id", "status") if entry.get(key)))
             del lines[:-_KEPT_LINES]
     return digest, sent.total()
+
+
+#: What libraries wrap, by the words of the system in it.
+_REASONS = {
+    "No such file or directory": "there is no such socket",
+    "Permission denied": "this user may not use its socket",
+    "Connection refused": "connection refused",
+    "Name or service not known": "its name is not known",
+    "timed out": "it does not answer in time",
+}
+
+
+def _why(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return next((reason for words, reason in _REASONS.items() if words in text), text[:200])
 
 
 @contextlib.contextmanager
