@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.models import Config
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.registry.quota import Quota, parse_quota
@@ -15,8 +14,9 @@ from dregsy_queue.registry.throttle import Observe
 
 
 class LocalPacer:
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, clock: Clock = SYSTEM) -> None:
         self._config = config
+        self._clock = clock
         self._sent: dict[str, deque[float]] = {}
         #: by registry, the last word
         self.quotas: dict[str, Quota] = {}
@@ -37,10 +37,10 @@ class LocalPacer:
     async def _wait(self, registry: str, number: int, window: float) -> None:
         """Until this request is one of at most `number` in any `window` seconds."""
         sent = self._sent.setdefault(registry, deque())
-        now = time.monotonic()
+        now = self._clock.monotonic()
         due = max(now, sent[0] + window) if len(sent) >= number else now
         # Reserve the moment before sleeping, so that the next caller gets a later one.
         sent.append(due)
         while len(sent) > number:
             sent.popleft()
-        await asyncio.sleep(due - now)
+        await self._clock.sleep(due - now)

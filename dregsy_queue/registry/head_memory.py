@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
+
+from dregsy_queue.clock import SYSTEM, Clock
 
 #: Seconds for which a registry is known not to answer HEADs: it may be mended, or replaced.
 DAY = 86400.0
@@ -27,15 +28,16 @@ class HeadMemory(Protocol):
 class ProcessMemory:
     """For as long as the process lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
         #: registry → until when, on the monotonic clock
         self._refused: dict[str, float] = {}
 
     async def is_refused(self, registry: str) -> bool:
-        return time.monotonic() < self._refused.get(registry, 0.0)
+        return self._clock.monotonic() < self._refused.get(registry, 0.0)
 
     async def remember(self, registry: str, seconds: float) -> None:
-        self._refused[registry] = max(self._refused.get(registry, 0.0), time.monotonic() + seconds)
+        self._refused[registry] = max(self._refused.get(registry, 0.0), self._clock.monotonic() + seconds)
 
     async def pulled(self, registry: str) -> None:
         pass

@@ -88,7 +88,7 @@ class Transport:
         self._pacer = pacer
         self._policy = policy
         self._authorization = Authorization(
-            registry, source, self._ask_token_server, lambda: self._home.scheme == "https"
+            registry, source, self._ask_token_server, lambda: self._home.scheme == "https", policy.clock
         )
         #: one request learns the scheme and the first challenge; all others wait for it together, then go at once
         self._greeting = SingleFlight[str, None]()

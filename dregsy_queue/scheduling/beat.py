@@ -10,7 +10,6 @@ import logging
 import signal
 import sys
 import threading
-import time
 from typing import Any
 
 from celery import Celery
@@ -19,6 +18,7 @@ from kombu.exceptions import KombuError
 from redis import RedisError
 
 from dregsy_queue import logs, settings
+from dregsy_queue.clock import SYSTEM
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.selection import select_tasks
@@ -66,7 +66,7 @@ class Scheduler(celery_beat.Scheduler):
         self._leadership = Leadership(Roles(redis), name)
         starter = RunStarter(app, chosen, redis)
         self._leader = Leader(config, chosen.run, starter, Timetable(redis), self._leadership.keep)
-        self._pidboxes, self._next_sweep = Pidboxes(redis), time.monotonic() + SWEEP
+        self._pidboxes, self._next_sweep = Pidboxes(redis), SYSTEM.monotonic() + SWEEP
         kept_for = chosen.keep_days * 86400
         self._desk = OrderDesk(redis, config, starter, least_age=0, kept_for=kept_for, tells_ends=not chosen.alone)
         self._presence = Presence(redis, name, config)
@@ -106,8 +106,8 @@ class Scheduler(celery_beat.Scheduler):
         try:
             wait = self._leader.tick(hung_up=hung_up)
             self._desk.work()
-            if time.monotonic() >= self._next_sweep:
-                self._next_sweep = time.monotonic() + SWEEP
+            if SYSTEM.monotonic() >= self._next_sweep:
+                self._next_sweep = SYSTEM.monotonic() + SWEEP
                 self._pidboxes.sweep()
             return wait
         except BaseException:

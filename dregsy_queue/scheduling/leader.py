@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.current import CurrentConfig, Snapshot
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import login_fingerprint, select_tasks, task_fingerprint
@@ -33,12 +33,13 @@ class Leader:
         starter: RunStarter,
         timetable: Timetable,
         still_leads: Callable[[], bool],
+        clock: Clock = SYSTEM,
     ) -> None:
         self._config, self._run_filter = config, run_filter
         self._starter, self._timetable, self._still_leads = starter, timetable, still_leads
         self._set_up_as: Snapshot | None = None
         self._tasks: dict[str, SyncTask] = {}
-        self._thorough = 0.0
+        self._clock, self._thorough = clock, 0.0
         self._has_led = False
         #: tasks and when they are due, for those who ask; None: as before
         self._changed = True
@@ -66,8 +67,8 @@ class Leader:
             self._start(list(self._tasks))
             self._timetable.restart(self._tasks, self._timetable.now())
         now = self._timetable.now()
-        if time.monotonic() - self._thorough > THOROUGH:
-            self._thorough = time.monotonic()
+        if self._clock.monotonic() - self._thorough > THOROUGH:
+            self._thorough = self._clock.monotonic()
             self._timetable.put_right(now)
         self._start_due(now)
         return LOOK

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.orders import Orders
@@ -30,6 +30,7 @@ class OrderDesk:
         least_age: float,
         kept_for: float,
         tells_ends: bool = True,
+        clock: Clock = SYSTEM,
     ) -> None:
         """`least_age`: seconds for which an order is left to others that know the config better. `kept_for`: seconds
         after which runs that ended are forgotten. `tells_ends`: ended runs are this role's to log; one-command mode
@@ -39,7 +40,8 @@ class OrderDesk:
         self._config, self._starter, self._least_age = config, starter, least_age
         self._kept_for = kept_for
         self._tells_ends = tells_ends
-        self._next_tidying = time.monotonic() + TIDY_EVERY
+        self._clock = clock
+        self._next_tidying = clock.monotonic() + TIDY_EVERY
 
     def work(self) -> None:
         """Start what was ordered and this config knows; one log line for each run that ended.
@@ -52,8 +54,8 @@ class OrderDesk:
             log.info("order: %s", text)
         for run in self._orders.ended_runs() if self._tells_ends else ():
             self._tell(run)
-        if time.monotonic() >= self._next_tidying:
-            self._next_tidying = time.monotonic() + TIDY_EVERY
+        if self._clock.monotonic() >= self._next_tidying:
+            self._next_tidying = self._clock.monotonic() + TIDY_EVERY
             self._tidy(float(self._redis.time()[0]))
 
     def _tidy(self, now: float) -> None:

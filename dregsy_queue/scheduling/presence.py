@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import time
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
@@ -24,15 +24,15 @@ def scheduler_name() -> str:
 
 
 class Presence:
-    def __init__(self, connection: Connection, name: str, config: CurrentConfig) -> None:
+    def __init__(self, connection: Connection, name: str, config: CurrentConfig, clock: Clock = SYSTEM) -> None:
         self._redis, self._roles = connection, Roles(connection)
         self._name, self._config = name, config
-        self._next = 0.0
+        self._clock, self._next = clock, 0.0
         self._said: tuple[bool, str, str] | None = None
 
     def renew(self, *, leads: bool, leader: Leader) -> None:
         """Say that this scheduler lives, every `RENEW` seconds, and at once what is new."""
-        now, says = time.monotonic(), (leads, self._config.digest, self._config.error)
+        now, says = self._clock.monotonic(), (leads, self._config.digest, self._config.error)
         if now < self._next and says == self._said:
             return
         self._redis.set(key("scheduler", socket.gethostname()), "1", ex=LIVES)

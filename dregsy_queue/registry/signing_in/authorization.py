@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlencode, urlsplit
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.credentials.source import CredentialsSource
@@ -26,17 +26,23 @@ class Authorization:
     """What to send to one registry; learns from its first 401."""
 
     def __init__(
-        self, registry: str, source: CredentialsSource, fetch: Fetch, is_secure: Callable[[], bool] = lambda: True
+        self,
+        registry: str,
+        source: CredentialsSource,
+        fetch: Fetch,
+        is_secure: Callable[[], bool] = lambda: True,
+        clock: Clock = SYSTEM,
     ) -> None:
         """`is_secure`: whether the registry itself is asked by HTTPS."""
         self._registry = registry
         self._source = source
         self._fetch = fetch
         self._is_secure = is_secure
+        self._clock = clock
         self._challenge: Challenge | None = None
         #: scope that we asked for → the one that the registry wants instead
         self._scopes: dict[str, str] = {}
-        self._tokens = TokenCache()
+        self._tokens = TokenCache(clock)
         self._accepted = False
         #: the last refusal of a login: it is not sent again at once for each image, which locks accounts
         self._refusal: tuple[Credentials, float, RegistryError] | None = None
@@ -65,7 +71,7 @@ class Authorization:
         if accepted:
             self._accepted = True
         elif credentials is not None:
-            self._refusal = (credentials, time.monotonic() + _REFUSED_FOR, problem)
+            self._refusal = (credentials, self._clock.monotonic() + _REFUSED_FOR, problem)
 
     def learn(self, challenge: Challenge | None) -> None:
         """The registry's first challenge, heard before anything was asked for."""
@@ -128,7 +134,7 @@ class Authorization:
             what = "signing in" if server == self._registry else f"signing in to {self._registry}"
             problem = responses.error(answer, server, what, user)
             if credentials is not None and problem.kind == "auth":
-                self._refusal = (credentials, time.monotonic() + _REFUSED_FOR, problem)
+                self._refusal = (credentials, self._clock.monotonic() + _REFUSED_FOR, problem)
             raise problem
         self._accepted = credentials is not None
         try:
@@ -152,7 +158,7 @@ class Authorization:
 
     def _must_be_new(self, credentials: Credentials) -> None:
         """Raises: RegistryError when this very login was refused a moment ago."""
-        if self._refusal and self._refusal[0] == credentials and time.monotonic() < self._refusal[1]:
+        if self._refusal and self._refusal[0] == credentials and self._clock.monotonic() < self._refusal[1]:
             first = self._refusal[2]
             raise RegistryError(str(first), kind=first.kind, temporary=False, registry=first.registry)
 

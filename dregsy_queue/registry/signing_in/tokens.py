@@ -6,11 +6,11 @@ Source: distribution's token specification (docs/spec/auth/token).
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import SingleFlight
 
 #: What a token without `expires_in` lives, in seconds (token specification).
@@ -24,12 +24,8 @@ MARGIN, LONGEST_MARGIN = 0.1, 30.0
 @dataclass(frozen=True)
 class Token:
     text: str = field(repr=False)
-    #: on the monotonic clock
-    renew_at: float
-
-    @property
-    def fresh(self) -> bool:
-        return time.monotonic() < self.renew_at
+    #: seconds after its fetch
+    renew_after: float
 
 
 def parse_token(body: bytes) -> Token:
@@ -42,7 +38,7 @@ def parse_token(body: bytes) -> Token:
     if not isinstance(text, str) or not text:
         raise ValueError("the token server's answer holds no token")
     life = _life(document.get("expires_in"))
-    return Token(text, time.monotonic() + life - min(life * MARGIN, LONGEST_MARGIN))
+    return Token(text, life - min(life * MARGIN, LONGEST_MARGIN))
 
 
 def _life(said: object) -> float:
@@ -57,13 +53,16 @@ def _life(said: object) -> float:
 class TokenCache:
     """Tokens by scope; many requests that need the same token cause one fetch."""
 
-    def __init__(self) -> None:
-        self._tokens: dict[str, Token] = {}
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
+        #: by scope: a token, and when it must be renewed, on the monotonic clock
+        self._tokens: dict[str, tuple[Token, float]] = {}
         self._fetches = SingleFlight[str, Token]()
 
     def get(self, scope: str) -> Token | None:
-        token = self._tokens.get(scope)
-        return token if token and token.fresh else None
+        """A token that is good for a while yet; None: there is none."""
+        token, until = self._tokens.get(scope, (None, 0.0))
+        return token if self._clock.monotonic() < until else None
 
     async def fetch(self, scope: str, refused: Token | None, fetch: Callable[[], Coroutine[Any, Any, Token]]) -> Token:
         """A token other than `refused`, from the cache or by `fetch`."""
@@ -73,7 +72,7 @@ class TokenCache:
 
         async def renew() -> Token:
             token = await fetch()
-            self._tokens[scope] = token
+            self._tokens[scope] = token, self._clock.monotonic() + token.renew_after
             return token
 
         return await self._fetches.run(scope, renew, remember=False)
