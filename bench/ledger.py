@@ -35,7 +35,7 @@ _LUA = files("dregsy_queue.ledger") / "lua"
 _NAMES = {
     hashlib.sha1(scripts._source(file.name.removesuffix(".lua")).encode(), usedforsecurity=False).hexdigest(): file.name
     for file in _LUA.iterdir()
-    if file.name not in ("common.lua", "__init__.py")
+    if file.name.endswith(".lua")
 }
 #: Calls in one pipeline.
 PIPELINE = 500

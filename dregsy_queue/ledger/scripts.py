@@ -1,4 +1,7 @@
-"""The atomic steps: every ``lua/*.lua`` file as a callable of the same name."""
+"""The atomic steps: every ``lua/*.lua`` file as a callable of the same name.
+
+Before each one stands what all share, and before a large one its parts, as Redis' Lua cannot load other files.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,23 @@ from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, Script
 from dregsy_queue.prefix import PREFIX
 
-#: Lua put between common.lua and each script; a test puts another clock there.
+#: Files of ``lua/shared/``; each may call what stands in those before it.
+SHARED = ("basics", "lanes", "jobs", "runs", "ends")
+#: Files of ``lua/NAME/`` for scripts that have parts.
+PARTS = {"audit": ("jobs", "counts", "runs", "indexes", "records")}
+#: Lua put between what is shared and each script; a test puts another clock there.
 between = ""
 
 
 @cache
 def _source(name: str, between: str = "") -> str:
     folder = files(__package__) / "lua"
-    common = (folder / "common.lua").read_text()
+    shared = "".join((folder / "shared" / f"{part}.lua").read_text() for part in SHARED)
     for line in (f"local KINDS = {{{', '.join(map(repr, KINDS))}}}", f"local PREFIX = {PREFIX!r}"):
         start = line.partition("=")[0]
-        common = re.sub(f"^{start}=.*$", line, common, count=1, flags=re.MULTILINE)
-    return common + between + (folder / f"{name}.lua").read_text()
+        shared = re.sub(f"^{start}=.*$", line, shared, count=1, flags=re.MULTILINE)
+    parts = "".join((folder / name / f"{part}.lua").read_text() for part in PARTS.get(name, ()))
+    return shared + between + parts + (folder / f"{name}.lua").read_text()
 
 
 class Scripts:

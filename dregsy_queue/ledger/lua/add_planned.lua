@@ -1,5 +1,5 @@
 -- Adds what a planner found: jobs to run, and images whose outcome is known already. Adding the same again
--- (a planner that was killed and began anew) changes nothing; what could not be planned before is replaced.
+-- (a planner that was killed and began again) changes nothing; what could not be planned before is replaced.
 -- ARGV: plan job, epoch, worker, then per image: job id, kind, target, spec (JSON), outcome (JSON; '' for a job to
 --       run), status
 -- Result: number of jobs put on the backlog, or -1 when this planner no longer holds the plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from redis import RedisError
@@ -14,7 +15,7 @@ from .model.machine import Machine, run
 
 __all__ = ["on_redis"]
 
-LUA = files(scripts.__package__) / "lua"
+LUA = Path(str(files(scripts.__package__))) / "lua"
 #: What is wrong → (the line as it stands in the scripts, what stands there instead).
 FAULTS = {
     "a heartbeat does not let go of what it puts back": (
@@ -50,7 +51,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(on_redis: MakeMachine, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     right, wrong = FAULTS[fault]
-    assert any(right in script.read_text() for script in LUA.iterdir()), "the line stands in no script"
+    assert any(right in script.read_text() for script in LUA.rglob("*.lua")), "the line stands in no script"
     real = scripts._source
     monkeypatch.setattr(scripts, "_source", lambda name, between: real(name, between).replace(right, wrong))
     with pytest.raises((AssertionError, RedisError)):
