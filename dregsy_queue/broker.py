@@ -1,6 +1,6 @@
 """kombu's transport for Redis, cheaper by a sixth of what a message costs: it keeps its client.
 
-kombu 5.7 makes a client anew for each command, which looks through all commands that redis-py knows.
+kombu 5.7 makes a client for each command, which looks through all commands that redis-py knows.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Meter:
         self._read = read
 
     def read(self, now: float) -> Moved | None:
-        """None: the relay does not count. A relay that begins anew counts from 0 again."""
+        """None: the relay does not count. A relay that begins again counts from 0 again."""
         total = self._read()
         if total is None:
             return None

@@ -26,7 +26,7 @@ class StateFile:
         self._tasks: dict[str, Any] = {}
 
     def restore(self, records: Records, tasks: Iterable[str]) -> None:
-        """Give `records` what the file has. One that cannot be used is no error: everything is compared anew."""
+        """Give `records` what the file has. One that cannot be used is no error: everything is compared again."""
         self._tasks = self._read()
         for task in tasks:
             if saved := _saved(self._tasks.get(task)):
@@ -53,11 +53,11 @@ class StateFile:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
-            log.warning("the state in %s cannot be used, all images are compared anew: %s", self._path, error)
+            log.warning("the state in %s cannot be used, all images are compared again: %s", self._path, error)
             return {}
         tasks = document.get("tasks") if isinstance(document, dict) and document.get("format") == FORMAT else None
         if not isinstance(tasks, dict):
-            log.warning("the state in %s is not of this release, all images are compared anew", self._path)
+            log.warning("the state in %s is not of this release, all images are compared again", self._path)
             return {}
         return tasks
 

@@ -11,7 +11,7 @@ from redis import RedisError
 
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.in_hand import InHand
-from dregsy_queue.ledger.jobs import SyncRecord, TransferJob
+from dregsy_queue.ledger.jobs import SyncRecord, TransferJob, run_of
 from dregsy_queue.ledger.outcome import Cancelled, Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
 from dregsy_queue.ledger.scripts import Scripts
 from dregsy_queue.logs import clean
@@ -44,7 +44,7 @@ class Claim:
 
     @property
     def run(self) -> str:
-        return self.job.partition(":")[0]
+        return run_of(self.job)
 
     @property
     def name(self) -> str:

@@ -128,6 +128,11 @@ class SyncRecord:
         return cls(Digest(source), Digest(target), platform if known else None)
 
 
+def run_of(job: str) -> str:
+    """The run of a job, by its id."""
+    return job.partition(":")[0]
+
+
 def job_id(run: str, source: str, target: str, platform: str) -> str:
     """The same image of the same run has the same id, however often it is planned."""
     name = "\0".join((source, target, platform)).encode()

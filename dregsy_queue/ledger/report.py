@@ -9,7 +9,7 @@ from typing import Any
 
 from dregsy_queue.kinds import RELAYS
 from dregsy_queue.ledger.connection import Connection
-from dregsy_queue.ledger.jobs import JobResult, TransferJob
+from dregsy_queue.ledger.jobs import JobResult, TransferJob, run_of
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.presence import HEARTBEAT, Moved, Presence
@@ -144,7 +144,7 @@ class RunReader:
         jobs, moved, presence = [], dict[str, dict[str, Moved]](), Presence(self._redis)
         for kind in RELAYS:
             for job in self._redis.smembers(key("running", kind)):
-                spec = self._redis.hget(key("run", job.partition(":")[0], "jobs"), job)
+                spec = self._redis.hget(key("run", run_of(job), "jobs"), job)
                 started, task, owner = self._redis.hmget(key("job", job), ["started", "task", "owner"])
                 if spec and started:
                     transfer = TransferJob.from_json(spec)

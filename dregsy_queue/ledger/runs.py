@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.errors import DregsyError
@@ -115,6 +115,15 @@ class Runs:
     def note_planned(self, plan: Claim) -> None:
         """A one-off task was planned: it counts as started, and as it is now it does not start again."""
         outlast(lambda: self._redis.set(key("once", plan.task), plan.fingerprint))
+
+    def not_planned(self, fingerprints: Mapping[str, str]) -> list[str]:
+        """Those of one-off tasks, by name, that no run was planned for since they have this fingerprint."""
+        marks = self._redis.mget([key("once", task) for task in fingerprints]) if fingerprints else []
+        return [task for (task, now), mark in zip(fingerprints.items(), marks, strict=True) if mark != now]
+
+    def mark_redis(self) -> bool:
+        """Mark this Redis as known. True if it was not: it is new, or was emptied."""
+        return bool(self._redis.set(key("seen"), "1", nx=True))
 
     def end_plan(self, plan: Claim, failure: RunFailure | None = None) -> bool:
         """Planning is over; `failure` says why it failed as a whole. False when the plan was lost.

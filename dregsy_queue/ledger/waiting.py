@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dregsy_queue.ledger.causes import generalised
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Hold
-from dregsy_queue.ledger.jobs import JobResult, TransferJob
+from dregsy_queue.ledger.jobs import JobResult, TransferJob, run_of
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.plan_waits import PlanWaits
@@ -128,7 +128,7 @@ class WaitingReader:
             task, error, attempts = self._redis.hmget(key("job", job), ["task", "error", "attempts"])
             if at is None or task is None:
                 continue
-            spec = self._redis.hget(key("run", job.partition(":")[0], "jobs"), job)
+            spec = self._redis.hget(key("run", run_of(job), "jobs"), job)
             why = "another job writes its target" if spec else "planning is tried again"
             if error:
                 image = TransferJob.from_json(spec) if spec else None

@@ -22,7 +22,7 @@ from dregsy_queue.registry.transport import Request, Transport
 _ANY = {"Accept": ", ".join((*ACCEPT, "application/vnd.oci.artifact.manifest.v1+json", "*/*"))}
 #: Seconds for the body of an answer that is no blob.
 _PATIENCE = 60
-#: Makes the pieces of a body, anew each time that it is sent.
+#: Makes the pieces of a body, each time that it is sent.
 Pieces = Callable[[], AsyncGenerator[bytes, None]]
 
 

@@ -12,7 +12,6 @@ from dregsy_queue.config.selection import run_fingerprint
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.connection import Connection, connect
-from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 from dregsy_queue.ledger.runs import Runs, Start, StartedRun
 from dregsy_queue.logs import log_fields
@@ -27,9 +26,6 @@ log = logging.getLogger(__name__)
 
 class RunStarter:
     """Starts runs of sync tasks: for the scheduler, and for one-command mode without one."""
-
-    #: says that this Redis knows us; gone when Redis was emptied
-    _SEEN = key("seen")
 
     def __init__(self, app: Celery | None, chosen: Settings, connection: Connection | None = None) -> None:
         """Without `app` a run waits until a worker looks for what may run, at most a second."""
@@ -78,17 +74,15 @@ class RunStarter:
 
     def mark_redis(self) -> bool:
         """Mark this Redis as known. True if it was not: it is new, or was emptied."""
-        return bool(self._redis.set(self._SEEN, "1", nx=True))
+        return self._runs.mark_redis()
 
     def not_started(self, tasks: Sequence[SyncTask]) -> list[str]:
         """Names of those one-off tasks that, in their present form, no run was planned for yet."""
-        found = []
-        marks = self._redis.mget([key("once", task.name) for task in tasks]) if tasks else []
-        for task, mark in zip(tasks, marks, strict=True):
-            if mark == run_fingerprint(task):
+        found = self._runs.not_planned({task.name: run_fingerprint(task) for task in tasks})
+        new = set(found)
+        for task in tasks:
+            if task.name not in new:
                 log.info("one-off task was started before, not again", extra=log_fields(task=task.name))
-            else:
-                found.append(task.name)
         return found
 
     def _start_of(self, task: SyncTask) -> Start:

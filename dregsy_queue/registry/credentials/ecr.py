@@ -31,7 +31,7 @@ class EcrImage:
 
 @dataclass(frozen=True)
 class EcrSource(KeptSource):
-    """`refresh`: seconds after which a token is fetched anew, although it may live longer.
+    """`refresh`: seconds after which a token is fetched again, although it may live longer.
 
     The identity is that of `profile`, or what AWS' own library finds (environment, files, EKS, EC2), and `role` is
     assumed with it.

@@ -60,7 +60,7 @@ def test_a_state_that_cannot_be_used_is_no_error(tmp_path: Path, source: Registr
     state.write_text(text)
     outcome = sync(config, "--state", str(state))
     assert outcome.counts("t") == (1, 0, 0) and outcome.code == 0
-    assert ("all images are compared anew" in outcome.stderr) == ("5" not in text)
+    assert ("all images are compared again" in outcome.stderr) == ("5" not in text)
     document: dict[str, Any] = json.loads(state.read_text())
     assert list(document["tasks"]["t"]["records"]) == [f"{target.host}/lib/app:1"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+from dregsy_queue import backoff
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.exchange import Incoming
@@ -24,7 +26,7 @@ class Body:
     """
 
     def __init__(
-        self, source: Blobs, repository: str, digest: str, size: int, moved: Callable[[int], None] = lambda _: None
+        self, source: Blobs, repository: str, digest: Digest, size: int, moved: Callable[[int], None] = lambda _: None
     ) -> None:
         self._source = source
         self._repository = repository
@@ -52,7 +54,7 @@ class Body:
             held = piece
         if self._read != self._size:
             raise self._error(f"it has {self._read} bytes or more, its manifest says {self._size}")
-        if hashed.hexdigest() != self._digest.partition(":")[2]:
+        if hashed.hexdigest() != self._digest.encoded:
             raise self._error("the registry sent something else than its digest says")
         if held:
             yield held
@@ -72,7 +74,7 @@ class Body:
                 stuck = 0 if self._read > before else stuck + 1
                 if not error.temporary or error.kind in ("rate-limited", "invalid") or stuck >= STUCK:
                     raise
-                await asyncio.sleep(PAUSE * 2**stuck)
+                await asyncio.sleep(backoff.delay(PAUSE, stuck + 1))
             if self._read > self._size:
                 return
 

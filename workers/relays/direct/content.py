@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dregsy_queue.oci.digest import is_digest
+from dregsy_queue.oci.digest import Digest, is_digest
 
 #: Layers that registries need not have: who pulls takes them from their `urls` (image-spec, non-distributable layers).
 _FOREIGN = ("nondistributable", "foreign")
@@ -17,14 +17,14 @@ _ALGORITHMS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": has
 
 @dataclass(frozen=True)
 class Blob:
-    digest: str
+    digest: Digest
     #: in bytes; None: the manifest does not say
     size: int | None
 
 
 @dataclass(frozen=True)
 class Child:
-    digest: str
+    digest: Digest
     #: "" where the index does not say
     media_type: str
 
@@ -33,7 +33,7 @@ class Child:
 class Manifest:
     """A manifest as the source has it."""
 
-    digest: str
+    digest: Digest
     media_type: str
     body: bytes
     blobs: tuple[Blob, ...]
@@ -42,7 +42,7 @@ class Manifest:
     subject: str = ""
 
 
-def parse_manifest(digest: str, media_type: str, body: bytes) -> Manifest:
+def parse_manifest(digest: Digest, media_type: str, body: bytes) -> Manifest:
     """Raises: ValueError: `body` is not what `digest` says, or it names something that cannot be."""
     if not matches(digest, body):
         raise ValueError("the registry sent something else than its digest says")
@@ -58,19 +58,18 @@ def parse_manifest(digest: str, media_type: str, body: bytes) -> Manifest:
     return Manifest(digest, kind, body, tuple(blobs.values()), tuple(children.values()), _subject(document))
 
 
-def hasher(digest: str) -> Any:  # noqa: ANN401 - hashlib has no type of its own
+def hasher(digest: Digest) -> Any:  # noqa: ANN401 - hashlib has no type of its own
     """A new hash of the algorithm that `digest` names. Raises: ValueError: nobody here can check it."""
-    algorithm = digest.partition(":")[0]
-    if algorithm not in _ALGORITHMS:
-        raise ValueError(f"digests by '{algorithm}' cannot be checked here; there are {', '.join(_ALGORITHMS)}")
-    return _ALGORITHMS[algorithm]()
+    if digest.algorithm not in _ALGORITHMS:
+        raise ValueError(f"digests by '{digest.algorithm}' cannot be checked here; there are {', '.join(_ALGORITHMS)}")
+    return _ALGORITHMS[digest.algorithm]()
 
 
-def matches(digest: str, body: bytes) -> bool:
+def matches(digest: Digest, body: bytes) -> bool:
     """Raises: ValueError, as `hasher`."""
     found = hasher(digest)
     found.update(body)
-    return bool(found.hexdigest() == digest.partition(":")[2])
+    return bool(found.hexdigest() == digest.encoded)
 
 
 def _blobs(document: dict[str, Any]) -> Iterator[Blob]:
@@ -97,10 +96,10 @@ def _objects(*lists: object) -> Iterable[dict[str, Any]]:
     return [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
 
 
-def _digest(value: object) -> str:
+def _digest(value: object) -> Digest:
     if not isinstance(value, str) or not is_digest(value):
         raise ValueError("it names something by an invalid digest")
-    return value
+    return Digest(value)
 
 
 def _size(value: object) -> int | None:

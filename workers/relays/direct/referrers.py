@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.referrers import Referrer, Referrers
 from workers.relays.direct.content import Manifest
@@ -15,7 +16,7 @@ from workers.relays.direct.content import Manifest
 DEEPEST, MOST = 4, 2_000
 
 #: Reads a manifest of the source, by digest and media type.
-Fetch = Callable[[str, str], Awaitable[Manifest]]
+Fetch = Callable[[Digest, str], Awaitable[Manifest]]
 #: Pushes a manifest with all it names; True when the target lists it under its subject by itself.
 Push = Callable[[Manifest], Awaitable[bool]]
 

@@ -76,7 +76,7 @@ class DirectRelay:
         return None
 
     async def copy(self, copy: Copy) -> Copied:
-        digest = copy.source.short
+        digest = Digest.parse(copy.source.short)
         image = _Image(
             End(copy.source_access.client.blobs, copy.source.repository),
             End(copy.target_access.client.blobs, copy.target.repository),
@@ -117,7 +117,7 @@ class DirectRelay:
         return _Pushed(confirmed, listed=answer.headers.get("OCI-Subject", "") == manifest.subject)
 
     async def _copy_referrers(self, image: _Image, manifest: Manifest, copy: Copy) -> None:
-        async def fetch(digest: str, media_type: str) -> Manifest:
+        async def fetch(digest: Digest, media_type: str) -> Manifest:
             return await self._fetch(image.source, digest, media_type)
 
         async def push(referrer: Manifest) -> bool:
@@ -159,7 +159,7 @@ class DirectRelay:
         await self._push(image, manifest, child.digest, depth=depth)
         self._known.learn(target.place, child.digest)
 
-    async def _fetch(self, source: End, digest: str, media_type: str) -> Manifest:
+    async def _fetch(self, source: End, digest: Digest, media_type: str) -> Manifest:
         """A manifest of the source; the same one under many tags is read once."""
         key = (source.blobs.registry, source.repository, digest)
         if found := self._kept.get(key):
@@ -196,7 +196,7 @@ class DirectRelay:
                 error.temporary = True
             raise error
         named = answer.headers.get("Docker-Content-Digest", "")
-        if named and named != manifest.digest and named.partition(":")[0] == manifest.digest.partition(":")[0]:
+        if named and named != manifest.digest and Digest(named).algorithm == manifest.digest.algorithm:
             raise RegistryError(
                 f"{target.blobs.registry}: {what}: the registry made {named} of it",
                 kind="invalid",
