@@ -12,6 +12,7 @@ from yarl import URL
 from dregsy_queue.concurrency import parsed
 from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.hosts import is_ecr
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_tag
 from dregsy_queue.registry import responses, scopes
@@ -19,16 +20,17 @@ from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
 from dregsy_queue.registry.looks import Looks, described
-from dregsy_queue.registry.pages import pages
+from dregsy_queue.registry.pages import PageSizes, pages
 from dregsy_queue.registry.referrers import Referrers
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Request, Transport
 
 log = logging.getLogger(__name__)
 
-#: Names asked for per page: ECR refuses more than 1,000 tags, some registries more than 100 repositories. One less than
-#: these round numbers, so that a list which just has so many names is not taken for a full page.
-PAGE, CATALOG_PAGE = 999, 99
+#: Names asked for per page; `_LESS` where a registry refuses so many tags, as ECR refuses more than 1,000, and some
+#: registries more than 100 repositories. One less than these round numbers, so that a list which just has so many names
+#: is not taken for a full page.
+_PAGE, _LESS, _CATALOG_PAGE = 9_999, 999, 99
 #: Biggest manifest read, in bytes; distribution-spec, "Pushing Manifests": registries should take at least 4 MiB.
 _BIGGEST_MANIFEST = 8 * 1024 * 1024
 _MANIFEST_HEADERS = {"Accept": ", ".join(ACCEPT)}
@@ -42,6 +44,7 @@ class RegistryClient:
         self._transport = transport
         self.registry = transport.registry
         self._looks = Looks(self.registry, self._manifest, memory or ProcessMemory())
+        self._sizes = PageSizes(_LESS if is_ecr(self.registry) else _PAGE, _LESS)
         self.blobs = Blobs(transport)
         self.referrers = Referrers(transport, self.blobs)
 
@@ -55,8 +58,12 @@ class RegistryClient:
         return await self._looks.at_source(repository, reference)
 
     async def greet(self) -> None:
-        """Learn now how to talk to it, which the first request would do otherwise. Raises: RegistryError."""
-        await self._transport.greet()
+        """Learn now how to sign in to it, which the first request would do otherwise; nothing where nobody signs in.
+
+        Raises: RegistryError.
+        """
+        if await self._transport.signs_in():
+            await self._transport.greet()
 
     async def head_target(self, repository: str, reference: str) -> Descriptor | None:
         """What a target has under `reference`; None where it is not known to have it: then the push decides.
@@ -101,7 +108,7 @@ class RegistryClient:
             self._transport,
             f"/v2/{name}/tags/list",
             "tags",
-            size=PAGE,
+            sizes=self._sizes,
             scope=scopes.pull(name),
             what=f"tags of {repository}",
             see=see,
@@ -123,7 +130,7 @@ class RegistryClient:
             self._transport,
             "/v2/_catalog",
             "repositories",
-            size=CATALOG_PAGE,
+            sizes=PageSizes(_CATALOG_PAGE, _CATALOG_PAGE),
             scope="registry:catalog:*",
             what="list of repositories",
         )

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -35,6 +36,20 @@ MOST_NAMES = 1_000_000
 MOST_PAGES = 20_000
 #: Sizes at which registries cut pages by themselves; such a page without `Link` is asked on once.
 _CUTS = frozenset({50, 100, 200, 250, 500, 1000})
+#: Answers to a number of names that a registry does not like.
+_REFUSED = (400, 405, 422)
+
+
+@dataclass
+class PageSizes:
+    """How many names to ask one registry for, and what was learned of that; shared by all its lists."""
+
+    #: names asked for at a time
+    size: int
+    #: asked for instead where a registry refuses that many
+    less: int
+    #: sizes that looked like a cut and were the end of a list
+    ends: set[int] = field(default_factory=set)
 
 
 async def pages(
@@ -42,12 +57,12 @@ async def pages(
     path: str,
     key: str,
     *,
-    size: int,
+    sizes: PageSizes,
     scope: str,
     what: str,
     see: Callable[[bytes], None] = lambda _: None,
 ) -> AsyncIterator[list[str]]:
-    """The names under `key`, page by page, each name once; `size` names are asked for at a time. `see` gets each page.
+    """The names under `key`, page by page, each name once; `see` gets each page as it came.
 
     - A `Link` to a next page is followed; only its path and query count, as proxies name hosts of their own.
     - A full page without `Link` is not taken for the end: the next one is asked for by ``last=``.
@@ -59,15 +74,19 @@ async def pages(
         RegistryError: of kind ``not-found`` when there is no such list, ``invalid`` when it never ends.
     """
     pager = _Pager(transport, key, scope, what, see)
-    answer = await pager.ask(f"{path}?n={size}")
-    if answer.status in (400, 405, 422):
+    answer = await pager.ask(f"{path}?n={sizes.size}")
+    if answer.status in _REFUSED and sizes.size > sizes.less:
+        answer = await pager.ask(f"{path}?n={sizes.less}")
+        if answer.status == 200:
+            sizes.size = sizes.less
+    if answer.status in _REFUSED:
         answer = await pager.ask(path)
     if answer.status != 200:
         raise responses.error(answer, transport.registry, what)
     while True:
         names = await pager.names(answer)
         yield pager.new(names)
-        following = pager.following(answer, names, path, size)
+        following = pager.following(answer, names, path, sizes)
         if following is None:
             return
         further = await pager.try_page(following)
@@ -80,7 +99,10 @@ async def pages(
             return
         if "&last=" in following and not await pager.has_new(further):
             # The end, or a registry that obeys `n` and ignores `last`.
-            if len(await pager.names(further)) < size:
+            again = len(await pager.names(further))
+            if not again:
+                sizes.ends.add(len(names))
+            if again < sizes.size and again not in _CUTS:
                 return
             further = await pager.ask(path)
             if further.status != 200 or not await pager.has_new(further):
@@ -136,14 +158,15 @@ class _Pager:
             raise self._invalid(f"its list has more than {MOST_NAMES} names")
         return fresh
 
-    def following(self, answer: Answer, names: list[str], path: str, size: int) -> str | None:
+    def following(self, answer: Answer, names: list[str], path: str, sizes: PageSizes) -> str | None:
         """Where the next page is; None at the end."""
         link = next_link(answer.headers, answer.url)
         if link is not None:
             return link
         asked_for_n = "n=" in URL(answer.url).query_string
-        if asked_for_n and names and (len(names) == size or len(names) in _CUTS):
-            return f"{path}?n={size}&last={quote(names[-1], safe='')}"
+        number = len(names)
+        if asked_for_n and names and (number == sizes.size or number in _CUTS - sizes.ends):
+            return f"{path}?n={sizes.size}&last={quote(names[-1], safe='')}"
         return None
 
     async def has_new(self, answer: Answer) -> bool:

@@ -92,6 +92,7 @@ class Transport:
         )
         #: one request learns the scheme and the first challenge; all others wait for it together, then go at once
         self._greeting = SingleFlight[str, None]()
+        self._first, self._begun = asyncio.Lock(), False
 
     async def request(self, request: Request, *, limit: int = BIGGEST, tries: int | None = None) -> Answer:
         """Send a request and read its answer, of at most `limit` bytes. `tries`: other than usual.
@@ -136,9 +137,12 @@ class Transport:
         Raises:
             RegistryError: no answer, or no login.
         """
-        await self.greet()
-        target = self._absolute(request.url)
         async with contextlib.AsyncExitStack() as stack:
+            if not self._begun and (incoming := await stack.enter_async_context(self._as_greeting(request))):
+                yield incoming
+                return
+            await self.greet()
+            target = self._absolute(request.url)
             header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
             incoming = await stack.enter_async_context(self._paced(request, target, header))
             if incoming.status == 401 and same_origin(incoming.url, self._home):
@@ -150,9 +154,44 @@ class Transport:
                 raise await self._refused(incoming, request.scope, request.what)
             yield incoming
 
+    async def signs_in(self) -> bool:
+        return await self._authorization.user() is not None
+
     async def greet(self) -> None:
         """Learn now what the first request would learn. Raises: RegistryError: no answer."""
-        await self._greeting.run("", self._greet)
+        if not self._begun:
+            await self._greeting.run("", self._greet)
+
+    @contextlib.asynccontextmanager
+    async def _as_greeting(self, request: Request) -> AsyncIterator[Incoming | None]:
+        """The very first request, where it reads something and nobody signs in: if it is answered as wished, no
+        greeting is needed. None: it must be sent again; or another request was first."""
+        async with contextlib.AsyncExitStack() as stack:
+            async with self._first:
+                wanted = not self._begun and request.method == "GET" and request.url.startswith("/")
+                incoming = None if not wanted or await self.signs_in() else await self._ask_first(request, stack)
+            yield incoming
+
+    async def _ask_first(self, request: Request, stack: contextlib.AsyncExitStack) -> Incoming | None:
+        try:
+            incoming = await stack.enter_async_context(self._exchange(request, self._absolute(request.url), ""))
+        except NotHTTPSError:
+            if not self._may_be_plain:
+                return None
+            self._speak_plainly()
+            incoming = await stack.enter_async_context(self._exchange(request, self._absolute(request.url), ""))
+        self._begun = incoming.status == 200
+        if incoming.status not in (401, 403, 404):
+            return incoming
+        if incoming.status == 401 and same_origin(incoming.url, self._home):
+            challenge = parse_challenges(incoming.headers.getall("WWW-Authenticate", []))
+            self._authorization.learn(challenge)
+            self._begun = challenge is not None
+        await stack.aclose()
+        return None
+
+    def _speak_plainly(self) -> None:
+        self._home = self._home.with_scheme("http").with_port(self._home.explicit_port)
 
     async def _greet(self) -> None:
         """Learn the scheme, and by the challenge of ``/v2/`` how to sign in, before anything is asked for.
@@ -171,7 +210,7 @@ class Transport:
                     temporary=False,
                     registry=self.registry,
                 ) from None
-            self._home = self._home.with_scheme("http").with_port(self._home.explicit_port)
+            self._speak_plainly()
             incoming = await self._ping()
         if incoming.status == 401 and same_origin(incoming.url, self._home):
             self._authorization.learn(parse_challenges(incoming.headers.getall("WWW-Authenticate", [])))
@@ -212,24 +251,31 @@ class Transport:
 
     @contextlib.asynccontextmanager
     async def _paced(self, request: Request, url: URL, authorization: str) -> AsyncIterator[Incoming]:
-        """One exchange under the registry's limits, which end with the head of the answer."""
+        """`_exchange`, with an error that people understand."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                incoming = await stack.enter_async_context(self._exchange(request, url, authorization))
+            except NotHTTPSError:
+                raise invalid(url, "it does not speak HTTPS") from None
+            yield incoming
+
+    @contextlib.asynccontextmanager
+    async def _exchange(self, request: Request, url: URL, authorization: str) -> AsyncIterator[Incoming]:
+        """One exchange under the registry's limits, which end with the head of the answer. Raises: NotHTTPSError."""
         async with contextlib.AsyncExitStack() as stack:
             async with self._pacer.request(self._key) as observe:
-                try:
-                    incoming = await stack.enter_async_context(
-                        exchange(
-                            self._session,
-                            request.method,
-                            url,
-                            context=self._context,
-                            home=self._home,
-                            authorization=authorization,
-                            headers=request.headers,
-                            body=request.body,
-                        )
+                incoming = await stack.enter_async_context(
+                    exchange(
+                        self._session,
+                        request.method,
+                        url,
+                        context=self._context,
+                        home=self._home,
+                        authorization=authorization,
+                        headers=request.headers,
+                        body=request.body,
                     )
-                except NotHTTPSError:
-                    raise invalid(url, "it does not speak HTTPS") from None
+                )
                 await observe(incoming.status, incoming.headers)
             yield incoming
 

@@ -9,16 +9,15 @@ import pytest
 
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import BIN, location, mapping, sync, task, write_config
-from tests.lab.images import push_image, push_many
+from tests.lab.images import push_image, push_many, put_manifest
 from tests.lab.registry import Registry
 
 TAGS = [f"v{n}" for n in range(12)]
 
 
 def asked(registry: Registry, before: int) -> list[str]:
-    """Methods and paths of requests since then, without the first one, which asks how to sign in."""
-    paths = [f"{request.method} {request.path.partition('?')[0]}" for request in registry.requests()[before:]]
-    return [path for path in paths if path != "GET /v2/"]
+    """Methods and paths of requests since then."""
+    return [f"{request.method} {request.path.partition('?')[0]}" for request in registry.requests()[before:]]
 
 
 def test_immutable_tags_that_the_target_has_cost_two_lists(tmp_path: Path, source: Registry, target: Registry) -> None:
@@ -32,6 +31,21 @@ def test_immutable_tags_that_the_target_has_cost_two_lists(tmp_path: Path, sourc
     assert sync(config).counts("t") == (0, 13, 0)
     assert asked(source, before[0]) == ["GET /v2/lib/app/tags/list"]
     assert asked(target, before[1]) == ["GET /v2/mirror/tags/list"]
+
+
+def test_a_thousand_immutable_tags_cost_two_requests(tmp_path: Path, source: Registry, target: Registry) -> None:
+    for registry in (source, target):
+        push_image(registry, "lib/app", "v0")
+        manifest = registry.manifest("lib/app", "v0")
+        for number in range(1, 1_010):
+            put_manifest(registry, "lib/app", f"v{number}", manifest.content, manifest.headers["Content-Type"])
+    config = write_config(
+        tmp_path, task("t", location(source), location(target), mapping("lib/app", immutable=True)), relay="direct"
+    )
+    before = len(source.requests()), len(target.requests())
+    assert sync(config).counts("t") == (0, 1_010, 0)
+    for registry, number in zip((source, target), before, strict=True):
+        assert asked(registry, number) == ["GET /v2/lib/app/tags/list"]
 
 
 def test_only_tags_that_match_are_immutable(tmp_path: Path, source: Registry, target: Registry) -> None:
