@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO, Any, TextIO, cast
 
 import click
-from redis import RedisError
+from redis import AuthenticationError, RedisError, ResponseError
 
 from dregsy_queue import settings
 from dregsy_queue.ledger.connection import Connection, connect
@@ -33,10 +33,18 @@ def connected() -> Iterator[Connection]:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except (RedisError, OSError) as error:
-        click.echo(f"Redis does not answer: {error}{hint()}", err=True)
+        click.echo(trouble(error), err=True)
         raise SystemExit(1) from None
     finally:
         connection.close()
+
+
+def trouble(error: Exception) -> str:
+    """One line: it does not answer, or it refuses what it was asked (it is full, a replica, wants a password)."""
+    if isinstance(error, ResponseError | AuthenticationError):
+        # Redis names the script and its line: of no use here.
+        return f"Redis refuses: {str(error).partition(' script: ')[0].rstrip('.')}"
+    return f"Redis does not answer: {error}{hint()}"
 
 
 def hint() -> str:

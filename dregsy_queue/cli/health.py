@@ -27,7 +27,7 @@ Examples:
 @options.cluster
 def health(role: str | None, host: str, liveness: bool) -> None:
     """Health check for probes: is a worker, or the role of this host, alive? One line; exit code 0 (alive) or 1."""
-    from dregsy_queue.cli.connected import hint
+    from dregsy_queue.cli.connected import trouble
     from dregsy_queue.ledger.connection import connect
     from dregsy_queue.ledger.overview import Overview
 
@@ -47,9 +47,7 @@ def health(role: str | None, host: str, liveness: bool) -> None:
             good, role = bool(overview.workers()), "worker"
             host = "any host"
     except (RedisError, OSError) as error:
-        click.echo(
-            f"{'healthy, as far as one can tell' if liveness else 'unhealthy'}: Redis does not answer: {error}{hint()}"
-        )
+        click.echo(f"{'healthy, as far as one can tell' if liveness else 'unhealthy'}: {trouble(error)}")
         raise SystemExit(0 if liveness else 1) from None
     click.echo(f"{'healthy' if good else 'unhealthy'}: {'a' if good else 'no'} {role} of {host} is alive")
     raise SystemExit(0 if good else 1)

@@ -55,6 +55,9 @@ def runs(task: str | None, as_json: bool) -> None:
         counts = (str(run.copied), str(run.up_to_date), str(run.failed))
         sent = size(run.sent) if run.sent else ""
         rows.append((run.run, run.task, state, *counts, moment(run.started, now), took, sent))
+    if not found:
+        write(lines("no run is known" if task is None else f"{clean(task)}: no run is known"))
+        return
     headers = ("run", "task", "state", "copied", "same", "failed", "started", "took", "sent")
     write([table(headers, rows, left=(0, 1, 2), folds=(0, 1))])
     for run in found:

@@ -53,8 +53,11 @@ def run(tasks: Sequence[str], wait: bool) -> None:
 
 def _known(connection: Connection, task: str) -> None:
     """A task that the leading scheduler's config does not have is a mistake; without a leader nobody can tell."""
-    scheduled = Roles(connection).scheduled()
-    if task not in scheduled and any(role.leads and role.lives for role in Roles(connection).list("scheduler")):
+    roles = Roles(connection)
+    scheduled, schedulers = roles.scheduled(), roles.list("scheduler")
+    if not any(role.lives for role in (*schedulers, *roles.list("worker"))):
+        raise Refused("no scheduler and no worker lives: nobody would start it (see dregsy status)")
+    if task not in scheduled and any(role.leads and role.lives for role in schedulers):
         near = clean(did_you_mean(task, list(scheduled)))
         raise Refused(f"the config of the leading scheduler has no task '{clean(task)}'.{near}")
 

@@ -10,7 +10,7 @@ import click
 from redis import RedisError
 
 from dregsy_queue.cli import options, status_json, status_text
-from dregsy_queue.cli.connected import Refused, connected
+from dregsy_queue.cli.connected import Refused, connected, trouble
 from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.connection import Connection
@@ -80,7 +80,7 @@ def _watch(look: Callable[[], Sequence[object]], *, as_json: bool) -> None:
                 try:
                     shown = look()
                 except (RedisError, OSError) as error:
-                    shown = [Text(f"Redis does not answer: {error}", style="red")]
+                    shown = [Text(trouble(error), style="red")]
                 stamp = Text(f"{time.strftime('%H:%M:%S')}  every {PAUSE:.0f} s, Ctrl-C ends", style="dim")
                 live.update(Group(stamp, *shown), refresh=True)  # type: ignore[arg-type]
                 time.sleep(PAUSE)

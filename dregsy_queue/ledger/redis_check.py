@@ -44,6 +44,23 @@ def examine(connection: Connection, tasks: Collection[str] = (), cluster: str = 
     return found
 
 
+def refusal(connection: Connection) -> str:
+    """Why this Redis takes no writes at the moment, as far as it tells; "" when it takes them.
+
+    Raises: redis.RedisError or OSError when it does not answer.
+    """
+    memory = _info(connection, "memory")
+    used, most = (int(memory.get(name, 0)) for name in ("used_memory", "maxmemory"))
+    if most and used >= most and memory.get("maxmemory_policy", "noeviction") == "noeviction":
+        return f"Redis is full, {used / 1e6:.0f} MB of maxmemory {most / 1e6:.0f} MB, and refuses writes: give it more"
+    if _info(connection, "replication").get("role") == "slave":
+        return "this Redis is a replica and takes no writes: name its master, or its Sentinels"
+    persistence = _info(connection, "persistence")
+    if "err" in (persistence.get("aof_last_write_status"), persistence.get("rdb_last_bgsave_status")):
+        return "Redis cannot write to its disk, and may refuse writes: look at its log, and at the room on its disk"
+    return ""
+
+
 def _others(connection: Connection, tasks: Collection[str], cluster: str) -> str:
     """By what another cluster is known: by its name, where both have one, or by tasks none of which is ours."""
     roles = Roles(connection, cluster)

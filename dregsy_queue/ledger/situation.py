@@ -10,6 +10,7 @@ from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.overview import Overview, RegistryOverview, TaskOverview
 from dregsy_queue.ledger.presence import WorkerState
+from dregsy_queue.ledger.redis_check import examine, refusal
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role
 from dregsy_queue.ledger.waiting import Waiting, WaitingReader
@@ -38,6 +39,8 @@ class Situation:
     workers: Sequence[WorkerState]
     lost_workers: Sequence[str]
     registries: Sequence[RegistryOverview]
+    #: what is wrong with Redis itself
+    redis: Sequence[str] = ()
     #: only a mark of life of some scheduler is there, without its name and config
     scheduler_marks: bool = False
 
@@ -80,6 +83,7 @@ def read(connection: Connection) -> Situation:
         workers=workers,
         lost_workers=overview.lost_workers(),
         registries=registries,
+        redis=[found for found in (refusal(connection), *examine(connection)) if found],
         scheduler_marks=not schedulers and any(True for _ in connection.scan_iter(key("scheduler", "*"), count=1000)),
     )
 
@@ -95,7 +99,7 @@ def _failures(connection: Connection, reader: RunReader, task: str, run: RunCoun
 
 def judge(situation: Situation) -> Verdict:
     """What is wrong, the worst first, and what is good to know."""
-    problems, facts = [], []
+    problems, facts = list(situation.redis), list[str]()
     for found in (_schedulers(situation), _workers(situation), _config(situation), _tasks(situation)):
         problems += found.problems
         facts += found.facts

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.connection import connect
-from dregsy_queue.ledger.redis_check import examine
+from dregsy_queue.ledger.redis_check import examine, refusal
 from dregsy_queue.ledger.roles import Roles, Scheduled
 from tests.lab.redis import RedisServer
 
@@ -28,3 +31,15 @@ def test_two_clusters_with_tasks_of_the_same_names_notice_each_other(redis_serve
     assert "its name: east; this one's: west" in found and "DREGSY_PREFIX" in found
     assert examine(connection, ["mirror"], cluster="east") == []
     assert examine(connection, ["mirror"], cluster="") == [], "one that has no name cannot tell"
+
+
+def test_why_it_takes_no_writes(redis_server: RedisServer, tmp_path: Path) -> None:
+    connection, admin = connect(redis_server.url), redis_server.client()
+    assert refusal(connection) == ""
+    admin.config_set("maxmemory", "500kb")
+    assert "is full" in refusal(connection) and "is full" in situation.read(connection).verdict.problems[0]
+    admin.config_set("maxmemory", "0")
+    replica = RedisServer(tmp_path / "replica").start()
+    replica.client().replicaof("127.0.0.1", redis_server.port)
+    assert "a replica" in refusal(connect(replica.url))
+    replica.kill()
