@@ -33,7 +33,7 @@ Examples:
 @click.argument("task", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As JSON; tasks as in the report of `dregsy sync`.")
 @click.option("--watch", is_flag=True, help="Redraw every two seconds until Ctrl-C.")
-@click.option("--check", is_flag=True, help="Exit with 1 when something is wrong, with the task or anywhere.")
+@click.option("--check", is_flag=True, help="Exit with 1 when something is wrong, with that task or anywhere.")
 @options.cluster
 def status(task: str | None, as_json: bool, watch: bool, check: bool) -> None:
     """Show a verdict, tasks and why they fail, what runs, what waits and for what, workers, schedulers, registries."""
@@ -43,7 +43,9 @@ def status(task: str | None, as_json: bool, watch: bool, check: bool) -> None:
         names = [known.name for known in found.tasks]
         if task is not None and task not in names:
             raise Refused(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
-        good = found.verdict.good if task is None else task not in found.failures
+        good = found.verdict.good
+        if task is not None:
+            good = task not in found.failures and not situation.in_the_way_of(task, found)
         if as_json:
             document = status_json.document(connection, found, task)
             return [json.dumps(document, indent=None if watch else 2, ensure_ascii=False)], good

@@ -13,7 +13,7 @@ from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.report import RunReader
-from dregsy_queue.ledger.situation import Failure, Situation
+from dregsy_queue.ledger.situation import Failure, Situation, in_the_way_of
 from dregsy_queue.terminal import clean, flow, lines, moment, plural, span, table
 
 #: Running transfers, causes per task and images that are shown; there may be thousands.
@@ -45,6 +45,8 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
     overview = next(found for found in situation.tasks if found.name == name)
     run = overview.newest
     yield from lines(f"{clean(name)}: {_state(overview)}", style="bold")
+    if problems := in_the_way_of(name, situation):
+        yield from lines("WRONG: " + "; ".join(map(clean, problems)), style="bold red")
     if run:
         counts = [f"{run.copied} copied", f"{run.up_to_date} up to date", f"{run.failed} failed"]
         counts += [f"{run.cancelled} cancelled"] if run.cancelled else []

@@ -103,11 +103,25 @@ def judge(situation: Situation) -> Verdict:
     for found in (_schedulers(situation), _workers(situation), _config(situation), _tasks(situation)):
         problems += found.problems
         facts += found.facts
-    problems += [
-        f"jobs of {waiting.task} wait: {waiting.why}" for waiting in situation.waiting if waiting.why.startswith("no ")
-        and waiting.why != "no worker lives"
-    ]  # fmt: skip
-    return Verdict(problems, facts)
+    return Verdict(problems + _nobody_takes(situation.waiting), facts)
+
+
+def in_the_way_of(task: str, situation: Situation) -> list[str]:
+    """What keeps one task from being synced, besides its own failures: nobody lives, Redis refuses, no worker can."""
+    problems = list(situation.redis)
+    if not any(role.lives for role in situation.schedulers):
+        problems += _schedulers(situation).problems
+    if not situation.workers:
+        problems += _workers(situation).problems
+    return problems + _nobody_takes([waiting for waiting in situation.waiting if waiting.task == task])
+
+
+def _nobody_takes(waiting: Sequence[Waiting]) -> list[str]:
+    return [
+        f"jobs of {found.task} wait: {found.why}"
+        for found in waiting
+        if found.why.startswith("no ") and found.why != "no worker lives"
+    ]
 
 
 def _schedulers(situation: Situation) -> Verdict:

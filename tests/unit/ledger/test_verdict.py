@@ -8,22 +8,24 @@ from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.presence import WorkerState
 from dregsy_queue.ledger.roles import Kind, Role
-from dregsy_queue.ledger.situation import Situation, Verdict, judge
+from dregsy_queue.ledger.situation import Situation, Verdict, in_the_way_of, judge
+from dregsy_queue.ledger.waiting import Waiting
 
 
 def role(kind: Kind, name: str, *, config: str = "a1", error: str = "", cluster: str = "") -> Role:
     return Role(kind, name, kind == "scheduler", config, error, "1", 0.0, 1.0, cluster)
 
 
+def make(*roles: Role, **more: Any) -> Situation:
+    there: dict[str, Any] = {"now": 0.0, "failures": {}, "running": [], "waiting": [], "states": {}, "tasks": []}
+    there |= {"lost_workers": [], "registries": [], "workers": [WorkerState("w@a", 4, 0, ("plan",), False)]}
+    there["schedulers"] = [found for found in roles if found.kind == "scheduler"]
+    there["worker_roles"] = [found for found in roles if found.kind == "worker"]
+    return Situation(**{**there, **more})
+
+
 def verdict(*roles: Role, **more: Any) -> Verdict:
-    there: dict[str, Any] = {"tasks": [], "registries": [], **more}
-    situation = Situation(
-        now=0.0, failures={}, running=[], waiting=[], states={}, lost_workers=[],
-        schedulers=[found for found in roles if found.kind == "scheduler"],
-        worker_roles=[found for found in roles if found.kind == "worker"],
-        workers=[WorkerState("w@a", 4, 0, ("plan",), False)], **there,
-    )  # fmt: skip
-    return judge(situation)
+    return judge(make(*roles, **more))
 
 
 def test_all_is_well() -> None:
@@ -48,6 +50,14 @@ def test_who_works_by_another_config() -> None:
     assert verdict(leader, other).problems == ["worker w@a works by another config than the leading scheduler"]
     (told,) = verdict(leader, other, role("worker", "w@b#1", config="b2")).problems
     assert told == "2 workers work by another config than the leading scheduler"
+
+
+def test_what_is_in_the_way_of_a_task() -> None:
+    waiting = [Waiting("t", 1, "no worker has skopeo"), Waiting("other", 1, "no worker has docker")]
+    assert in_the_way_of("t", make(role("scheduler", "s"), waiting=waiting)) == ["jobs of t wait: no worker has skopeo"]
+    dead = make(workers=[], redis=["Redis is full"])
+    told = ["Redis is full", "no scheduler lives: nothing is started", "no worker lives: nothing is copied"]
+    assert in_the_way_of("t", dead) == told
 
 
 def test_what_is_paused_is_good_to_know() -> None:
