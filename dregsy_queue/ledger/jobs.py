@@ -69,7 +69,10 @@ class TransferJob:
 
 @dataclass(frozen=True)
 class PlannedOutcome:
-    """An image whose outcome planning knew already: it is up to date, or it cannot be planned (`error`)."""
+    """An image whose outcome planning knew already: it is up to date, or it cannot be planned (`error`).
+
+    `unlisted`: it stands for all images of a repository or mapping, as nobody could tell which these are.
+    """
 
     source: str
     target: str
@@ -78,6 +81,7 @@ class PlannedOutcome:
     reason: Reason
     digest: str = ""
     error: str = ""
+    unlisted: bool = False
 
     def to_json(self) -> str:
         """Without secrets: `error` may quote a server."""

@@ -9,7 +9,8 @@ can share one Redis database; a test compares this table with what Lua and Pytho
                                run that follows the active one), left (since when it is in no config)
 ``task:<task>:runs``           list of the task's run ids, newest first
 ``run:<run>``                  hash: task, fingerprint, state (planning, running, done), times, counts (open,
-                               jobs.<state>, planned.<state>), failure (why it could not be planned as a whole),
+                               jobs.<state>, planned.<state>; unlisted: repositories and
+                               mappings whose images nobody knows), failure (why it could not be planned as a whole),
                                cancelled (why it ends early), cursors of long work
 ``run:<run>:jobs``             hash: job id → what to do (JSON, never changes)
 ``run:<run>:planned``          hash: job id → outcome that planning already knew (JSON)

@@ -142,7 +142,9 @@ def _pulls(image: Image, source: Descriptor, wanted: Digest) -> int:
 
 
 def failure(names: Names, what: Mapping | Pair | Image, error: str) -> PlannedOutcome:
-    return PlannedOutcome(names.source(what), names.target(what), platform_of(what), "failed", "planning", error=error)
+    named = names.source(what), names.target(what)
+    unlisted = not isinstance(what, Image)
+    return PlannedOutcome(*named, platform_of(what), "failed", "planning", error=error, unlisted=unlisted)
 
 
 def up_to_date(names: Names, image: Image, digest: str) -> PlannedOutcome:

@@ -15,12 +15,20 @@ end
 local now = clock()
 local planned = key('run', run, 'planned')
 
+-- Such an outcome stands for images that nobody knows.
+local function count_unlisted(outcome, number)
+  if outcome.unlisted then
+    redis.call('HINCRBY', key('run', run), 'unlisted', number)
+  end
+end
+
 -- Takes back an outcome that an earlier attempt at planning left.
 local function forget_outcome(job)
   local before = decode(redis.call('HGET', planned, job))
   if before then
     redis.call('HDEL', planned, job)
     redis.call('HINCRBY', key('run', run), 'planned.' .. tostring(before.status), -1)
+    count_unlisted(before, -1)
   end
 end
 
@@ -47,6 +55,7 @@ for i = 4, #ARGV, 6 do
       forget_outcome(job)
       redis.call('HSET', planned, job, outcome)
       redis.call('HINCRBY', key('run', run), 'planned.' .. status, 1)
+      count_unlisted(image, 1)
       tally(task, status, tostring(image.reason or ''), 1)
       if status == 'up-to-date' then
         redis.call('HDEL', key('pending', task), target)

@@ -11,7 +11,8 @@ let_go(plan)
 redis.call('HDEL', key('job', plan), 'owner', 'claim')
 redis.call('HSET', key('job', plan), 'settled', epoch .. ' ' .. token)
 if failure == '' and redis.call('EXISTS', key('run', run, 'targets')) == 1
-    and tonumber(redis.call('HGET', key('run', run), 'planned.failed') or 0) == 0
+    and redis.call('HEXISTS', key('run', run), 'failure') == 0
+    and tonumber(redis.call('HGET', key('run', run), 'unlisted') or 0) == 0
     and redis.call('EXISTS', key('run', run, 'retry')) == 0 then
   -- What this run did not find has left: reap removes what is kept of it.
   later('sweep ' .. run)

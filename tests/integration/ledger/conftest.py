@@ -12,7 +12,7 @@ from dregsy_queue.ledger.admission import Admission, Admitted
 from dregsy_queue.ledger.claims import Claim, Claims
 from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.in_hand import InHand
-from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import Copied
 from dregsy_queue.ledger.presence import Presence
@@ -71,7 +71,7 @@ class Ledger:
         assert claim is not None
         return claim
 
-    def planned(self, jobs: Iterable[TransferJob], task: str = "t", priority: int = 5) -> str:
+    def planned(self, jobs: Iterable[TransferJob | PlannedOutcome], task: str = "t", priority: int = 5) -> str:
         """A run of `task`, planned to its end by worker ``w1``."""
         run = self.start(task, priority)
         (admitted,) = [job for job in self.admission.admit() if job.job == f"{run}:plan"]

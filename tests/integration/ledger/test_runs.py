@@ -201,3 +201,21 @@ def test_sync_records_are_kept_with_the_outcome(ledger: Ledger) -> None:
     found, missing = ledger.records.look_up("t", ["dst.example/t:1", "dst.example/t:2"])
     assert found and (found.source_digest, found.target_digest) == (image(1).source_digest, "sha256:b")
     assert missing is None
+
+
+@pytest.mark.parametrize("unlisted", [False, True])
+def test_records_of_images_that_left_go_but_not_of_a_repository_that_cannot_be_listed(
+    ledger: Ledger, unlisted: bool
+) -> None:
+    ledger.worker()
+    ledger.planned([image(1), image(2), image(3)])
+    ledger.run_all()
+    broken = PlannedOutcome(
+        "src.example/t:3", "dst.example/t:3", "", "failed", "planning", error="no such platform", unlisted=unlisted
+    )
+    ledger.planned([image(1), broken])
+    ledger.run_all()
+    while ledger.admission.reap().more:
+        pass
+    kept = ledger.records.look_up("t", [f"dst.example/t:{number}" for number in (1, 2, 3)])
+    assert [record is not None for record in kept] == [True, unlisted, True]
