@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunCounts, RunReader
 from dregsy_queue.serve.metrics import ClusterCollector
@@ -44,6 +45,10 @@ class Cluster:
         assert counts
         return counts
 
+    def start(self, name: str) -> None:
+        """Order a run now, as `dregsy run` does."""
+        Orders(connect(self.redis.url)).run(name)
+
     def copied(self) -> Counter[str]:
         """How often each target was said to be copied, by the workers' logs."""
         lines = [line for role in self.roles for line in role.lines()]
@@ -59,7 +64,9 @@ def metrics(cluster: Cluster) -> dict[str, float]:
 
 
 def slow_skopeo(folder: Path, seconds: float) -> dict[str, Any]:
+    """A skopeo that waits before each copy, and further as long as there is a file ``hold`` in `folder`."""
     path = folder / "slow-skopeo"
-    path.write_text(f'#!/bin/sh\ncase "$*" in *copy*) sleep {seconds};; esac\nexec skopeo "$@"\n')
+    wait = f"sleep {seconds}; while [ -e '{folder}/hold' ]; do sleep 0.1; done"
+    path.write_text(f'#!/bin/sh\ncase "$*" in *copy*) {wait};; esac\nexec skopeo "$@"\n')
     path.chmod(0o755)
     return {"binary": str(path)}

@@ -32,7 +32,7 @@ def test_metrics_count_the_whole_cluster(cluster: Cluster, source: Registry, tar
     push_many(source, "lib/app", [f"{n}" for n in range(30)])
     config = write_config(
         cluster.folder,
-        task("t", location(source), location(target), mapping("lib/app"), interval=30),
+        task("t", location(source), location(target), mapping("lib/app"), interval=3600),
         task("bad", location(source), location(target), mapping("no/such")),
         registries={source.host: {"max-concurrent": 5, "transfers": "1000/1h"}},
         skopeo=slow_skopeo(cluster.folder, 0.3),
@@ -78,6 +78,7 @@ def test_metrics_count_the_whole_cluster(cluster: Cluster, source: Registry, tar
             worker.process.stop()
         push_image(source, "lib/app", "7", seed="new")
         cluster.worker(config, "poor", PATH="/nowhere")
+        cluster.start("t")
         cluster.wait_for("t", lambda counts: counts.open == 1, timeout=60)
         time.sleep(2)
         assert scrape()['dregsy_mirror_lag_seconds{task="t"}'] > 1
@@ -92,8 +93,8 @@ def test_bytes_are_those_that_were_sent(cluster: Cluster, source: Registry, targ
     push_image(source, "lib/large", "1", size=size, layers=2)
     config = write_config(
         cluster.folder,
-        task("large", location(source), location(target), mapping("lib/large"), interval=30),
-        task("small", location(source), location(target), mapping("lib/small"), interval=30),
+        task("large", location(source), location(target), mapping("lib/large"), interval=3600),
+        task("small", location(source), location(target), mapping("lib/small"), interval=3600),
     )
     push_many(source, "lib/small", [f"{n}" for n in range(20)], size=500)
     cluster.worker(config, "w1")
@@ -104,10 +105,12 @@ def test_bytes_are_those_that_were_sent(cluster: Cluster, source: Registry, targ
     assert size <= sent["large"] < size + 500_000
     assert sent["small"] >= 20 * 500, "also of copies that take a moment only"
     for counts in first:
+        cluster.start(counts.task)
         again = cluster.wait_for(counts.task, lambda now, counts=counts: now.run != counts.run and now.done)  # type: ignore[misc]
         assert again.copied == 0
     assert overview.transferred_bytes() == sent, "what is up to date moves nothing"
     push_image(source, "lib/large", "2", size=size, layers=2, seed="lib/large:1")
+    cluster.start("large")
     cluster.wait_for("large", lambda counts: counts.done and counts.copied)
     assert overview.transferred_bytes()["large"] < sent["large"] + 500_000, "layers that the target has are not sent"
 

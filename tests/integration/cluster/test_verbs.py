@@ -67,6 +67,8 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
     operator = Operator(cluster)
     cluster.wait_for("part", lambda counts: counts.done)
     cluster.wait_for("slow", lambda counts: counts.copied >= 1)
+    hold = cluster.folder / "hold"
+    hold.touch()
 
     # what is wrong, why, and what waits for what
     told = operator.does("status")
@@ -83,6 +85,7 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
 
     # pause, resume
     assert "is paused for 60 s" in operator.does("pause", "slow", "--for", "60s", "--reason", "moving [/b]")
+    hold.unlink()
     wait_until(lambda: not operator.status()["running"], timeout=30, what="what ran to end")
     paused = operator.status()["tasks"]["slow"]
     assert paused["paused"]["reason"] == "moving [/b]" and paused["open"] > 0
