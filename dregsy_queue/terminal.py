@@ -7,11 +7,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+# rich takes 40 ms of CPU to load, and most of this module does without it.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 #: Columns that texts are made for where there is no terminal.
 WIDTH = 80
@@ -68,6 +70,8 @@ def plural(number: int, noun: str) -> str:
 
 def lines(text: str, *, style: str = "", indent: str = "", hang: int = 0) -> Iterator[Text]:
     """`text` in lines that fit, whole words and names kept."""
+    from rich.text import Text
+
     following = indent + " " * hang
     for line in textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
@@ -82,6 +86,9 @@ def table(
     folds: Sequence[int] = (0,),
 ) -> Table:
     """Columns of texts as they are; those in `left` stand left, and those in `folds` fold rather than lose letters."""
+    from rich.table import Table
+    from rich.text import Text
+
     found = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
     for column, header in enumerate(headers):
         found.add_column(
@@ -94,6 +101,8 @@ def table(
 
 def console(stream: TextIO | None = None) -> Console:
     """A console that interprets nothing. In a pipe lines are as long as names need, unless COLUMNS says."""
+    from rich.console import Console
+
     stream = stream or sys.stdout
     wide = None if stream.isatty() or os.environ.get("COLUMNS") else 4000
     return Console(file=stream, width=wide, markup=False, highlight=False, emoji=False, soft_wrap=False)

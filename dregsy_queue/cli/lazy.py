@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from dregsy_queue.loading import loading
+
 #: By command: the module that has it, under its own name, and what `--help` says of it.
 Section = Mapping[str, tuple[str, str]]
 
@@ -27,7 +29,8 @@ class LazyGroup(click.Group):
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         if name not in self._known:
             return None
-        command = getattr(import_module(self._known[name]), name)
+        with loading():
+            command = getattr(import_module(self._known[name]), name)
         assert isinstance(command, click.Command)
         return command
 

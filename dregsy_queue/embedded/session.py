@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import json
 import logging
 import os
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Seconds for which workers start alone; none is ready sooner.
-HEAD_START = 0.25
+HEAD_START = 0.35
+#: Seconds after the start at which what the end needs is loaded: registries are waited for then.
+MEANWHILE = 0.6
+_SUMMARY = "dregsy_queue.embedded.summary"
 #: Seconds between two looks at the ledger: at first, and at most; in between a twentieth of the time so far.
 FIRST_POLL, POLL = 0.02, 0.2
 #: Jobs that a worker runs at once; without a program for each there may be more, as they wait for registries alone.
@@ -157,7 +161,10 @@ class _Session:
                     self._save_state()
             if not periodic and len(progress.runs) == len(self._names) and progress.idle:
                 return
-            time.sleep(min(POLL, max(FIRST_POLL, (time.monotonic() - started) / 20)))
+            elapsed = time.monotonic() - started
+            if elapsed > MEANWHILE:
+                importlib.import_module(_SUMMARY)
+            time.sleep(min(POLL, max(FIRST_POLL, elapsed / 20)))
 
     def _save_state(self) -> bool:
         """False when it cannot be written."""
@@ -267,9 +274,13 @@ class _Session:
                 child.send_signal(signal.SIGHUP)
 
     def _display(self) -> Display:
-        from dregsy_queue.embedded.progress import LineDisplay, LiveDisplay
+        if self._live:
+            from dregsy_queue.embedded.live import LiveDisplay
 
-        return LiveDisplay(self._console) if self._live else LineDisplay()
+            return LiveDisplay(self._console)
+        from dregsy_queue.embedded.progress import LineDisplay
+
+        return LineDisplay()
 
     def _is_live(self) -> bool:
         # rich takes a while to load, and mostly there is nothing more to ask than this.

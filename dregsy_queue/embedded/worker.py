@@ -12,10 +12,13 @@ import sys
 
 def main(name: str, slots: int) -> int:
     """Run until a signal ends it, with so many jobs at once; returns the exit code."""
-    # Imports create many objects and no garbage; collecting meanwhile costs a tenth of the start-up.
-    gc.set_threshold(50_000, 20, 20)
+    # As `loading` has it, up to the moment when it takes jobs.
+    gc.disable()
+    from celery.signals import worker_ready
+
     from dregsy_queue.celery import app
 
+    worker_ready.connect(_collect)
     # It is no `celery` command: the caller's arguments are not options of a worker.
     sys.argv[1:] = []
     app.conf.update(worker_enable_remote_control=False)
@@ -24,6 +27,12 @@ def main(name: str, slots: int) -> int:
     worker = app.Worker(hostname=name, concurrency=slots, quiet=True, **alone)
     worker.start()
     return worker.exitcode or 0
+
+
+def _collect(**_: object) -> None:
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 if __name__ == "__main__":

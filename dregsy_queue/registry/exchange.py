@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.http import aiohttp
 from dregsy_queue.registry.origins import follow, keeps_body, same_origin
 from dregsy_queue.registry.proxies import proxy_for
 
@@ -134,7 +134,8 @@ async def _send(
     context: ssl.SSLContext,
     body: Body,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    options: dict[str, Any] = {"ssl": context} if url.scheme == "https" else {}
+    # also where `url` is plain: a proxy may speak TLS
+    options: dict[str, Any] = {"ssl": context}
     if body or method in ("POST", "PUT", "PATCH"):
         options["data"] = body if isinstance(body, bytes) else body()
     response: aiohttp.ClientResponse | None = None

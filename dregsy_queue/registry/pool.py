@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import aiohttp
-
 import dregsy_queue
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
+from dregsy_queue.registry.http import aiohttp
 from dregsy_queue.registry.throttle import NoPacing, Pacer
 from dregsy_queue.registry.tls import TLSSettings, make_context
 from dregsy_queue.registry.transport import RetryPolicy, Transport

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-import aiohttp
 from yarl import URL
 
 from dregsy_queue.clock import SYSTEM, Clock
@@ -20,6 +19,7 @@ from dregsy_queue.registry import responses
 from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.exchange import BIGGEST, Body, Incoming, NotHTTPSError, exchange, host_of, invalid
+from dregsy_queue.registry.http import aiohttp
 from dregsy_queue.registry.origins import parse_url, same_origin
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.signing_in.authorization import Authorization

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 #: From the ground up. Rooms on the same floor do not import each other.
 FLOORS = [
-    {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "oci"},
+    {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "loading", "oci"},
     {"kinds", "logs", "matching", "terminal"},
     {"ledger"},
     {"settings"},

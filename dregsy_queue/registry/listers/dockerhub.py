@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.manifests import Descriptor
 from dregsy_queue.oci.reference import api_repository
 from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.http import aiohttp
 from dregsy_queue.registry.listers.digests import Told
 from dregsy_queue.registry.listers.hub_api import HUB, PAGE, HubApi, error
 

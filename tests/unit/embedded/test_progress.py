@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from dregsy_queue.embedded.progress import LiveDisplay, Progress
+from dregsy_queue.embedded.live import LiveDisplay
+from dregsy_queue.embedded.progress import Progress
 from dregsy_queue.ledger.presence import Moved
 from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.ledger.waiting import Waiting
