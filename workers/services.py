@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from redis import RedisError
 
 from dregsy_queue.access.clients import RegistryAccess
-from dregsy_queue.celery import app
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.registries import limits_for
-from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import connect
@@ -42,9 +41,13 @@ ORDERS_AFTER = 4.0
 class Services:
     """The config, the event loop, the ledger and the registries of one worker process; thread-safe."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Read the config; Redis need not be there yet. Raises: ConfigError."""
+    def __init__(self, settings: Settings, send: Callable[[Admission], object]) -> None:
+        """Read the config; Redis need not be there yet. `send` brings what may run now to slots, here or elsewhere.
+
+        Raises: ConfigError.
+        """
         self.settings = settings
+        self._admit_and_send = send
         self.config = CurrentConfig(settings.config)
         self.loop = EventLoopThread()
         redis = self.redis = connect(settings.redis_url)
@@ -60,7 +63,7 @@ class Services:
         self.desk = OrderDesk(
             redis,
             self.config,
-            RunStarter(app, settings, redis),
+            RunStarter(None, settings, redis),
             least_age=0.0 if settings.alone else ORDERS_AFTER,
             kept_for=settings.keep_days * 86400,
             tells_ends=not settings.alone,
@@ -78,7 +81,7 @@ class Services:
 
     def send(self) -> None:
         """Send what may run now. Raises: RedisError or OSError."""
-        dispatch(app, self.admission)
+        self._admit_and_send(self.admission)
 
     def dispatch(self) -> None:
         """Send what may run now, soon and in a thread of its own."""

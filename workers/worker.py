@@ -6,9 +6,11 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Callable
 
 from redis import RedisError
 
+from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.logs import log_fields
 from dregsy_queue.settings import Settings
 from workers.coordinator import Coordinator
@@ -24,15 +26,15 @@ ENDING = 8.0
 
 
 class Worker:
-    """One worker process, from Celery's first signal to its last."""
+    """One worker process, from start to end."""
 
-    def __init__(self, settings: Settings, nodename: str, slots: int) -> None:
-        """Read the config and find out which relays work here. Raises: ConfigError."""
+    def __init__(self, settings: Settings, nodename: str, slots: int, send: Callable[[Admission], object]) -> None:
+        """Read the config and find out which relays work here. `send`: see `Services`. Raises: ConfigError."""
         self.settings = settings
         # A restarted worker has a new name, so it never holds the leases of the one before.
         self.node, self._slots = nodename, slots
         self.name = f"{nodename}#{secrets.token_hex(4)}"
-        self.services = Services(settings)
+        self.services = Services(settings, send)
         self.relays = RelayHealth(self.services.config.get().config, settings, self.services.loop)
         self.coordinator = Coordinator(self.services, self.relays, self.name, slots)
         self._draining = False

@@ -64,7 +64,7 @@ class Scheduler(celery_beat.Scheduler):
         redis = connect(chosen.redis_url)
         name = scheduler_name()
         self._leadership = Leadership(Roles(redis), name)
-        starter = RunStarter(app, chosen, redis)
+        starter = RunStarter(None if chosen.alone else app, chosen, redis)
         self._leader = Leader(config, chosen.run, starter, Timetable(redis), self._leadership.keep)
         self._pidboxes, self._next_sweep = Pidboxes(redis), SYSTEM.monotonic() + SWEEP
         kept_for = chosen.keep_days * 86400

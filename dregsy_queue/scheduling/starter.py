@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.config.selection import run_fingerprint
-from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
@@ -28,7 +27,8 @@ class RunStarter:
     """Starts runs of sync tasks: for the scheduler, and for one-command mode without one."""
 
     def __init__(self, app: Celery | None, chosen: Settings, connection: Connection | None = None) -> None:
-        """Without `app` a run waits until a worker looks for what may run, at most a second."""
+        """Without `app` a run waits until a worker looks for what may run, at most a second; there is no Celery in
+        one-command mode, and workers look right after they have started runs themselves."""
         self._app = app
         self._kept = chosen.keep_runs
         self._redis = connection or connect(chosen.redis_url)
@@ -65,6 +65,9 @@ class RunStarter:
     def send(self) -> None:
         """Send what may run now; the workers send what cannot be sent yet."""
         if self._app is not None:
+            # Late: without Celery nothing of it is loaded.
+            from dregsy_queue.dispatch import dispatch
+
             dispatch(self._app, self._admission)
 
     def hand_over_limits(self, tasks: Iterable[SyncTask], config: Config) -> None:

@@ -15,7 +15,7 @@ from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, w
 from dregsy_queue import settings
 from dregsy_queue.celery import app
 from dregsy_queue.config.load import ConfigError
-from dregsy_queue.dispatch import MESSAGE_VERSION
+from dregsy_queue.dispatch import MESSAGE_VERSION, dispatch
 from dregsy_queue.kinds import queue_name
 from workers.jobs.run import run
 from workers.worker import Worker
@@ -59,7 +59,7 @@ def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Cel
     global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
     try:
         chosen = settings.from_environment()
-        _worker = Worker(chosen, sender, slots=instance.concurrency or 1)
+        _worker = Worker(chosen, sender, slots=instance.concurrency or 1, send=partial(dispatch, app))
     except settings.SettingsError as error:
         sys.exit(str(error))
     except ConfigError as error:

@@ -42,7 +42,8 @@ CLAIMING = 25.0
 
 
 def run(worker: Worker, job: str, epoch: int) -> None:
-    """Do one job. Every way it can end is written to the ledger; without a ledger the job is done again."""
+    """Do one job, and see what may run afterwards. Every way it can end is written to the ledger; without a ledger the
+    job is done again."""
     claims, token = worker.services.claims, secrets.token_hex(8)
     try:
         claim = outlast(lambda: claims.take(job, epoch, worker.name, token), CLAIMING)

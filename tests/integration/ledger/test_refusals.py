@@ -21,7 +21,7 @@ def test_a_job_that_could_not_be_claimed_is_claimed_when_redis_takes_writes(
 ) -> None:
     (tmp_path / "c.yaml").write_text("relay: skopeo\ntasks: []\n")
     settings = from_environment({"DREGSY_CONFIG": str(tmp_path / "c.yaml"), "DREGSY_REDIS_URL": redis_server.url})
-    worker = Worker(settings, "w1@lab", slots=4)
+    worker = Worker(settings, "w1@lab", slots=4, send=lambda _: None)
     monkeypatch.setattr(worker.services, "dispatch", lambda: None)
     ledger.worker()
     ledger.worker(worker.name)
