@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dregsy_queue import settings
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.ledger.admission import Admission, Admitted
-from dregsy_queue.logs import fields
+from dregsy_queue.logs import log_fields
 from workers.jobs.run import run
 from workers.worker import Worker
 
@@ -57,7 +57,7 @@ class Alone:
         try:
             run(self._worker, job.job, job.epoch)
         except Exception:
-            log.exception("unexpected error in a job", extra=fields(job=job.job))
+            log.exception("unexpected error in a job", extra=log_fields(job=job.job))
         finally:
             with self._lock:
                 self._free += 1

@@ -1,7 +1,7 @@
 """aiohttp, loaded without the authorities that it would never use.
 
 At its import aiohttp makes two TLS contexts and reads the system's authorities into each, 50 ms of CPU. Here every
-connection gets the context of its registry (`tls`), so aiohttp's own stay empty: they would trust nobody.
+connection gets a context of ours (`tls`), so aiohttp's own stay empty: they would trust nobody.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.manifests import Descriptor
 from dregsy_queue.oci.reference import api_repository

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
-import aiohttp
 from yarl import URL
 
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.errors import Kind, RegistryError
 from dregsy_queue.registry.exchange import BIGGEST
+from dregsy_queue.registry.http import aiohttp
 from dregsy_queue.registry.pages import MOST_PAGES
 from dregsy_queue.registry.proxies import proxy_for
+from dregsy_queue.registry.tls import TLSSettings, make_context
 
 HUB = "https://hub.docker.com"
 #: Entries per page; the API gives no more.
@@ -31,7 +32,9 @@ class HubApi:
     base: str = HUB
 
     def session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(timeout=_TIMEOUT, proxy=proxy_for(URL(self.base)))
+        base = URL(self.base)
+        connector = aiohttp.TCPConnector(ssl=make_context(base.authority, TLSSettings()))
+        return aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, proxy=proxy_for(base))
 
     async def sign_in(self, session: aiohttp.ClientSession, credentials: Credentials) -> str:
         """The value of the Authorization header from now on. Raises: RegistryError."""
