@@ -7,17 +7,22 @@ from dataclasses import dataclass
 
 from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.platform import IndexEntry, Platform
+from dregsy_queue.oci.schema1 import signed_content
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+#: Docker's first schema, signed and not; few registries take it any more.
+SCHEMA_1 = (
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    "application/vnd.docker.distribution.manifest.v1+json",
+)
 #: The kinds that skopeo accepts: another list may make a registry name another digest.
 ACCEPT = (
     OCI_MANIFEST,
     DOCKER_MANIFEST,
-    "application/vnd.docker.distribution.manifest.v1+prettyjws",
-    "application/vnd.docker.distribution.manifest.v1+json",
+    *SCHEMA_1,
     DOCKER_LIST,
     OCI_INDEX,
 )
@@ -33,6 +38,25 @@ class Descriptor:
 
     digest: Digest
     media_type: str
+
+
+def digest_of(body: bytes) -> Digest:
+    """The SHA-256 digest of a manifest: of its bytes, or of what is signed in them (schema 1)."""
+    return Digest.of(signed_content(body) or body)
+
+
+def has_digest(body: bytes, digest: Digest) -> bool:
+    """Whether a manifest is what `digest` names. Raises: ValueError for an algorithm that is not registered."""
+    return digest.names(body) or ((signed := signed_content(body)) is not None and digest.names(signed))
+
+
+def is_manifest(body: bytes) -> bool:
+    """Whether this is a manifest of any kind, and not the web page of somebody who wants to be asked first."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and not {"schemaVersion", "mediaType", "manifests", "layers"}.isdisjoint(document)
 
 
 def is_index(media_type: str) -> bool:

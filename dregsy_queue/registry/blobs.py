@@ -15,6 +15,7 @@ from dregsy_queue.oci.reference import api_repository
 from dregsy_queue.registry import responses, scopes
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.exchange import Incoming
+from dregsy_queue.registry.origins import follow
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Request, Transport
 
@@ -89,8 +90,10 @@ class Blobs:
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
         if not location:
             return None
-        own, target = URL(answer.url, encoded=True), URL(location, encoded=True)
-        url = own.join(target)
+        own = URL(answer.url, encoded=True)
+        url = follow(own, location)
+        if url is None:
+            return None
         if url.host == own.host and url.scheme != own.scheme:
             # A registry behind a proxy that ends TLS may not know by which scheme it was asked.
             url = URL(f"{own.origin()}{url.raw_path_qs}", encoded=True)

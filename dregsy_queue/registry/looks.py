@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 from dregsy_queue.concurrency import parsed
 from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest, is_digest, is_registered
-from dregsy_queue.oci.manifests import ACCEPT, Descriptor, media_type_of
+from dregsy_queue.oci.manifests import ACCEPT, Descriptor, digest_of, has_digest, is_manifest, media_type_of
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import DAY, WHILE, HeadMemory
 from dregsy_queue.registry.responses import Answer
@@ -91,8 +91,10 @@ class Looks:
         if found is None:
             return "missing"
         await self._memory.pulled(self._registry)
-        seen = Digest.of(found.body)
-        if is_registered(wanted) and Digest(wanted).names(found.body):
+        if not is_manifest(found.body):
+            return "unknown"
+        seen = digest_of(found.body)
+        if is_registered(wanted) and has_digest(found.body, Digest(wanted)):
             seen = Digest(wanted)
             if not refused:
                 await self._remember(DAY)
@@ -137,14 +139,14 @@ def _bounded(seconds: float, found: Answer) -> float:
 
 def described(registry: str, answer: Answer, reference: str) -> Descriptor:
     """What a manifest that was read whole is. Raises: RegistryError when it is not what `reference` says."""
-    if is_registered(reference) and not Digest(reference).names(answer.body):
+    if is_registered(reference) and not has_digest(answer.body, Digest(reference)):
         raise RegistryError(
             f"{registry}: the registry sent something else ({Digest.of(answer.body)}) than {reference}",
             kind="invalid",
             temporary=False,
             registry=registry,
         )
-    return Descriptor(Digest.of(answer.body), media_type_of(answer.body, _media_type(answer)))
+    return Descriptor(digest_of(answer.body), media_type_of(answer.body, _media_type(answer)))
 
 
 def _descriptor(answer: Answer) -> Descriptor:

@@ -19,7 +19,12 @@ Source: OCI distribution-spec, "API"; RFC 9110 §11.6.2, §15.4; Go's net/http, 
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from yarl import URL
+
+#: Characters that stay as they stand.
+_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"<>\\^`{|}')
 
 
 def same_origin(one: URL, other: URL) -> bool:
@@ -46,7 +51,9 @@ def parse_url(text: str) -> URL | None:
 def follow(base: URL, location: str) -> URL | None:
     """Where `location` leads, seen from `base`; None when that is no place for a request (``mailto:``, a bad port)."""
     try:
-        target = base.join(URL(location.strip(), encoded=True))
+        # What a URL cannot have, as blanks, is escaped, as browsers and Go do; what is escaped stays as it is.
+        escaped = quote(location.strip().encode("utf-8", "surrogateescape"), safe=_PRINTABLE)
+        target = base.join(URL(escaped, encoded=True))
         # A fragment is never sent (RFC 9110 §10.2.2).
         return parse_url(str(target.with_fragment(None)))
     except (ValueError, TypeError):

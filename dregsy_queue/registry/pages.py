@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from dregsy_queue.concurrency import parsed
 from dregsy_queue.logs import log_fields
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.go_json import member
 from dregsy_queue.registry.origins import follow
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.registry.transport import Request, Transport
@@ -34,8 +35,9 @@ _LONGEST = 64 * 1024
 MOST_NAMES = 1_000_000
 #: Most pages read of one list: some may be empty.
 MOST_PAGES = 20_000
-#: Sizes at which registries cut pages by themselves; such a page without `Link` is asked on once.
-_CUTS = frozenset({50, 100, 200, 250, 500, 1000})
+#: Sizes at which registries cut pages by themselves, beside multiples of 50 and powers of two from 64 on; such a page
+#: without `Link` is asked on once.
+_CUTS = frozenset({20, 25, 30, 99})
 #: Answers to a number of names that a registry does not like.
 _REFUSED = (400, 405, 422)
 
@@ -48,8 +50,8 @@ class PageSizes:
     size: int
     #: asked for instead where a registry refuses that many
     less: int
-    #: sizes that looked like a cut and were the end of a list
-    ends: set[int] = field(default_factory=set)
+    #: most names that one of its pages had: it does not cut below
+    most: int = 0
 
 
 async def pages(
@@ -87,7 +89,7 @@ async def pages(
         names = await pager.names(answer)
         yield pager.new(names)
         following = pager.following(answer, names, path, sizes)
-        if following is None:
+        if following is None or (not names and pager.was_asked(following)):
             return
         further = await pager.try_page(following)
         if further is None:
@@ -100,9 +102,7 @@ async def pages(
         if "&last=" in following and not await pager.has_new(further):
             # The end, or a registry that obeys `n` and ignores `last`.
             again = len(await pager.names(further))
-            if not again:
-                sizes.ends.add(len(names))
-            if again < sizes.size and again not in _CUTS:
+            if again < sizes.size and not (again and _may_be_cut(again)):
                 return
             further = await pager.ask(path)
             if further.status != 200 or not await pager.has_new(further):
@@ -126,6 +126,10 @@ class _Pager:
         if answer.status == 200:
             self._see(answer.body)
         return answer
+
+    def was_asked(self, url: str) -> bool:
+        """Some registries link their last page, which is empty, to itself."""
+        return url in self._asked
 
     async def try_page(self, url: str) -> Answer | None:
         """The next page; None where it cannot be had."""
@@ -163,9 +167,10 @@ class _Pager:
         link = next_link(answer.headers, answer.url)
         if link is not None:
             return link
-        asked_for_n = "n=" in URL(answer.url).query_string
-        number = len(names)
-        if asked_for_n and names and (number == sizes.size or number in _CUTS - sizes.ends):
+        if "n=" not in URL(answer.url).query_string:
+            return None
+        sizes.most = max(sizes.most, number := len(names))
+        if names and (number == sizes.size or (number >= sizes.most and _may_be_cut(number))):
             return f"{path}?n={sizes.size}&last={quote(names[-1], safe='')}"
         return None
 
@@ -176,6 +181,10 @@ class _Pager:
     def _invalid(self, why: str) -> RegistryError:
         registry = self._transport.registry
         return RegistryError(f"{registry}: {self._what}: {why}", kind="invalid", temporary=False, registry=registry)
+
+
+def _may_be_cut(number: int) -> bool:
+    return number in _CUTS or number % 50 == 0 or (number >= 64 and number & (number - 1) == 0)
 
 
 def next_link(headers: Mapping[str, str], url: str) -> str | None:
@@ -216,7 +225,13 @@ def _names(body: bytes, key: str) -> list[str] | None:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or (key not in document and set(document) - {"name"}):
+    if not isinstance(document, dict):
         return None
-    values = document.get(key) or []
-    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else None
+    keys = {name.lower() for name in document}
+    if key not in keys and keys - {"name"}:
+        return None
+    values = member(document, key) or []
+    # What is null is no name; what is no name at all makes the list one that cannot be told.
+    if not isinstance(values, list) or not all(isinstance(value, str | None) for value in values):
+        return None
+    return [value for value in values if value]

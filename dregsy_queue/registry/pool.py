@@ -17,7 +17,8 @@ from dregsy_queue.registry.transport import RetryPolicy, Transport
 
 #: Connections per registry: requests beyond wait for one to be free.
 CONNECTIONS = 64
-_HEADER = 256 * 1024
+#: Longest header line in bytes, and most lines: Go's programs take 10 MiB in all.
+_HEADER, _HEADERS = 1024 * 1024, 10_000
 
 
 class Registries:
@@ -83,9 +84,10 @@ class Registries:
                 # `proxies` chooses, as Go's programs do; and ~/.netrc would send logins that nobody configured.
                 trust_env=False,
                 auto_decompress=False,
-                # Go's programs take a megabyte of headers; some registries send tokens of 10 KiB in Location.
+                # Some registries send tokens of 10 KiB in Location.
                 max_line_size=_HEADER,
                 max_field_size=_HEADER,
+                max_headers=_HEADERS,
                 headers={"User-Agent": f"dregsy_queue/{dregsy_queue.__version__}"},
             )
         return self._session

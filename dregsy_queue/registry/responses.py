@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from dregsy_queue.registry.errors import Kind, RegistryError
+from dregsy_queue.registry.go_json import member
 
 #: Status codes after which the same request may succeed later.
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
@@ -31,6 +32,13 @@ _REFUSALS = {
     451: "it refuses this image",
     501: "it cannot do that",
 }
+#: OCI distribution-spec, "Error Codes": some registries and proxies say it with another status than 429.
+_TOO_MANY = b'"TOOMANYREQUESTS"'
+#: Where words are in an error document: OCI's, OAuth's, problem details (RFC 9457), and those of other servers.
+_WORDS = (
+    *("errors", "message", "error_description", "error", "detail", "details", "description", "reason", "msg"),
+    *("errorMessage", "title", "code"),
+)
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 #: What storage services say (S3's error responses).
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
@@ -61,15 +69,15 @@ def error(
     said = words_of(answer.body)
     status = answer.status
     kind: Kind = "invalid"
-    if status == 403 or (status == 401 and accepted):
+    if status == 429 or (status in (400, 403) and _TOO_MANY in answer.body.upper()):
+        kind, text = "rate-limited", "it answers too many requests"
+    elif status == 403 or (status == 401 and accepted):
         kind, text = "denied", f"access is denied{f' to user {user!r}' if user else ''}"
     elif status == 401:
         kind = "auth"
         text = f"login of user '{user}' is refused" if user else "it requires a login, or there is no such repository"
     elif status == 404:
         kind, text = "not-found", "there is no such repository or image"
-    elif status == 429:
-        kind, text = "rate-limited", "it answers too many requests"
     elif status in TEMPORARY:
         kind, text = "unavailable", "it does not work at the moment"
     else:
@@ -78,7 +86,7 @@ def error(
     return RegistryError(
         message,
         kind=kind,
-        temporary=status in TEMPORARY,
+        temporary=status in TEMPORARY or kind == "rate-limited",
         registry=registry,
         retry_after=retry_after(answer.headers.get("Retry-After")),
     )
@@ -130,7 +138,7 @@ def _words(document: object) -> str:
     if isinstance(document, list):
         return _words(document[0]) if document else ""
     if isinstance(document, dict):
-        for name in ("errors", "message", "error_description", "error", "detail", "details", "code"):
-            if document.get(name) and (text := _words(document[name])):
+        for name in _WORDS:
+            if (value := member(document, name)) and (text := _words(value)):
                 return text
     return ""

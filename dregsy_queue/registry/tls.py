@@ -29,12 +29,27 @@ def certificate_folder(certs_dir: Path, host: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def _accept_what_go_accepts(context: ssl.SSLContext) -> None:
+    """What Go's crypto/tls, and so skopeo, verifies; OpenSSL and Python refuse more of it with each version."""
+    # Authorities made by a plain `openssl req -x509` (refused from Python 3.13 on).
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # An intermediate authority, or the very certificate, that is trusted without its root.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # RSA keys of 1,024 bits, as old appliances have them; no SHA-1, and nothing before TLS 1.2.
+    context.set_ciphers("DEFAULT:@SECLEVEL=1")
+    # Servers and inspecting proxies that know no secure renegotiation (RFC 5746); nobody renegotiates here.
+    context.options |= _OP_LEGACY_SERVER_CONNECT
+
+
+#: `ssl.OP_LEGACY_SERVER_CONNECT`, which Python names from 3.12 on.
+_OP_LEGACY_SERVER_CONNECT = 0x4
+
+
 def make_context(host: str, settings: TLSSettings) -> ssl.SSLContext:
     """The context for connections to `host`. Raises: RegistryError when a file is not usable."""
     # The system's authorities take 20 ms to load, so only who verifies gets them.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if settings.skip_verify else ssl.create_default_context()
-    # Python 3.13 refuses authorities that Go, and so skopeo, accepts: those of a plain `openssl req -x509`.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    _accept_what_go_accepts(context)
     folder = certificate_folder(settings.certs_dir, host) if settings.certs_dir else None
     where = settings.ca
     try:

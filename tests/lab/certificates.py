@@ -9,8 +9,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -23,26 +25,31 @@ class Certificate:
 
 
 class Authority:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, under: Authority | None = None) -> None:
+        """`under`: the authority that vouches for this one; None: it is a root."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("lab authority")
-        builder = _builder(self._name, self._name, self._key.public_key())
+        self._name = _name(f"lab authority {folder.name}")
+        above = under or self
+        builder = _builder(self._name, above._name, self._key.public_key())
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(usage, True)
         self.certificate = folder / "ca.pem"
-        self.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
+        self.certificate.write_bytes(_pem(builder.sign(above._key, hashes.SHA256())))
 
-    def server(self, *hosts: str) -> Certificate:
-        """For 127.0.0.1, ::1 and localhost, and for `hosts`."""
-        return self._issue("-".join(("server", *hosts)), ExtendedKeyUsageOID.SERVER_AUTH, hosts)
+    def server(self, *hosts: str, rsa_bits: int = 0) -> Certificate:
+        """For 127.0.0.1, ::1 and localhost, and for `hosts`; `rsa_bits`: with an RSA key of so many bits."""
+        key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else None
+        return self._issue("-".join(("server", *hosts)), ExtendedKeyUsageOID.SERVER_AUTH, hosts, key)
 
     def client(self) -> Certificate:
         return self._issue("client", ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def _issue(self, name: str, usage: x509.ObjectIdentifier, hosts: tuple[str, ...] = ()) -> Certificate:
-        key = ec.generate_private_key(ec.SECP256R1())
+    def _issue(
+        self, name: str, usage: x509.ObjectIdentifier, hosts: tuple[str, ...] = (), key: _Key | None = None
+    ) -> Certificate:
+        key = key or ec.generate_private_key(ec.SECP256R1())
         names = [
             x509.DNSName("localhost"),
             x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
@@ -66,7 +73,9 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()

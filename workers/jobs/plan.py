@@ -106,6 +106,7 @@ def _greet(worker: Worker, task: SyncTask) -> asyncio.Task[None]:
     async def greet() -> None:
         await asyncio.gather(*(client.greet() for client in clients), return_exceptions=True)
 
+    # A task: a gathering that is cancelled before its end is logged as an error.
     return asyncio.create_task(greet())
 
 

@@ -11,9 +11,11 @@ from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import TransferJob
 from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.reference import Reference
 from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning.comparison import INDEX_BY_DIGEST
 from dregsy_queue.planning.platforms import Platforms
+from dregsy_queue.registry.errors import RegistryError
 from workers.jobs.outcome import Transferred
 from workers.meters import Meter
 from workers.relays.access import relay_access, relay_reference
@@ -38,11 +40,12 @@ async def transfer(
     copy = await work.prepare(meter)
     try:
         done = await work.run(copy, job.digest)
-    except RelayError as error:
-        if error.kind != "index":
+    except (RelayError, RegistryError) as error:
+        found = await work.other_source(error)
+        if found is None:
             raise
-        wanted = await work.in_index()
-        copy = replace(copy, source=copy.source.by_digest(wanted), is_read=True)
+        wanted, source = found
+        copy = replace(copy, source=source, is_read=True)
         done = await work.run(copy, wanted)
     return Transferred(done.digest, done.sent) if done.confirmed else await work.verify(copy, done)
 
@@ -76,7 +79,7 @@ class _Transfer:
         # The index of several platforms does not exist at the source: it is cut out of the one that is there.
         read = job.source_digest if several else job.digest
         copy = Copy(
-            source=relay_reference(access, task.source, job.source_reference.by_digest(read)),
+            source=self._at_relay(job.source_reference.by_digest(read)),
             target=relay_reference(access, task.target, job.target_reference),
             source_access=await relay_access(access, task.source, job.source_reference.repository),
             target_access=await relay_access(access, task.target, job.target_reference.repository),
@@ -89,6 +92,27 @@ class _Transfer:
         )
         await access.prepare_target(task.target, job.target_reference.repository)
         return copy
+
+    async def other_source(self, error: RelayError | RegistryError) -> tuple[Digest, Reference] | None:
+        """What to copy instead, and where that is, after this error; None where there is nothing else.
+
+        Raises: RegistryError, RelayError.
+        """
+        job = self._job
+        if error.kind == "index":
+            wanted = await self.in_index()
+            return wanted, self._at_relay(job.source_reference.by_digest(wanted))
+        source = job.source_reference
+        if error.kind not in ("refused", "not-found") or source.tag is None or job.digest != job.source_digest:
+            return None
+        if await self._source.head(source.repository, job.digest) is not None:
+            return None
+        # Some caches of registries have an image by its tag alone, and some call it by a digest that is not its own.
+        found, _ = await self._source.manifest(source.repository, source.tag)
+        return found.digest, self._at_relay(source)
+
+    def _at_relay(self, source: Reference) -> Reference:
+        return relay_reference(self._access, self._task.source, source)
 
     async def run(self, copy: Copy, wanted: Digest) -> _Done:
         """Copy; `wanted`: what the target gets, unless the relay says otherwise, as a Docker daemon does."""

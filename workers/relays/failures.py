@@ -20,7 +20,7 @@ _PERMANENT = re.compile(
     r"\bdenied\b|\bforbidden\b|\b403\b"
     r"|manifest unknown|name unknown|blob unknown|not known to registry|\b404\b|not found$|manifest for .* not found"
     r"|x509|certificate|HTTP response to HTTPS client"
-    r"|invalid reference format|invalid image name|unsupported (digest|schema|manifest)|no matching manifest"
+    r"|invalid reference format|invalid image name|\bunsupported(:| digest| schema| manifest)|no matching manifest"
     # what a proxy or a registry refuses for good: sizes, immutable tags, read-only registries
     r"|\b(400|405|406|410|411|412|413|414|415|422|431|451)\b|too large|precondition|immutable|cannot be overwritten"
     r"|read-only|method not allowed|operation is unsupported|tag ?_?invalid|manifest invalid"

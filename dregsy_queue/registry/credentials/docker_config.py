@@ -128,7 +128,8 @@ def _login(entry: dict[str, Any]) -> Credentials | None:
             decoded = decode_auth(str(entry["auth"]))
         except ValueError:
             return None
-        username, password = decoded.username, decoded.password
+        # Docker once filled passwords up with zeros; all programs cut them off.
+        username, password = decoded.username, decoded.password.strip("\0")
     if isinstance(token, str) and token:
         return Credentials(username, "", token)
     return Credentials(username, password) if username else None

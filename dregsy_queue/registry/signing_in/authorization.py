@@ -124,6 +124,8 @@ class Authorization:
         else:
             query = [("service", self._challenge.service)] if self._challenge.service else []
             query += [("scope", one) for one in asked.split()]
+            # Some token servers look the user up by it (token specification, "Query Parameters": `account`).
+            query += [("account", credentials.username)] if credentials else []
             separator = "&" if "?" in self._challenge.realm else "?"
             answer = await self._fetch(
                 self._challenge.realm + (separator + urlencode(query) if query else ""), await self._basic(scope), None

@@ -12,6 +12,7 @@ from typing import Any
 
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import SingleFlight
+from dregsy_queue.registry.go_json import member
 
 #: What a token without `expires_in` lives, in seconds (token specification).
 DEFAULT_LIFE = 60.0
@@ -32,12 +33,12 @@ def parse_token(body: bytes) -> Token:
     """A token server's answer. Raises: ValueError, which holds nothing of it."""
     try:
         document = json.loads(body)
-        text = document.get("token") or document.get("access_token")
+        text = member(document, "token") or member(document, "access_token")
     except (ValueError, AttributeError, TypeError, RecursionError):
         text = None
     if not isinstance(text, str) or not text:
         raise ValueError("the token server's answer holds no token")
-    life = _life(document.get("expires_in"))
+    life = _life(member(document, "expires_in"))
     return Token(text, life - min(life * MARGIN, LONGEST_MARGIN))
 
 

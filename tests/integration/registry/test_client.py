@@ -23,6 +23,8 @@ from dregsy_queue.registry.transport import RetryPolicy
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.certificates import Authority
 from tests.lab.images import push_image, push_index, tag_many
+from tests.lab.odd.content import put_image
+from tests.lab.odd.registry import OddRegistry
 from tests.lab.processes import free_port
 from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
@@ -131,6 +133,27 @@ async def test_tls_with_a_private_authority(
     folder.mkdir(parents=True)
     (folder / "ca.crt").write_bytes(authority.certificate.read_bytes())
     assert await connect(registries, secure.host, skip=False, certs_dir=tmp_path / "certs.d").head("lib/app", "1")
+
+
+async def test_authorities_as_go_accepts_them(registries: Registries, tmp_path: Path) -> None:
+    root = Authority(tmp_path / "root")
+    between = Authority(tmp_path / "between", root)
+    single, weak = between.server("single"), root.server("weak", rsa_bits=1024)
+    # The server's certificate, and what is trusted.
+    pairs = [(between.server(), between.certificate), (single, single.certificate), (weak, root.certificate)]
+    for number, (served, trusted) in enumerate(pairs):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers("DEFAULT:@SECLEVEL=1")
+        context.load_cert_chain(served.certificate, served.key)
+        secure = OddRegistry(tls=context)
+        put_image(secure.store, "lib/app", "1")
+        folder = tmp_path / f"certs{number}" / "127.0.0.1"
+        folder.mkdir(parents=True)
+        (folder / "ca.crt").write_bytes(trusted.read_bytes())
+        assert await connect(registries, secure.host, skip=False, certs_dir=folder.parent).head("lib/app", "1")
+        with pytest.raises(RegistryError, match="not trusted"):
+            await connect(registries, secure.host, skip=False).head("lib/app", "1")
+        secure.stop()
 
 
 async def test_mutual_tls(registries: Registries, make_registry: MakeRegistry, tmp_path: Path) -> None:

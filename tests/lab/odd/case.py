@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +19,10 @@ from tests.lab.odd.registry import OddRegistry
 from tests.lab.odd.store import Store
 
 REPOSITORY, COPY = "lib/app", "copy/app"
+
+
+#: Sections of a file of logins, for a host.
+Login = Callable[[str], Mapping[str, Mapping[str, object]]]
 
 
 @dataclass
@@ -40,6 +46,10 @@ class Case:
     check: Callable[[Played], None] = lambda played: None
     #: the target's digest is not the source's: one image of an index
     digest: Callable[[Played], str | None] | None = None
+    #: what this machine's file of logins has for the source, and the program of the credential helper that is called
+    #: "lab" there, in `sh`
+    machine: Login | None = None
+    helper: str = ""
     from_: str = REPOSITORY
     to: str = COPY
     #: a registry to be called otherwise than by its address
@@ -125,6 +135,7 @@ def play(folder: Path, cases: Cases, *, timeout: float = 600, **env: str) -> Run
             played[relay, case.name] = Played(case, source, target, relay)
             tasks.append(_task(case, source, target, relay))
     folder.mkdir(parents=True, exist_ok=True)
+    env = {**_machine(folder, played.values()), **env}
     config = write_config(folder, *tasks, lister={"maxItems": -1})
     try:
         outcome = sync(config, env={"DREGSY_BACKOFF": "0.05", "LOG_FORMAT": "text", **env}, timeout=timeout)
@@ -138,13 +149,32 @@ def play(folder: Path, cases: Cases, *, timeout: float = 600, **env: str) -> Run
     return Run(played, outcome)
 
 
+def _machine(folder: Path, played: Iterable[Played]) -> dict[str, str]:
+    """A machine with the logins of all cases: the environment that makes one of it."""
+    document: dict[str, dict[str, object]] = {"auths": {}, "credHelpers": {}}
+    programs = folder / "bin"
+    programs.mkdir()
+    for one in played:
+        host = one.source.host
+        helper = f"lab-{one.source.port}"
+        for section, entries in (one.case.machine(host) if one.case.machine else {}).items():
+            for key, entry in entries.items():
+                document[section][key] = helper if entry == "lab" else entry
+        if one.case.helper:
+            program = programs / f"docker-credential-{helper}"
+            program.write_text(f"#!/bin/sh\n{one.case.helper}\n")
+            program.chmod(0o700)
+    (folder / "config.json").write_text(json.dumps(document))
+    return {"DOCKER_CONFIG": str(folder), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+
 def _task(case: Case, source: OddRegistry, target: OddRegistry, relay: str) -> dict[str, Any]:
     signed, nobody = {"auth": auth(*LOGIN)}, {"auth": "none"}
     from_host, to_host = case.hosts(source, target)
     options = {"platform": case.platform} if case.platform else {}
     return task(
         f"{relay}: {case.name}",
-        location(from_host, **(signed if case.login in ("source", "both") else nobody)),
+        location(from_host, **({} if case.machine else signed if case.login in ("source", "both") else nobody)),
         location(to_host, **(signed if case.login in ("target", "both") else nobody)),
         mapping(case.from_, case.to, case.tags, **options),
         relay=relay,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import io
 import json
 import random
 import tarfile
 from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from tests.lab.images import DOCKER, KINDS, OCI
 from tests.lab.odd.store import Store, digest_of
@@ -100,6 +105,52 @@ def put_artifact(store: Store, repository: str, tag: str) -> Entry:
 
 def put_docker_list(store: Store, repository: str, tag: str) -> Entry:
     return put_multi(store, repository, tag, media="docker")
+
+
+def put_schema_1(store: Store, repository: str, tag: str, *, signed: bool = True) -> None:
+    """An image of Docker's first schema: two layers, one of them twice; `signed` as docker push did."""
+    layers = [_blob(store, repository, gzip.compress(_tar(f"{tag} {number}", 512), 1, mtime=0)) for number in (1, 2)]
+    ids = [digest_of(f"{tag} {number}".encode()).partition(":")[2] for number in range(3)]
+    history = [
+        {"id": own, "created": "2016-01-01T00:00:00Z", "architecture": "amd64", "os": "linux", "config": {}}
+        | ({"parent": parent} if parent else {})
+        for own, parent in zip(ids, [*ids[1:], ""], strict=True)
+    ]
+    document = {
+        "schemaVersion": 1,
+        "name": repository,
+        "tag": tag,
+        "architecture": "amd64",
+        "fsLayers": [{"blobSum": layer["digest"]} for layer in (layers[0], *layers)],
+        "history": [{"v1Compatibility": json.dumps(entry)} for entry in history],
+    }
+    body = json.dumps(document, indent=3).encode()
+    kind = SCHEMA_1 if signed else SCHEMA_1.replace("prettyjws", "json")
+    store.put_manifest(repository, tag, kind, _signed(body) if signed else body)
+
+
+def _signed(body: bytes) -> bytes:
+    """Signed in place (RFC 7515 §3.2, and Docker's schema 1): the signatures stand before the last line."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    numbers = key.public_key().public_numbers()
+    protected = _base64(_json({"formatLength": len(body) - 2, "formatTail": _base64(body[-2:])}))
+    signature = key.sign(f"{protected}.{_base64(body)}".encode(), ec.ECDSA(hashes.SHA256()))
+    plain = b"".join(number.to_bytes(32, "big") for number in utils.decode_dss_signature(signature))
+    jwk = {"crv": "P-256", "kid": _key_id(key.public_key()), "kty": "EC"}
+    jwk |= {axis: _base64(value.to_bytes(32, "big")) for axis, value in (("x", numbers.x), ("y", numbers.y))}
+    made = {"header": {"jwk": jwk, "alg": "ES256"}, "signature": _base64(plain), "protected": protected}
+    return body[:-2] + b',\n   "signatures": ' + json.dumps([made], indent=3).encode() + b"\n}"
+
+
+def _key_id(key: ec.EllipticCurvePublicKey) -> str:
+    """As Docker's libtrust names keys: 240 bits of a hash in groups of four letters."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    text = base64.b32encode(hashlib.sha256(der).digest()[:30]).decode()
+    return ":".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def put_document(

@@ -5,10 +5,13 @@ A quirk is a function of a request and of what would answer it next, so quirks c
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gzip
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from multidict import CIMultiDict, MultiDict
@@ -93,7 +96,71 @@ def cuts(when: When, at: float = 0.5, *, times: int = 1) -> Quirk:
     return bends(when, bend)
 
 
+def slow(when: When, seconds: float) -> Quirk:
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        if when(ask):
+            await asyncio.sleep(seconds)
+        return await following(ask)
+
+    return quirk
+
+
+def packed(when: When, name: str = "gzip") -> Quirk:
+    """Packs bodies for the way, whether that was asked for or not."""
+
+    def bend(ask: Ask, given: Answer) -> None:
+        given.body = gzip.compress(given.body)
+        given.headers["Content-Encoding"] = name
+
+    return bends(when, bend)
+
+
+def shows_late(times: int, body: bytes = b"") -> Quirk:
+    """What was pushed is not there yet, or `body` still is, for so many looks."""
+    left, pushed = times, False
+
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        nonlocal left, pushed
+        if ask.kind != "manifest":
+            return await following(ask)
+        if ask.method == "PUT":
+            pushed = True
+        elif pushed and left > 0:
+            left -= 1
+            if not body:
+                return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            kind = "application/vnd.oci.image.manifest.v1+json"
+            return Answer(200, body, CIMultiDict({"Content-Type": kind}))
+        return await following(ask)
+
+    return quirk
+
+
+def lower_to_title(when: When) -> Quirk:
+    """Names of members as Go's programs write them by default."""
+
+    def bend(_: Ask, given: Answer) -> None:
+        document = json.loads(given.body)
+        given.body = json.dumps({name.capitalize(): value for name, value in document.items()}).encode()
+
+    return bends(when, bend)
+
+
 # Who may read: challenges and tokens.
+
+
+def used_up(tokens: Tokens, times: int) -> Quirk:
+    """moby#33558: a token that is good for so many requests: it ends in the middle of an upload."""
+    used: Counter[str] = Counter()
+
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        token = ask.headers.get("Authorization", "").removeprefix("Bearer ")
+        used[token] += 1
+        if used[token] > times:
+            tokens.given.pop(token, None)
+        return await tokens.both(ask, following)
+
+    return quirk
 
 
 def basic(users: Iterable[tuple[str, str]] = (LOGIN,), challenge: str = 'Basic realm="lab"') -> Quirk:

@@ -17,6 +17,12 @@ def digest_of(body: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
 
 
+def digest_of_manifest(body: bytes) -> str:
+    """Of Docker's first schema: of what is signed, which is the document as it was before it had signatures."""
+    signed, signatures, _ = body.partition(b',\n   "signatures":')
+    return digest_of(signed + b"\n}" if signatures else body)
+
+
 @dataclass
 class Store:
     #: repository and reference → media type, body
@@ -29,12 +35,13 @@ class Store:
 
     def digest(self, repository: str, reference: str) -> str | None:
         found = self.manifests.get((repository, reference))
-        return digest_of(found[1]) if found else None
+        return digest_of_manifest(found[1]) if found else None
 
     def put_manifest(self, repository: str, reference: str, media_type: str, body: bytes) -> str:
         """Under its digest, too; returns that."""
-        self.manifests[repository, reference] = self.manifests[repository, digest_of(body)] = (media_type, body)
-        return digest_of(body)
+        digest = digest_of_manifest(body)
+        self.manifests[repository, reference] = self.manifests[repository, digest] = (media_type, body)
+        return digest
 
     def put_blob(self, repository: str, body: bytes, algorithm: str = "sha256") -> str:
         digest = digest_of(body, algorithm)
@@ -79,7 +86,8 @@ class Store:
         given = Answer(200, found[1])
         given.headers["Content-Type"] = found[0]
         algorithm = ask.reference.partition(":")[0] if ":" in ask.reference else "sha256"
-        given.headers["Docker-Content-Digest"] = digest_of(found[1], algorithm)
+        digest = digest_of_manifest(found[1]) if algorithm == "sha256" else digest_of(found[1], algorithm)
+        given.headers["Docker-Content-Digest"] = digest
         return given
 
     def _put_manifest(self, ask: Ask) -> Answer:

@@ -150,16 +150,18 @@ class BlobMover:
             return False
 
     async def _post(self, target: End, blob: Blob, origin: str | None) -> Answer:
-        """Ask to mount; a registry that refuses such a request gets a plain one, as it does when the login does not
-        reach as far as `origin`."""
+        """Ask to mount; a registry that cannot do it, or does not let this login, gets a plain request."""
         try:
             answer = await target.blobs.begin(target.repository, blob.digest, origin)
         except RegistryError as error:
-            if error.kind != "auth" or origin in (None, target.repository):
+            if origin is None or error.kind not in ("auth", "unavailable"):
                 raise
-            return await target.blobs.begin(target.repository, blob.digest, target.repository)
-        if origin is None or answer.status in (201, 202) or answer.status not in (400, 403, 404, 405, 501):
-            return answer
+            if error.kind == "auth" and origin != target.repository:
+                # The login may not reach as far as `origin`.
+                return await self._post(target, blob, target.repository)
+        else:
+            if origin is None or answer.status not in (400, 403, 404, 405, 501):
+                return answer
         plain = await target.blobs.begin(target.repository, blob.digest, None)
         if plain.status == 202 and origin == target.repository:
             self._manners[target.blobs.registry].mounts = False

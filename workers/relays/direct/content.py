@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dregsy_queue.oci.digest import Digest, is_digest
+from dregsy_queue.oci.schema1 import signed_content
 
 #: Layers that registries need not have: who pulls takes them from their `urls` (image-spec, non-distributable layers).
 _FOREIGN = ("nondistributable", "foreign")
@@ -66,9 +67,13 @@ def hasher(digest: Digest) -> Any:  # noqa: ANN401 - hashlib has no type of its 
 
 
 def matches(digest: Digest, body: bytes) -> bool:
-    """Raises: ValueError, as `hasher`."""
+    """Whether a manifest is what `digest` names. Raises: ValueError, as `hasher`."""
+    return _is_hash(digest, body) or ((signed := signed_content(body)) is not None and _is_hash(digest, signed))
+
+
+def _is_hash(digest: Digest, content: bytes) -> bool:
     found = hasher(digest)
-    found.update(body)
+    found.update(content)
     return bool(found.hexdigest() == digest.encoded)
 
 

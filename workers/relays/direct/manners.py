@@ -11,8 +11,8 @@ from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
 
 MIB = 2**20
-#: Sizes of chunks that are tried in turn, in bytes: common proxies let bodies of 1 MiB through.
-CHUNKS = (8 * MIB, MIB, MIB // 2)
+#: Sizes of chunks that are tried in turn, in bytes: GitHub's registry takes 4 MiB, common proxies 1 MiB.
+CHUNKS = (8 * MIB, 4 * MIB, MIB, MIB // 2)
 #: Answers to a streamed PUT after which a PATCH and an empty PUT are tried, as Docker and skopeo send them.
 _NO_PUT = (400, 404, 405, 411, 415, 501)
 
@@ -59,7 +59,8 @@ class Manners:
 
 
 def _following(tried: Way, answer: Answer, *, proven: bool) -> Way | None:
-    if answer.status == 413:
+    # 416 is about ranges, and some say it of sizes.
+    if answer.status == 413 or (answer.status == 416 and b"too large" in answer.body.lower()):
         chunk = tried.chunk + 1 if tried.kind == "chunks" else 0
         return Way("chunks", chunk) if chunk < len(CHUNKS) else None
     if tried.kind == "put" and answer.status in _NO_PUT and not proven and b"_INVALID" not in answer.body:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from dregsy_queue.concurrency import Shared, together
 from dregsy_queue.config.models import Config
-from dregsy_queue.oci.digest import Digest
+from dregsy_queue.oci.digest import Digest, is_digest
+from dregsy_queue.oci.manifests import digest_of
 from dregsy_queue.oci.platform import Platform
 from dregsy_queue.oci.subset import subset
 from dregsy_queue.registry import responses
@@ -76,7 +77,6 @@ class DirectRelay:
         return None
 
     async def copy(self, copy: Copy) -> Copied:
-        digest = Digest.parse(copy.source.short)
         image = _Image(
             End(copy.source_access.client.blobs, copy.source.repository),
             End(copy.target_access.client.blobs, copy.target.repository),
@@ -84,7 +84,7 @@ class DirectRelay:
         )
         copy.meter.follow(lambda: image.moved)
         try:
-            manifest = await self._fetch(image.source, digest, "")
+            manifest = await self._fetch(image.source, copy.source.short, "")
             if manifest.children and not copy.all_platforms:
                 raise RelayError(f"{copy.source} is an index", "index", "source")
             if manifest.children and copy.platforms:
@@ -159,22 +159,23 @@ class DirectRelay:
         await self._push(image, manifest, child.digest, depth=depth)
         self._known.learn(target.place, child.digest)
 
-    async def _fetch(self, source: End, digest: Digest, media_type: str) -> Manifest:
-        """A manifest of the source; the same one under many tags is read once."""
-        key = (source.blobs.registry, source.repository, digest)
+    async def _fetch(self, source: End, reference: str, media_type: str) -> Manifest:
+        """A manifest of the source by its digest, the same one under many tags once; or what a tag names now."""
+        key = (source.blobs.registry, source.repository, reference)
         if found := self._kept.get(key):
             self._kept.move_to_end(key)
             return found
 
         async def fetch() -> Manifest:
-            answer = await source.blobs.manifest(source.repository, digest)
+            answer = await source.blobs.manifest(source.repository, reference)
+            digest = Digest(reference) if is_digest(reference) else digest_of(answer.body)
             told = answer.headers.get("Content-Type", "").partition(";")[0].strip()
             try:
                 manifest = parse_manifest(digest, media_type or told, answer.body)
             except ValueError as error:
-                text = f"{source.blobs.registry}: image {source.repository} {digest}: {error}"
+                text = f"{source.blobs.registry}: image {source.repository} {reference}: {error}"
                 raise RegistryError(text, kind="invalid", temporary=True, registry=source.blobs.registry) from None
-            if len(manifest.body) <= KEPT_SIZE:
+            if len(manifest.body) <= KEPT_SIZE and is_digest(reference):
                 self._kept[key] = manifest
                 if len(self._kept) > KEPT:
                     self._kept.popitem(last=False)

@@ -6,11 +6,13 @@ import contextlib
 import logging
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from dregsy_queue import redact
 from dregsy_queue.config.models import Config
 from dregsy_queue.logs import log_fields
+from dregsy_queue.oci.manifests import SCHEMA_1
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
@@ -23,11 +25,18 @@ from workers.relays.stalls import StalledError
 log = logging.getLogger(__name__)
 
 #: What is beyond skopeo for good, in containers/image's words: indexes in indexes, layers of zstd in an index, digests
-#: of other algorithms.
+#: of other algorithms; and it gives up where a target does not say what blobs it has, or takes them in pieces alone.
 _BEYOND_SKOPEO = re.compile(
     r"manifest list instead of a manifest|preserve digests|would invalidate|no image found in"
-    r"|unsupported (?:digest|schema|manifest)|does not match provided manifest digest",
+    r"|unsupported (?:digest|schema|manifest)|does not match provided manifest digest|trying to reuse blob"
+    r"|uploading layer.*(?:too large|\b413\b)",
     re.IGNORECASE,
+)
+#: A target that does not take this kind of manifest: the registry's error code as containers/image shows it, and what
+#: the direct relay says of a push.
+_KIND_REFUSED = re.compile(
+    r"uploading manifest .*: (?:manifest invalid:|unsupported:|.*\b415\b)"
+    r"|push of .*: it (?:takes no images of this kind|refuses what was sent) \(HTTP 4"
 )
 #: Errors that pass, and errors of the network: another relay would not do better now.
 _PASSING = re.compile(
@@ -48,6 +57,8 @@ class SkopeoRelay:
     #: seconds without a byte moved after which it is ended
     stalled_after: float = 600
     kind: str = "skopeo"
+    #: targets of which the log has told that images are changed for them
+    _told: set[str] = field(default_factory=set, compare=False, repr=False)
 
     async def problem(self) -> str | None:
         try:
@@ -61,13 +72,49 @@ class SkopeoRelay:
             return await self._by_skopeo(copy)
         except RelayError as error:
             if not _others_may(error):
-                raise
-            return await self._directly(copy, error)
+                return await self._changed(copy, error)
+            try:
+                return await self._directly(copy, error)
+            except RegistryError as refusal:
+                if not _BEYOND_SKOPEO.search(str(error)):
+                    raise
+                return await self._changed(copy, refusal)
 
-    async def _by_skopeo(self, copy: Copy) -> Copied:
+    async def _changed(self, copy: Copy, error: RelayError | RegistryError) -> Copied:
+        """Copy as dregsy does: skopeo makes another kind of manifest of one that the target does not take.
+
+        Raises: `error`, where it says something else, or where that does not help.
+        """
+        if not _is_of_kind(error):
+            raise error
+        try:
+            read, _ = await copy.source_access.client.manifest(copy.source.repository, copy.source.short)
+            # Of the first schema skopeo makes the second only when it is told to.
+            form = ["--format=v2s2"] if read.media_type in SCHEMA_1 else []
+            copied = await self._by_skopeo(copy, form)
+        except (RelayError, RegistryError) as again:
+            log.debug("nor can skopeo change it: %s", again, extra=log_fields(target=str(copy.target)))
+            raise error from None
+        registry = copy.target.registry
+        level = logging.DEBUG if registry in self._told else logging.WARNING
+        self._told.add(registry)
+        text = "the target does not take this kind of manifest, so skopeo made another of it, with another digest: %s"
+        log.log(level, text, error, extra=log_fields(target=str(copy.target)))
+        return copied
+
+    async def _by_skopeo(self, copy: Copy, change: Sequence[str] | None = None) -> Copied:
+        """`change`: options for an image that skopeo may change; None: it stays what it is."""
         with contextlib.ExitStack() as files:
             descriptors: list[int] = []
-            arguments = [self.binary, "--insecure-policy", "copy", "--preserve-digests", "--retry-times", "0"]
+            arguments = [self.binary, "--insecure-policy", "copy"]
+            digest = None
+            if change is None:
+                arguments.append("--preserve-digests")
+            else:
+                digest = files.enter_context(_memory_file("digest"))
+                descriptors.append(digest)
+                arguments += [*change, f"--digestfile=/proc/self/fd/{digest}"]
+            arguments += ["--retry-times", "0"]
             if copy.all_platforms:
                 arguments.append("--all")
             for side, reference, access in (
@@ -88,10 +135,11 @@ class SkopeoRelay:
                 raise RelayError(_missing(self.binary, error), "missing") from None
             except StalledError as error:
                 raise RelayError(f"skopeo: {error}", "stalled") from None
+            made = os.pread(digest, 256, 0).decode().strip() if digest is not None else ""
         text = redact.scrub(ended.output)
         if ended.returncode != 0:
             raise output.error(text, ended.returncode, names=(copy.source, copy.target))
-        return Copied(text, sent=ended.relayed)
+        return Copied(text, made or None, sent=ended.relayed)
 
     async def _directly(self, copy: Copy, error: RelayError) -> Copied:
         """Copy what skopeo cannot, byte for byte. Where that fails for good, its error counts; else skopeo's."""
@@ -104,6 +152,20 @@ class SkopeoRelay:
             raise error from None
         log.info("copied by the direct relay, as skopeo cannot: %s", error, extra=log_fields(target=str(copy.target)))
         return copied
+
+
+@contextlib.contextmanager
+def _memory_file(name: str) -> Iterator[int]:
+    descriptor = os.memfd_create(name, 0)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_of_kind(error: RelayError | RegistryError) -> bool:
+    """Whether a target refused a manifest for its kind: another kind of the same image may do."""
+    return _KIND_REFUSED.search(str(error)) is not None
 
 
 def _others_may(error: RelayError) -> bool:

@@ -25,6 +25,8 @@ def cases() -> list[Case]:
             platform="linux/amd64",
             digest=_amd64,
         ),
+        Case("layers by sha384", put=partial(put_image, algorithm="sha384")),
+        Case("an index with entries by sha384, all", put=partial(put_multi, algorithm="sha384"), platform="all"),
         Case("HEAD names it by sha512", source=[_named("sha512", HEADS)]),
         Case("all answers name it by sha512", source=[_named("sha512", MANIFESTS)]),
         Case("the target names it by sha512", target=[_named("sha512", _ANY)]),
@@ -51,8 +53,6 @@ def cases() -> list[Case]:
         Case(
             "HEAD names what is not there",
             source=[with_headers(HEADS, Docker_Content_Digest=_OTHER)],
-            wants="failed",
-            words=("0000",),
         ),
     ]
 

@@ -14,12 +14,15 @@ from tests.lab.odd.quirks import (
     created_by_push,
     hidden_from_anonymous,
     presigned,
+    redirects,
     refuses,
     says,
+    shows_late,
     with_headers,
     without_headers,
 )
 from tests.lab.odd.store import Store
+from tests.lab.odd.wire import wired
 
 _LOOKS = asks("HEAD GET", "manifest", "/copy/")
 
@@ -36,11 +39,17 @@ def cases() -> list[Case]:
                 (501, "containerd#6684"),
             )
         ),
+        *(
+            Case(f"source HEAD {status}", source=[says(HEADS, status)])
+            for status in (204, 206, 301, 302, 304, 406, 410, 418, 451, 505)
+        ),
+        Case("source HEAD is hung up on", source=[wired(HEADS, lambda ask, given: b"")]),
+        Case("target HEAD is hung up on", target=[wired(HEADS, lambda ask, given: b"")]),
         Case("source HEAD 500 (registry-cli#43)", source=[says(HEADS, 500)], tags=("1", "2"), check=_brief),
         Case("source HEAD 400 for its Accept", source=[says(HEADS, 400, "bad")]),
         *(
             Case(f"target HEAD {status}", target=[says(HEADS, status)])
-            for status in (400, 401, 403, 404, 405, 500, 501)
+            for status in (204, 206, 302, 304, 400, 401, 403, 404, 405, 406, 410, 451, 500, 501, 505)
         ),
         Case("target HEAD of nothing is 200 (nexus proxy)", target=[_empty_200()]),
         Case("HEAD without digest (diun#1614)", source=[without_headers(HEADS, "Docker-Content-Digest")]),
@@ -51,6 +60,15 @@ def cases() -> list[Case]:
         Case("created by the push (helm#32144)", target=[created_by_push(Tokens())], login="target"),
         Case("hidden from nobody (containerd#3291)", source=[hidden_from_anonymous(Tokens().both)], login="source"),
         Case("hidden from nobody, Basic", source=[hidden_from_anonymous(basic())], login="source"),
+        Case("looks at a target are web pages", target=[says(MANIFESTS, 200, _PAGE, Content_Type="text/html")]),
+        Case(
+            "looks at a target lead to a login page", target=[redirects(MANIFESTS, lambda ask: "/login"), _login_page()]
+        ),
+        Case("a target that shows late what was pushed", target=[shows_late(3)]),
+        Case(
+            "a target that shows the old image for a while",
+            target=[shows_late(3, b'{"schemaVersion": 2, "layers": []}')],
+        ),
         Case("a target that nobody may read", target=[refuses(_LOOKS, 403, "DENIED")]),
         Case(
             "a target that says 401 to who reads",
@@ -72,6 +90,13 @@ def cases() -> list[Case]:
             check=_no_retry,
         ),
     ]
+
+
+_PAGE = "<html><title>Sign in</title></html>"
+
+
+def _login_page() -> Quirk:
+    return says(asks("GET HEAD", pattern="^/login"), 200, _PAGE, Content_Type="text/html")
 
 
 def _once(played: Played) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from tests.lab.odd.case import REPOSITORY, Case, Played
 from tests.lab.odd.content import Entry, put_image
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, answer
-from tests.lab.odd.quirks import asks, lists, pages_of, refuses, says
+from tests.lab.odd.quirks import asks, bends, lists, lower_to_title, pages_of, refuses, says
 from tests.lab.odd.store import Store
 
 NAMES = [f"1.{number:04}" for number in range(1005)] + ["2.0.0", "2.0.1"]
@@ -40,6 +40,20 @@ def cases() -> list[Case]:
         _all_of_them("Link with a prefix of its own (nexus-public#1011)", _prefixed_link()),
         _all_of_them("Link broken as n was asked for (renovate#15080)", _broken_with_n()),
         _all_of_them("no Link (nexus-public#117)", _whole_without_n(_no_link)),
+        *(
+            _all_of_them(f"pages of {size} without Link", _cut_at(size))
+            for size in (20, 64, 99, 128, 150, 256, 500, 999)
+        ),
+        _all_of_them("the last page links to itself (pulp_container#220)", _last_to_itself()),
+        _all_of_them("a list as Go spells it", lower_to_title(_TAGS)),
+        Case(
+            "a list with a number in it",
+            source=[lists(_always({"tags": ["1.0.0", 2]}))],
+            tags=("semver: >=1.0.0",),
+            put=lambda store, name, _: put_image(store, name, "1.0.0"),
+            wants="failed",
+            words=("list",),
+        ),
         _all_of_them("opaque pages (docker_registry2#56, Quay)", _opaque()),
         _all_of_them("n is refused", says(lambda ask: ask.kind == "tags" and "n" in ask.query, 400)),
         *(
@@ -101,6 +115,18 @@ def cases() -> list[Case]:
             check=_only_new,
         ),
     ]
+
+
+def _cut_at(size: int) -> Quirk:
+    """At most so many names, whatever `n` says, and nothing tells that there are more."""
+    return lists(lambda ask: {"tags": [name for name in NAMES if name > ask.query.get("last", "")][:size]})
+
+
+def _last_to_itself() -> Quirk:
+    def bend(ask: Ask, given: Answer) -> None:
+        given.headers.setdefault("Link", f'<{ask.path}?n=999&last={NAMES[-1]}>; rel="next"')
+
+    return bends(_TAGS, bend)
 
 
 def _always(document: object) -> Callable[[Ask], object]:

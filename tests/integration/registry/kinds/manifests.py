@@ -18,7 +18,8 @@ from tests.lab.odd.content import (
     put_multi,
     put_nested,
 )
-from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, with_headers, without_headers
+from tests.lab.odd.exchange import Ask
+from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, refuses, with_headers, without_headers
 from tests.lab.odd.store import Store
 
 _GETS = asks("GET", "manifest")
@@ -66,6 +67,21 @@ def cases() -> list[Case]:
         Case("the manifest does not say what it is", put=partial(put_image, typed=False)),
         Case("an index that does not say what it is, all", put=_untyped_index, platform="all"),
         Case("an index that does not say what it is", put=_untyped_index, digest=_leaf("amd64")),
+        Case("manifests by tag alone", source=[refuses(_by_digest, 404, "MANIFEST_UNKNOWN")]),
+        Case(
+            "manifests by tag alone, two tags", source=[refuses(_by_digest, 404, "MANIFEST_UNKNOWN")], tags=("1", "2")
+        ),
+        Case("an index of an image without a platform", put=_unnamed, digest=lambda played: _only(played.source.store)),
+        Case("an index of an image without a platform, all", put=_unnamed, platform="all"),
+        Case("an index of which one image is not there", put=_sparse, digest=_leaf("amd64")),
+        Case(
+            "an index of which one image is not there, all",
+            put=_sparse,
+            platform="all",
+            wants="failed",
+            words=("manifest unknown|there is no such",),
+            check=_no_retry,
+        ),
         Case("a Docker list, all", put=put_docker_list, platform="all"),
         Case("a Docker list of OCI images, all", put=_mixed, platform="all"),
         Case("an artifact", put=put_artifact),
@@ -96,6 +112,23 @@ def cases() -> list[Case]:
             wants="failed",
         ),
     ]
+
+
+def _by_digest(ask: Ask) -> bool:
+    return ask.kind == "manifest" and ":" in ask.reference
+
+
+def _unnamed(store: Store, name: str, tag: str) -> Entry:
+    entry = put_image(store, name, None)
+    return put_index(store, name, tag, [{key: entry[key] for key in ("mediaType", "digest", "size")}])
+
+
+def _only(store: Store) -> str:
+    return str(json.loads(store.manifests[REPOSITORY, "1"][1])["manifests"][0]["digest"])
+
+
+def _sparse(store: Store, name: str, tag: str) -> Entry:
+    return put_index(store, name, tag, [put_image(store, name, None), put_image(Store(), name, None, arch="arm64")])
 
 
 def _no_retry(played: Played) -> None:

@@ -1,10 +1,10 @@
-"""What will be the same next time is tried once, and the message has the registry's own words, whatever their form."""
+"""What will be the same next time is tried once, and what passes again; the message has the registry's own words."""
 
 from __future__ import annotations
 
 from tests.lab.odd.case import Case, Played
-from tests.lab.odd.exchange import Quirk
-from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, refuses, says
+from tests.lab.odd.exchange import Answer, Ask, Quirk, refusal
+from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, refuses, says
 
 _PUT = asks("PUT", "manifest")
 _BLOBS = asks("PUT PATCH", "upload")
@@ -15,6 +15,8 @@ _NGINX = "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n
 def cases() -> list[Case]:
     return [
         *(Case(name, target=[quirk], wants="failed", words=words, check=_one_try) for name, quirk, words in _REFUSALS),
+        *(Case(f"once: {name}", target=[quirk]) for name, quirk in _PASSING),
+        Case("once: too many requests by 403", source=[refuses(MANIFESTS, 403, "TOOMANYREQUESTS", times=2)]),
         *(
             Case(
                 f"words in {name}",
@@ -37,6 +39,34 @@ def cases() -> list[Case]:
         ),
     ]
 
+
+def _lost(answered: bytes | None) -> Quirk:
+    """jib#4301: the registry stores a blob, and says that it knows no such upload; or nothing at all."""
+    left = 1
+
+    def bend(ask: Ask, given: Answer) -> Answer | None:
+        nonlocal left
+        if left == 0:
+            return None
+        left = 0
+        if answered is None:
+            return refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+        given.raw = answered
+        return None
+
+    return bends(asks("PUT", "upload"), bend)
+
+
+#: What passes, and is no word for ever.
+_PASSING: list[tuple[str, Quirk]] = [
+    ("an upload that is not known any more", refuses(_BLOBS, 404, "BLOB_UPLOAD_UNKNOWN", times=1)),
+    ("an upload that is out of step", says(_BLOBS, 416, times=1)),
+    ("the end of an upload is said to be unknown (jib#4301)", _lost(None)),
+    ("the end of an upload is not answered", _lost(b"")),
+    ("a manifest whose blob is not known yet", refuses(_PUT, 404, "MANIFEST_BLOB_UNKNOWN", times=1)),
+    ("a manifest at a time of too many", refuses(_PUT, 429, "TOOMANYREQUESTS", times=1, Retry_After="1")),
+    ("storage that is full for a moment", says(_PUT, 507, times=1)),
+]
 
 _REFUSALS: list[tuple[str, Quirk, tuple[str, ...]]] = [
     ("413 of a proxy (gitea#33646)", says(_BLOBS, 413, _NGINX, Content_Type="text/html"), ("413|too large",)),
@@ -96,6 +126,10 @@ _WORDS = [
     ("message", 403, '{"message": "the message", "status": 403}', "application/json", "the message"),
     ("detail", 400, '{"errors": [{"code": "X", "detail": {"message": "in detail"}}]}', "application/json", "in detail"),
     ("plain text", 403, "just text\nin two lines", "text/plain", "just text in two lines"),
+    ("problem details", 403, '{"detail": "the detail", "title": "No"}', "a/b", "the detail"),
+    ("problem details without a detail", 403, '{"title": "the title", "status": 403}', "a/b", "the title"),
+    ("AWS's form", 403, '{"__type": "AccessDenied", "Message": "AWS words"}', "application/json", "AWS words"),
+    ("a dictionary of errors", 403, '{"errors": {"code": 1, "msg": "msg words"}}', "application/json", "msg words"),
     ("text that says it is JSON", 403, "not JSON at all", "application/json", "not JSON at all"),
     ("JSON that says it is text", 403, '{"errors": [{"message": "hidden JSON"}]}', "text/plain", "hidden JSON"),
     ("several errors", 403, '{"errors": [{"message": "first"}, {"message": "second"}]}', "application/json", "first"),

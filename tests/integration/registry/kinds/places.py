@@ -94,8 +94,25 @@ def cases() -> list[Case]:
             lambda there: [redirects(MANIFESTS, lambda ask: "gopher://x/")],
             wants="failed",
         ),
+        *(Case(f"blobs at {name}", source=[_moved_once(place)]) for name, place in _ODD_PLACES),
         Case("a push that is redirected within", target=[_moved_pushes(basic())], login="target", relay="direct"),
     ]
+
+
+#: Odd values of `Location`, made from a path and its host.
+_ODD_PLACES: list[tuple[str, Callable[[Ask], str]]] = [
+    ("a query alone", lambda ask: "?moved=1"),
+    ("an address with a fragment", lambda ask: f"{ask.path}?moved=1#here"),
+    ("an address with dots", lambda ask: f"/v2/x/..{ask.path.removeprefix('/v2')}?moved=1"),
+    ("an address without a scheme", lambda ask: f"//{ask.host}{ask.path}?moved=1"),
+    ("an address with a scheme in capitals", lambda ask: f"HTTP://{ask.host}{ask.path}?moved=1"),
+    ("an address with bars and hats", lambda ask: f'{ask.path}?moved=1|2^3"4'),
+    ("an address behind blanks", lambda ask: f"   {ask.path}?moved=1"),
+]
+
+
+def _moved_once(place: Callable[[Ask], str]) -> Quirk:
+    return redirects(lambda ask: ask.kind == "blob" and ask.method == "GET" and "moved" not in ask.query, place)
 
 
 def _case(

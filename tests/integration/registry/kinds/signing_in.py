@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.lab.odd.case import Case, Played
-from tests.lab.odd.exchange import Answer, Ask, Next, Quirk
-from tests.lab.odd.quirks import Tokens, asks, basic, redirects, refuses, says
+from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
+from tests.lab.odd.quirks import LOGIN, Tokens, asks, basic, redirects, refuses, says, slow, used_up
 
 _BEARER = 'Bearer realm="{realm}",service="{service}",scope="{scope}"'
 
@@ -31,6 +31,18 @@ def cases() -> list[Case]:
             "a scope of its own (containers/image#1640)",
             source=[Tokens(scopes=lambda scope: scope.replace("repository:", "repository:group/")).both],
             login="source",
+        ),
+        Case("a token server that wants the account", source=[_by_account(Tokens())], login="source"),
+        Case("a token server as Go spells it", source=[Tokens(key="Token").both], login="source"),
+        Case("tokens that are good for two requests, source", source=[used_up(Tokens(), 2)], login="source"),
+        Case("tokens that are good for two requests, target", target=[used_up(Tokens(), 2)], login="target"),
+        Case("/v2/ is elsewhere", source=[redirects(lambda ask: ask.path == "/v2/", lambda ask: "/v2", 301)]),
+        Case(
+            "a source that fails while the target greets slowly",
+            source=[says(asks(pattern="^/token"), 200, "<html>"), Tokens().guard],
+            target=[slow(asks(kinds="base"), 2)],
+            login="source",
+            wants="failed",
         ),
         Case("scope * (apple/container#454, Gitea)", source=[_star()], login="source"),
         Case("realm with a query", source=[_realm_with_query()], login="source"),
@@ -89,6 +101,15 @@ def cases() -> list[Case]:
             check=_once,
         ),
     ]
+
+
+def _by_account(tokens: Tokens) -> Quirk:
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        if ask.path == "/token" and ask.query.get("account") != LOGIN[0]:
+            return refusal(401, "UNAUTHORIZED", "no account is named")
+        return await tokens.both(ask, following)
+
+    return quirk
 
 
 def _once(played: Played) -> None:

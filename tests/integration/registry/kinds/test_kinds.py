@@ -8,10 +8,23 @@ from types import ModuleType
 
 import pytest
 
-from tests.integration.registry.kinds import digests, heads, lists, manifests, permanent, places, signing_in, wire
+from tests.integration.registry.kinds import (
+    digests,
+    heads,
+    lists,
+    machine,
+    manifests,
+    permanent,
+    places,
+    preserving,
+    signing_in,
+    uploads,
+    waits,
+    wire,
+)
 from tests.lab.odd.case import Case, Run, play, stop
 
-TABLES = (heads, signing_in, places, lists, manifests, digests, permanent, wire)
+TABLES = (heads, signing_in, machine, waits, places, lists, manifests, preserving, digests, uploads, permanent, wire)
 RELAYS = ("skopeo", "direct")
 Key = tuple[str, str, str]
 

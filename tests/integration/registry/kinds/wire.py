@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from tests.lab.odd.case import Case
 from tests.lab.odd.content import put_image
 from tests.lab.odd.exchange import Answer, Ask
-from tests.lab.odd.quirks import HEADS, asks, cuts, with_headers
+from tests.lab.odd.quirks import HEADS, asks, cuts, packed, with_headers
 from tests.lab.odd.wire import Write, body_of, head, length, wired
 
 _GETS, _BLOBS = asks("GET", "manifest"), asks("GET", "blob")
@@ -36,6 +37,18 @@ def cases() -> list[Case]:
             relay="skopeo",
             source=[wired(_GETS, lambda _, given: head(given, length(given), length(given)) + given.body)],
         ),
+        Case(
+            "chunked, with a length beside it",
+            relay="skopeo",
+            source=[wired(_GETS, _with_length)],
+        ),
+        Case("a folded header", source=[wired(_ANY, _more("X-Folded: a\r\n  b"))]),
+        Case("a header line of 300 KiB", source=[with_headers(_ANY, X_Long="x" * 300_000)]),
+        Case("a thousand headers", source=[with_headers(_ANY, **{f"X_{n}": "y" for n in range(1000)})]),
+        Case("packed manifests (oras-go#1177)", source=[packed(_GETS)]),
+        Case("packed lists", source=[packed(asks("GET", "tags"), "x-gzip")], **_listed),
+        Case("HEAD says it is packed", source=[with_headers(HEADS, Content_Encoding="gzip")]),
+        Case("blobs that say they are packed (moby#17595)", source=[with_headers(_BLOBS, Content_Encoding="x-gzip")]),
         Case("chunked, with trailers", source=[wired(_ANY, _trailers)]),
         Case("chunked, with extensions", source=[wired(_ANY, _extensions)]),
         Case("a blank behind a header's value", source=[wired(_ANY, _more("X-Blank:   a b   "))]),
@@ -49,6 +62,17 @@ def cases() -> list[Case]:
             target=[with_headers(asks(), Connection="close")],
         ),
     ]
+
+
+_listed: dict[str, Any] = {
+    "tags": ("semver: >=1.0.0",),
+    "put": lambda store, name, _: put_image(store, name, "1.0.0"),
+    "digest": lambda played: None,
+}
+
+
+def _with_length(ask: Ask, given: Answer) -> bytes:
+    return head(given, "Transfer-Encoding: chunked", length(given)) + _chunked(given.body)
 
 
 def _missing(ask: Ask) -> bool:
