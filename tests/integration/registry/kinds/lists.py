@@ -42,7 +42,7 @@ def cases() -> list[Case]:
         _all_of_them("no Link (nexus-public#117)", _whole_without_n(_no_link)),
         *(
             _all_of_them(f"pages of {size} without Link", _cut_at(size))
-            for size in (20, 64, 99, 128, 150, 256, 500, 999)
+            for size in (20, 64, 99, 128, 150, 256, 500, 1000)
         ),
         _all_of_them("the last page links to itself (pulp_container#220)", _last_to_itself()),
         _all_of_them("a list as Go spells it", lower_to_title(_TAGS)),
