@@ -56,11 +56,13 @@ class Role:
 def replaced(roles: Collection[Role], now: float) -> list[Role]:
     """Those that were lost and in whose place another one of them has begun since; each takes one place.
 
-    A killed container or process is usually started again, under another name: that is no alarm any more.
+    A killed container or process is usually started again, under another name: that is no alarm any more. Roles that
+    begin at the same time, give or take two marks of life, replace nobody.
     """
     found, free = [], sorted(roles, key=lambda role: role.since)
     for lost in sorted((role for role in roles if not role.lives), key=lambda role: -role.age):
-        successor = next((role for role in free if role is not lost and role.since > now - lost.age), None)
+        earliest = max(now - lost.age, lost.since + 2 * RENEW)
+        successor = next((role for role in free if role is not lost and role.since > earliest), None)
         if successor:
             free.remove(successor)
             found.append(lost)

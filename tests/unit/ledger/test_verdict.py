@@ -7,7 +7,7 @@ from typing import Any
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.presence import WorkerState
-from dregsy_queue.ledger.roles import Kind, Role
+from dregsy_queue.ledger.roles import Kind, Role, replaced
 from dregsy_queue.ledger.situation import Situation, Verdict, in_the_way_of, judge
 from dregsy_queue.ledger.waiting import Waiting
 
@@ -50,6 +50,22 @@ def test_who_works_by_another_config() -> None:
     assert verdict(leader, other).problems == ["worker w@a works by another config than the leading scheduler"]
     (told,) = verdict(leader, other, role("worker", "w@b#1", config="b2")).problems
     assert told == "2 workers work by another config than the leading scheduler"
+
+
+def test_who_was_lost_and_who_took_the_place() -> None:
+    """Names of those that were replaced, 100 s after the first began."""
+
+    def alive(name: str, since: float, age: float) -> Role:
+        return Role("worker", name, False, "a1", "", "1", since, age)
+
+    def names(*roles: Role) -> list[str]:
+        return [found.name for found in replaced(roles, 100.0)]
+
+    frozen = alive("w1", since=2, age=97)
+    assert names(frozen, alive("w2", since=4, age=1)) == [], "it began with it, and still lives"
+    assert names(frozen, alive("w3", since=14, age=1)) == ["w1"]
+    assert names(alive("w1", since=2, age=50), alive("w2", since=40, age=1)) == [], "it was there before"
+    assert names(alive("w1", since=2, age=50), alive("w2", since=51, age=1)) == ["w1"]
 
 
 def test_what_is_in_the_way_of_a_task() -> None:
