@@ -19,7 +19,10 @@ def test_a_role_that_is_lost_is_remembered_and_one_that_leaves_is_not(ledger: Le
     ledger.redis.zadd(key("roles", "scheduler"), {"one#1": 1 + ledger.redis.time()[0] - LEASE})
     states = [(role.name, role.lives) for role in roles.list("scheduler")]
     assert states == [("one#1", False), ("two#2", True)], "both began at the same time"
-    ledger.redis.hset(key("role", "scheduler", "one#1"), "since", str(ledger.redis.time()[0] - 60))
+    began = str(ledger.redis.time()[0] - 60)
+    pipeline = ledger.redis.pipeline(transaction=True)
+    pipeline.hset(key("role", "scheduler", "one#1"), mapping={"since": began})
+    pipeline.execute()
     assert [role.name for role in roles.list("scheduler")] == ["two#2"], "it began since then, so it took the place"
     pipeline = ledger.redis.pipeline(transaction=True)
     pipeline.hset(key("role", "scheduler", "two#2"), mapping={"since": "1"})
