@@ -103,7 +103,8 @@ async def test_requests_are_few(direct: Direct, source: Registry, target: Regist
     assert [request.method for request in after] == ["PUT", "PUT"]
     await direct.copy(f"{source.host}/lib/app@{digest}", f"{target.host}/other/app:1")
     assert [request.status for request in target.requests()[1 + len(asked) + 2 :]] == [201, 201, 201]
-    assert len([request for request in source.requests() if request.method == "GET"]) == 1 + 3
+    # The manifest, config and layer; where nobody signs in, the first of them is the greeting, too.
+    assert len([request for request in source.requests() if request.method == "GET"]) == 3
 
 
 async def test_a_blob_that_many_want_at_once_moves_once(direct: Direct, source: Registry, target: Registry) -> None:
