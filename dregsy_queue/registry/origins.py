@@ -14,7 +14,7 @@ HTTP, by a redirect from HTTPS                  not asked           not asked   
 
 An origin is scheme, host and port. An identity token is a login that goes in a body: a redirect of its request to
 another origin is not followed. A challenge from another origin than the registry's is not answered. Skopeo, which has
-the login for a copy of its own, answers one that a redirect of ``/v2/`` leads to: docs/security.md.
+the login of each of its copies, follows rules of its own: docs/security.md.
 Source: OCI distribution-spec, "API"; RFC 9110 §11.6.2, §15.4; Go's net/http, which skopeo sends by.
 """
 
