@@ -20,6 +20,7 @@ from workers.relays.direct.relay import DirectRelay
 from workers.relays.relay import Access, Copied, Copy, RelayError
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
+from workers.relays.skopeo.gate import Gate
 from workers.relays.stalls import StalledError
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class SkopeoRelay:
     kind: str = "skopeo"
     #: targets of which the log has told that images are changed for them
     _told: set[str] = field(default_factory=set, compare=False, repr=False)
+    gate: Gate = field(default_factory=Gate, compare=False, repr=False)
 
     async def problem(self) -> str | None:
         try:
@@ -124,13 +126,14 @@ class SkopeoRelay:
                 arguments += _login_and_tls(side, reference, access, files, descriptors)
             arguments += [f"docker://{copy.source}", f"docker://{copy.target}"]
             try:
-                ended = await process.run(
-                    arguments,
-                    environment=_environment(),
-                    pass_fds=descriptors,
-                    stalled_after=self.stalled_after,
-                    meter=copy.meter,
-                )
+                async with self.gate.process():
+                    ended = await process.run(
+                        arguments,
+                        environment=_environment(),
+                        pass_fds=descriptors,
+                        stalled_after=self.stalled_after,
+                        meter=copy.meter,
+                    )
             except OSError as error:
                 raise RelayError(_missing(self.binary, error), "missing") from None
             except StalledError as error:
