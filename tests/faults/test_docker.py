@@ -44,7 +44,7 @@ def test_a_daemon_that_is_killed_in_the_middle(
     cluster.wait_for("t", lambda counts: counts.copied >= 4)
     daemon.kill()
     wait_until(lambda: any("takes no docker jobs any more" in line["msg"] for line in worker.lines()), timeout=30)
-    time.sleep(5)
+    time.sleep(2)
     daemon.start()
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=100)
     assert (counts.copied, counts.failed) == (24, 0)

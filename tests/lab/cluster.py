@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunCounts, RunReader
@@ -48,6 +49,18 @@ class Cluster:
     def start(self, name: str) -> None:
         """Order a run now, as `dregsy run` does."""
         Orders(connect(self.redis.url)).run(name)
+
+    def dues(self) -> dict[str, float]:
+        """When each periodic task is due, as Unix time."""
+        client: Any = self.redis.client()
+        found = client.zrange(key("beat", "", "schedule"), 0, -1, withscores=True)
+        return {member.removeprefix(key("beat", "")): due for member, due in found}
+
+    def pass_time(self, seconds: float) -> None:
+        """Every periodic task is due so many seconds earlier, as if they had passed."""
+        client = self.redis.client()
+        for task in self.dues():
+            client.zincrby(key("beat", "", "schedule"), -seconds, key("beat", task))
 
     def copied(self) -> Counter[str]:
         """How often each target was said to be copied, by the workers' logs."""

@@ -22,6 +22,10 @@ _ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 _WITHOUT_NETWORKS = ("setpriv", "--inh-caps=-net_admin", "--bounding-set=-net_admin", "--")
 
 
+#: Times that a daemon is started, at most.
+STARTS = 5
+
+
 class Daemon:
     """dockerd on a socket of its own; `docker` runs the client against it.
 
@@ -32,11 +36,23 @@ class Daemon:
         self.folder = folder
         self.socket = folder / "docker.sock"
         self._before = _ALONE if networks else (*_ALONE, *_WITHOUT_NETWORKS)
-        self._options = (*options, *(() if networks else ("--iptables=false", "--bridge=none")))
+        self._options = (*options, *(() if networks else ("--iptables=false", "--ip-forward=false", "--bridge=none")))
         self._process: ManagedProcess | None = None
 
     def start(self) -> None:
-        """Raises: RuntimeError: it does not start here, or holds no image."""
+        """On a busy machine containerd may not be up within the 15 s that dockerd gives it: then it starts again.
+
+        Raises: RuntimeError: it does not start here, or holds no image.
+        """
+        for left in range(STARTS - 1, -1, -1):
+            try:
+                return self._start()
+            except RuntimeError as error:
+                if not left or "containerd" not in str(error):
+                    raise
+        raise AssertionError("unreachable: the last start returns or raises")
+
+    def _start(self) -> None:
         # A killed daemon leaves it behind, and what it names always runs: process 1, as each daemon is in its world.
         (self.folder / "pid").unlink(missing_ok=True)
         command = [*self._before, "dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid")]
@@ -49,7 +65,7 @@ class Daemon:
                 raise RuntimeError(self._last_words())
             return self.run("version", check=False).returncode == 0
 
-        wait_until(answers, timeout=40, what="dockerd")
+        wait_until(answers, timeout=90, what="dockerd")
         # A daemon with too few rights starts well, and fails with its first layer.
         empty = self.folder / "empty.tar"
         tarfile.open(empty, "w").close()

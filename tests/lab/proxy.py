@@ -138,7 +138,7 @@ class HubProxy:
         application = web.Application(client_max_size=0)
         application.router.add_route("*", "/token", self._token)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await self._listen()
 

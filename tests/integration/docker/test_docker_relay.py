@@ -75,7 +75,7 @@ def test_what_is_up_to_date_is_known_by_its_record(
             location(target),
             mapping("lib/app"),
             mapping("lib/multi", platform="linux/arm64"),
-            interval=30,
+            interval=3600,
         ),
     )
     cluster.worker(path, "w1")
@@ -83,6 +83,7 @@ def test_what_is_up_to_date_is_known_by_its_record(
     run = cluster.wait_for("t", lambda counts: counts.done and counts.copied == 3).run
     assert labels(target, "lib/multi", "1")["seed"].endswith("linux/arm64")
     pushes = len([request for request in target.requests() if request.method == "PUT"])
+    cluster.pass_time(3600)
     counts = cluster.wait_for("t", lambda counts: counts.run != run and counts.done, timeout=60)
     assert (counts.copied, counts.up_to_date) == (0, 3)
     assert len([request for request in target.requests() if request.method == "PUT"]) == pushes
@@ -97,7 +98,7 @@ def test_bytes_are_those_that_the_daemon_pushed(
     path = config(
         cluster.folder,
         daemon,
-        task("large", location(source), location(target), mapping("lib/bytes"), interval=30),
+        task("large", location(source), location(target), mapping("lib/bytes"), interval=3600),
         task("tiny", location(source), location(target), mapping("lib/tiny")),
     )
     cluster.worker(path, "w1")
@@ -107,6 +108,7 @@ def test_bytes_are_those_that_the_daemon_pushed(
     sent = overview.transferred_bytes()
     assert 3_000_000 <= sent["large"] < 3_200_000 and 500 <= sent["tiny"] < 20_000
     push_image(source, "lib/bytes", "2", size=3_000_000, layers=2, seed="lib/bytes:1")
+    cluster.pass_time(3600)
     cluster.wait_for("large", lambda counts: counts.done and counts.copied, timeout=60)
     assert overview.transferred_bytes() == sent, "layers that the target has are not sent"
 

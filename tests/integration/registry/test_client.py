@@ -368,7 +368,7 @@ async def test_no_redirect_leaves_https(
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", downgrade)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
