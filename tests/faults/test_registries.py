@@ -59,7 +59,7 @@ def test_a_source_that_is_away_for_a_while(
     cluster.worker(config, "w1", "--concurrency", "4")
     cluster.beat(config, DREGSY_RUN="early")
     cluster.wait_for("early", lambda counts: counts.copied >= 8)
-    gone.refuse(20)
+    gone.refuse(30)
     counts = cluster.wait_for("early", lambda counts: counts.done, timeout=150)
     assert (counts.copied, counts.failed) == (40, 0)
 
