@@ -15,9 +15,7 @@ std = "lua51"
 max_line_length = 125
 -- A local of an inner block may have the name of an outer one.
 ignore = {"431"}
-for _, part in ipairs({"basics", "lanes", "jobs", "runs", "ends"}) do
-  learn("shared/" .. part)
-end
+learn("common")
 for _, part in ipairs({"jobs", "counts", "runs", "indexes", "records"}) do
   learn("audit/" .. part)
 end

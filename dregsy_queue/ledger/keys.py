@@ -83,9 +83,9 @@ A job's state moves so: waiting → admitted → running → copied | up-to-date
 running back to waiting. A waiting job is in its task's backlog (a plan in ``plans``) or in ``delayed``. A ``:`` in a
 task's name is written as ``%3A`` (and ``%`` as ``%25``), so that tasks ``a`` and ``a:runs`` have keys of their own.
 
-For orders ``shared/ends.lua`` has `cancel_job(job, why, now, running_too)` and `cancel_run(run, why, now,
-running_too)`, which end early what waits (and what runs); ``shared/lanes.lua`` has `enroll(task, list)`, to be called
-after a change of a task's hold.
+For orders ``common.lua`` has `cancel_job(job, why, now, running_too)` and `cancel_run(run, why, now,
+running_too)`, which end early what waits (and what runs); and `enroll(task, list)`, to be called after a change of a
+task's hold.
 """
 
 from __future__ import annotations

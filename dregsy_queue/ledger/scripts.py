@@ -15,8 +15,6 @@ from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, Script
 from dregsy_queue.prefix import PREFIX
 
-#: Files of ``lua/shared/``; each may call what stands in those before it.
-SHARED = ("basics", "lanes", "jobs", "runs", "ends")
 #: Files of ``lua/NAME/`` for scripts that have parts.
 PARTS = {"audit": ("jobs", "counts", "runs", "indexes", "records")}
 #: Lua put between what is shared and each script; a test puts another clock there.
@@ -26,7 +24,7 @@ between = ""
 @cache
 def _source(name: str, between: str = "") -> str:
     folder = files(__package__) / "lua"
-    shared = "".join((folder / "shared" / f"{part}.lua").read_text() for part in SHARED)
+    shared = (folder / "common.lua").read_text()
     for line in (f"local KINDS = {{{', '.join(map(repr, KINDS))}}}", f"local PREFIX = {PREFIX!r}"):
         start = line.partition("=")[0]
         shared = re.sub(f"^{start}=.*$", line, shared, count=1, flags=re.MULTILINE)

@@ -29,7 +29,7 @@ def test_no_two_rows_of_the_table_are_one_key() -> None:
 
 
 def test_lua_and_python_agree_which_keys_end_with_a_task() -> None:
-    named = re.search(r"local NAMED = \{([^}]*)\}", (FOLDER / "shared" / "basics.lua").read_text())
+    named = re.search(r"local NAMED = \{([^}]*)\}", (FOLDER / "common.lua").read_text())
     assert named and set(re.findall(r"(\w+) = true", named[1])) == keys._NAMED
 
 
@@ -76,13 +76,11 @@ def test_scripts_take_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "local PREFIX = 'blue:'\n" in scripts._source.__wrapped__("claim")
     monkeypatch.setattr(scripts, "PREFIX", prefix.DEFAULT_PREFIX)
     for name in ("claim", "audit"):
-        shared = [f"shared/{part}" for part in scripts.SHARED]
         parts = [f"{name}/{part}" for part in scripts.PARTS.get(name, ())]
-        plain = "".join((FOLDER / f"{file}.lua").read_text() for file in (*shared, *parts, name))
+        plain = "".join((FOLDER / f"{file}.lua").read_text() for file in ("common", *parts, name))
         assert scripts._source.__wrapped__(name) == plain, "by default a script is what the files say"
 
 
 def test_no_file_of_lua_is_left_out() -> None:
-    used = {FOLDER / "shared" / f"{part}.lua" for part in scripts.SHARED}
-    used |= {FOLDER / name / f"{part}.lua" for name, parts in scripts.PARTS.items() for part in parts}
+    used = {FOLDER / name / f"{part}.lua" for name, parts in scripts.PARTS.items() for part in parts}
     assert used == {file for file in LUA if file.parent != FOLDER}
