@@ -38,10 +38,10 @@ def runs(task: str | None, as_json: bool) -> None:
     """List the last runs of all tasks, or of one: when, how long, how many images, and why some failed."""
     with connected() as connection:
         overview, reader = Overview(connection), RunReader(connection)
-        names = [found.name for found in overview.tasks()]
+        names = overview.names()
         if task is not None and task not in names:
             raise Refused(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
-        found = [run for name in names if task in (None, name) for run in reader.runs(name)]
+        found = reader.runs_of([name for name in names if task in (None, name)])
         found.sort(key=lambda run: -run.started)
         reasons = {run.run: reason_of(run, reader) for run in found}
         now = overview.now()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Any, Literal, Protocol, cast, overload
 
 from dregsy_queue.ledger.redis_url import make_client
@@ -20,6 +21,7 @@ class Pipeline(Protocol):
     def hset(self, name: str, *, mapping: Mapping[str, str]) -> object: ...
     def hgetall(self, name: str) -> object: ...
     def zadd(self, name: str, mapping: Mapping[str, float]) -> object: ...
+    def execute_command(self, *command: str | float) -> object: ...
     def execute(self, raise_on_error: bool = True) -> list[Any]: ...
 
 
@@ -65,6 +67,24 @@ class Connection(Protocol):
         self, name: str, min: float | str, max: float | str, *, withscores: Literal[True]
     ) -> list[tuple[str, float]]: ...
     def zscan_iter(self, name: str, *, count: int) -> Iterator[tuple[str, float]]: ...
+
+
+#: Commands of one round trip: bounds what is in memory of their answers.
+AT_ONCE = 1000
+
+
+def answers(connection: Connection, commands: Iterable[Sequence[str | float]]) -> list[Any]:
+    """What Redis answers to many commands that only read, in their order and in few round trips.
+
+    Raises: redis.RedisError.
+    """
+    found, rest = list[Any](), iter(commands)
+    while some := list(islice(rest, AT_ONCE)):
+        pipeline = connection.pipeline(transaction=False)
+        for command in some:
+            pipeline.execute_command(*command)
+        found += pipeline.execute()
+    return found
 
 
 def connect(url: str, *, patient: bool = True) -> Connection:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.kinds import KINDS
-from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Held, Hold, Holds
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role, Roles, Scheduled
+
+#: Images of a task that wait to be synced, up to which they are read in one piece.
+FEW = 1000
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Tally:
 
 
 class Overview:
-    """Reads only; a few calls per task, worker and registry."""
+    """Reads only, of tasks and workers many at once."""
 
     def __init__(self, connection: Connection) -> None:
         self._redis = connection
@@ -103,26 +107,43 @@ class Overview:
 
     def tasks(self) -> list[TaskOverview]:
         now, scheduled, holds = self.now(), self._roles.scheduled(), self._holds.all()
+        names = self.names()
+        fields = answers(self._redis, (("HGETALL", key("task", name)) for name in names))
+        newest = answers(self._redis, (("LINDEX", key("task", name, "runs"), 0) for name in names))
+        last = [known.get("last") for known in fields]
+        runs = self._runs.counts_of(sorted({run for run in (*newest, *last) if run}))
         return [
-            self._task(name, now, scheduled.get(name), holds.get(("task", name)))
-            for name in sorted(self._redis.smembers(key("tasks")))
+            TaskOverview(
+                name=name,
+                newest=runs.get(newest[place] or ""),
+                waiting=waiting,
+                last_good=float(fields[place].get("last good", 0)),
+                lag=max(0.0, now - since) if since else 0.0,
+                last=runs.get(last[place] or ""),
+                interval=scheduled[name].interval if name in scheduled else 0,
+                next_run=scheduled[name].next_run if name in scheduled else 0.0,
+                left=float(fields[place].get("left", 0)),
+                hold=holds.get(("task", name)),
+            )
+            for place, (name, waiting, since) in enumerate(
+                zip(names, self._waiting(names), self._pending_since(names), strict=True)
+            )
         ]
 
-    def _task(self, name: str, now: float, scheduled: Scheduled | None, hold: Hold | None) -> TaskOverview:
-        fields = self._redis.hgetall(key("task", name))
-        since = [float(value.split()[0]) for value in self._redis.hgetall(key("pending", name)).values()]
-        return TaskOverview(
-            name=name,
-            newest=self._runs.newest(name),
-            waiting=self._waiting(name),
-            last_good=float(fields.get("last good", 0)),
-            lag=max(0.0, now - min(since)) if since else 0.0,
-            last=self._runs.counts(fields["last"]) if "last" in fields else None,
-            interval=scheduled.interval if scheduled else 0,
-            next_run=scheduled.next_run if scheduled else 0.0,
-            left=float(fields.get("left", 0)),
-            hold=hold,
-        )
+    def names(self) -> list[str]:
+        """All tasks that are known, sorted."""
+        return sorted(self._redis.smembers(key("tasks")))
+
+    def _pending_since(self, names: Sequence[str]) -> list[float]:
+        """Of each task: the Unix time since when the oldest change waits to be synced; 0: nothing waits."""
+        numbers = answers(self._redis, (("HLEN", key("pending", name)) for name in names))
+        few = [name for name, number in zip(names, numbers, strict=True) if 0 < number <= FEW]
+        values = dict(zip(few, answers(self._redis, (("HVALS", key("pending", name)) for name in few)), strict=True))
+        for name, number in zip(names, numbers, strict=True):
+            if number > FEW:
+                # In pieces: one long answer would hold Redis.
+                values[name] = [value for _, value in self._redis.hscan_iter(key("pending", name), count=FEW)]
+        return [min((float(value.split()[0]) for value in values.get(name, ())), default=0.0) for name in names]
 
     def scheduled(self) -> dict[str, Scheduled]:
         """What the leading scheduler has in store, by task."""
@@ -143,14 +164,16 @@ class Overview:
     def states(self) -> dict[str, int]:
         """Jobs by state, plans included."""
         return {
-            "waiting": sum(self._waiting(name) for name in self._redis.smembers(key("tasks"))),
+            "waiting": sum(self._waiting(self.names())),
             "delayed": self._redis.zcard(key("delayed")),
             "admitted": sum(self._redis.zcard(key("admitted", kind)) for kind in KINDS),
             "running": sum(self._redis.scard(key("running", kind)) for kind in KINDS),
         }
 
-    def _waiting(self, task: str) -> int:
-        return self._redis.llen(key("backlog", task)) + self._redis.llen(key("plans", task))
+    def _waiting(self, names: Sequence[str]) -> list[int]:
+        """How many jobs of each task wait, plans included."""
+        lists = answers(self._redis, (("LLEN", key(name, task)) for task in names for name in ("backlog", "plans")))
+        return [jobs + plans for jobs, plans in zip(*[iter(lists)] * 2, strict=True)]
 
     def repairs(self) -> int:
         """Contradictions repaired since this Redis began; anything but 0 means that Redis lost something
@@ -160,7 +183,8 @@ class Overview:
     def workers(self) -> list[WorkerState]:
         """Workers whose lease stands."""
         now = self.now()
-        return [w for w in self._presence.workers() if (self._redis.zscore(key("workers"), w.name) or 0) > now]
+        leases = dict(self._redis.zrange(key("workers"), 0, -1, withscores=True))
+        return [worker for worker in self._presence.workers() if leases.get(worker.name, 0) > now]
 
     def lost_workers(self) -> list[str]:
         """Workers that ended without a word within the last hour, and that none has replaced."""
@@ -171,11 +195,8 @@ class Overview:
         )
 
     def registries(self) -> list[RegistryOverview]:
-        names = {
-            self._redis.hget(key("task", task), side) or ""
-            for task in self._redis.smembers(key("tasks"))
-            for side in ("source", "target")
-        }
+        sides = answers(self._redis, (("HMGET", key("task", task), "source", "target") for task in self.names()))
+        names = {name or "" for pair in sides for name in pair}
         now, holds = self.now(), self._holds.all()
         names |= {name for kind, name in holds if kind == "registry"}
         return [self._registry(name, now, holds.get(("registry", name))) for name in sorted(names - {""})]
@@ -233,9 +254,8 @@ class Overview:
         now = self.now()
         return [
             name
-            for name in self._redis.zrange(key("workers"), 0, -1)
-            if name.partition("@")[2].partition("#")[0] == host
-            and (self._redis.zscore(key("workers"), name) or 0) > now
+            for name, ends in self._redis.zrange(key("workers"), 0, -1, withscores=True)
+            if name.partition("@")[2].partition("#")[0] == host and ends > now
         ]
 
     def scheduler_lives(self, host: str) -> bool:

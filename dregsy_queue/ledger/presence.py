@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.scripts import Scripts
 
@@ -84,11 +84,13 @@ class Presence:
 
     def workers(self) -> list[WorkerState]:
         """Workers that are registered, by name."""
-        states = []
-        for name in sorted(self._redis.zrange(key("workers"), 0, -1)):
-            fields = self._redis.hgetall(key("worker", name))
-            if fields:
-                running = int(self._redis.scard(key("worker", name, "running")))
-                kinds = tuple(fields["kinds"].split(","))
-                states.append(WorkerState(name, int(fields["slots"]), running, kinds, fields["draining"] == "1"))
-        return states
+        names = sorted(self._redis.zrange(key("workers"), 0, -1))
+        known = answers(self._redis, (("HGETALL", key("worker", name)) for name in names))
+        running = answers(self._redis, (("SCARD", key("worker", name, "running")) for name in names))
+        return [
+            WorkerState(
+                name, int(fields["slots"]), int(number), tuple(fields["kinds"].split(",")), fields["draining"] == "1"
+            )
+            for name, fields, number in zip(names, known, running, strict=True)
+            if fields
+        ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dregsy_queue.kinds import RELAYS
-from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.jobs import JobResult, TransferJob, run_of
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import RunFailure
@@ -91,10 +91,14 @@ class RunReader:
         self._redis = connection
 
     def counts(self, run: str) -> RunCounts | None:
-        fields = self._redis.hgetall(key("run", run))
-        if not fields:
-            return None
+        return self.counts_of([run]).get(run)
 
+    def counts_of(self, runs: Sequence[str]) -> dict[str, RunCounts]:
+        """By run; those that are not remembered are left out."""
+        found = answers(self._redis, (("HGETALL", key("run", run)) for run in runs))
+        return {run: self._counts(run, fields) for run, fields in zip(runs, found, strict=True) if fields}
+
+    def _counts(self, run: str, fields: dict[str, str]) -> RunCounts:
         def number(name: str) -> int:
             return int(fields.get(name, 0))
 
@@ -127,8 +131,12 @@ class RunReader:
 
     def runs(self, task: str) -> list[RunCounts]:
         """All runs of the task that are remembered, newest first."""
-        names = self._redis.lrange(key("task", task, "runs"), 0, -1)
-        return [counts for name in names if (counts := self.counts(name)) is not None]
+        return self.runs_of([task])
+
+    def runs_of(self, tasks: Sequence[str]) -> list[RunCounts]:
+        """The same of several tasks, one after the other."""
+        names = answers(self._redis, (("LRANGE", key("task", task, "runs"), 0, -1) for task in tasks))
+        return list(self.counts_of([name for of_task in names for name in of_task]).values())
 
     def find(self, name: str) -> RunCounts | None:
         """The run of this id, or the newest one of the task of this name."""
@@ -141,26 +149,27 @@ class RunReader:
 
     def running_transfers(self) -> list[RunningJob]:
         """Transfers that run now, longest first."""
-        jobs, moved, presence = [], dict[str, dict[str, Moved]](), Presence(self._redis)
-        for kind in RELAYS:
-            for job in self._redis.smembers(key("running", kind)):
-                spec = self._redis.hget(key("run", run_of(job), "jobs"), job)
-                started, task, owner = self._redis.hmget(key("job", job), ["started", "task", "owner"])
-                if spec and started:
-                    transfer = TransferJob.from_json(spec)
-                    if owner and owner not in moved:
-                        moved[owner] = presence.moved(owner)
-                    jobs.append(
-                        RunningJob(
-                            transfer.source,
-                            transfer.target,
-                            float(started),
-                            task=task or "",
-                            worker=(owner or "").partition("#")[0],
-                            moved=moved.get(owner or "", {}).get(job),
-                        )
-                    )
-        return sorted(jobs, key=lambda running: running.started)
+        jobs = [job for kind in RELAYS for job in self._redis.smembers(key("running", kind))]
+        specs = answers(self._redis, (("HGET", key("run", run_of(job), "jobs"), job) for job in jobs))
+        fields = answers(self._redis, (("HMGET", key("job", job), "started", "task", "owner") for job in jobs))
+        presence = Presence(self._redis)
+        moved = {owner: presence.moved(owner) for owner in {owner for *_, owner in fields if owner}}
+        found = []
+        for job, spec, (started, task, owner) in zip(jobs, specs, fields, strict=True):
+            if not spec or not started:
+                continue
+            transfer = TransferJob.from_json(spec)
+            found.append(
+                RunningJob(
+                    transfer.source,
+                    transfer.target,
+                    float(started),
+                    task=task or "",
+                    worker=(owner or "").partition("#")[0],
+                    moved=moved.get(owner or "", {}).get(job),
+                )
+            )
+        return sorted(found, key=lambda running: running.started)
 
     def results(self, run: str) -> Iterator[JobResult]:
         """Every image of the run, in no particular order."""

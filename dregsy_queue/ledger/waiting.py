@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.ledger.causes import generalised
-from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult, TransferJob, run_of
 from dregsy_queue.ledger.keys import key
@@ -95,18 +95,18 @@ class WaitingReader:
         now: float,
     ) -> list[Waiting]:
         """What waits, task by task; then what failed for a passing reason and is tried again."""
+        lists = [(task, name) for task in tasks if task.waiting for name in ("plans", "backlog")]
+        firsts = answers(self._redis, (("LINDEX", key(name, task.name), 0) for task, name in lists))
+        kinds = answers(self._redis, (("HGET", key("job", job or ""), "kind") for job in firsts))
+        numbers = answers(self._redis, (("LLEN", key(name, task.name)) for task, name in lists))
+        hosts = answers(self._redis, (("HMGET", key("task", task.name), "source", "target") for task, _ in lists))
         found = []
-        for task in tasks:
-            for name, of_plans in (("plans", True), ("backlog", False)):
-                number = self._redis.llen(key(name, task.name))
-                if not number:
-                    continue
-                job = self._redis.lindex(key(name, task.name), 0) or ""
-                kind = "plan" if of_plans else self._redis.hget(key("job", job), "kind") or "skopeo"
-                hosts = self._redis.hmget(key("task", task.name), ["source", "target"])
-                named = [registries[host] for host in dict.fromkeys(hosts) if host and host in registries]
-                because = reason(kind, task, named, workers)
-                found.append(Waiting(task.name, number, because.why, because.seconds))
+        for place, (task, _) in enumerate(lists):
+            # A job without a kind ended between two of these calls.
+            if numbers[place] and kinds[place]:
+                named = [registries[host] for host in dict.fromkeys(hosts[place]) if host and host in registries]
+                because = reason(kinds[place], task, named, workers)
+                found.append(Waiting(task.name, numbers[place], because.why, because.seconds))
         return found + self._planning() + self._delayed(now)
 
     def _planning(self) -> list[Waiting]:
@@ -123,12 +123,12 @@ class WaitingReader:
 
     def _delayed(self, now: float) -> list[Waiting]:
         groups: dict[tuple[str, str], list[float]] = {}
-        for job in self._redis.zrange(key("delayed"), 0, MOST - 1):
-            at = self._redis.zscore(key("delayed"), job)
-            task, error, attempts = self._redis.hmget(key("job", job), ["task", "error", "attempts"])
-            if at is None or task is None:
+        delayed = self._redis.zrange(key("delayed"), 0, MOST - 1, withscores=True)
+        fields = answers(self._redis, (("HMGET", key("job", job), "task", "error", "attempts") for job, _ in delayed))
+        specs = answers(self._redis, (("HGET", key("run", run_of(job), "jobs"), job) for job, _ in delayed))
+        for (_, at), (task, error, attempts), spec in zip(delayed, fields, specs, strict=True):
+            if task is None:
                 continue
-            spec = self._redis.hget(key("run", run_of(job), "jobs"), job)
             why = "another job writes its target" if spec else "planning is tried again"
             if error:
                 image = TransferJob.from_json(spec) if spec else None
