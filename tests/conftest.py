@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.lab.cluster import Cluster
 from tests.lab.proxy import HubProxy
 from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
+
+# A busy machine fails no property.
+settings.register_profile("dregsy_queue", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dregsy_queue")
 
 MakeRegistry = Callable[..., Registry]
 MakeProxy = Callable[..., HubProxy]
