@@ -6,11 +6,12 @@ import compileall
 import sys
 from pathlib import Path
 
-from bench import compare, ledger, queue, startup, waiting, workers
+from bench import compare, ledger, queue, scale, startup, waiting, workers
 
 BENCHMARKS = {
     "ledger": ledger.main,
     "queue": queue.main,
+    "scale": scale.main,
     "startup": startup.main,
     "waiting": waiting.main,
     "workers": workers.main,

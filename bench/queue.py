@@ -7,7 +7,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -27,44 +28,68 @@ HOST = "source.example"
 LEAST = 700
 
 
+@dataclass(frozen=True)
+class Measured:
+    #: jobs per second
+    rate: float
+    #: CPU seconds of the workers per job, and commands at Redis per job
+    cpu: float
+    commands: float
+    #: most bytes of each worker's memory, and of Redis' since it began
+    memory: Sequence[int]
+    redis: int
+
+
 def main() -> None:
     for workers in (1, 2):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            rate, cpu, calls = _measure(Path(name), workers)
-        verdict = ("ok" if rate >= LEAST else "SLOW") if workers == 1 else ""
+            found = measure(Path(name), workers)
+        verdict = ("ok" if found.rate >= LEAST else "SLOW") if workers == 1 else ""
         print(
-            f"{workers} worker{'s' * (workers > 1)}: {rate:5.0f} no-op jobs/s, {cpu * 1e3:.2f} ms of CPU "
-            f"and {calls:.1f} commands of Redis a job {verdict}",
+            f"{workers} worker{'s' * (workers > 1)}: {found.rate:5.0f} no-op jobs/s, {found.cpu * 1e3:.2f} ms of CPU "
+            f"and {found.commands:.1f} commands of Redis a job {verdict}",
             flush=True,
         )
 
 
-def _measure(folder: Path, workers: int) -> tuple[float, float, float]:
-    """Jobs per second, CPU seconds of the workers per job, and commands at Redis per job."""
+def measure(folder: Path, workers: int, jobs: int = JOBS, timeout: float = 120) -> Measured:
+    """Let `workers` do `jobs` that do nothing, within `timeout` seconds."""
+    folder.mkdir(parents=True, exist_ok=True)
     source = location(HOST)
     config = write_config(folder, task("noop", source, location("target.example"), mapping("lib/a")), relay="direct")
     redis = RedisServer(folder / "redis").start()
     try:
         connection = connect(redis.url)
-        _fill(connection, config)
+        _fill(connection, config, jobs)
         with contextlib.ExitStack() as stack:
             processes = [stack.enter_context(_worker(folder, config, redis, n)) for n in range(workers)]
             wait_until(lambda: connection.zcard("dregsy:workers") == workers, what="the workers")
             before, cpu, started = _commands(connection), sum(map(_cpu, processes)), time.monotonic()
             Orders(connection).release("task", "noop")
             reader = RunReader(connection)
-            wait_until(lambda: (counts := reader.newest("noop")) and counts.done, timeout=120, what="the run")
+            wait_until(lambda: (counts := reader.newest("noop")) and counts.done, timeout=timeout, what="the run")
             seconds = time.monotonic() - started
-            used = sum(map(_cpu, processes)) - cpu
-            return JOBS / seconds, used / JOBS, (_commands(connection) - before) / JOBS
+            return Measured(
+                jobs / seconds,
+                (sum(map(_cpu, processes)) - cpu) / jobs,
+                (_commands(connection) - before) / jobs,
+                [_most_memory(process) for process in processes],
+                int(connection.info("memory")["used_memory_peak"]),
+            )
     finally:
         redis.kill()
 
 
-def _fill(connection: Connection, config: Path) -> None:
+def _most_memory(process: psutil.Process) -> int:
+    """Peak resident set (proc_pid_status(5))."""
+    line = next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "VmHWM" in line)
+    return int(line.split()[1]) * 1024
+
+
+def _fill(connection: Connection, config: Path, jobs: int) -> None:
     """A run whose jobs are held by a pause of their task."""
     (found,) = load(config).config.tasks
-    planned_run.plan(connection, found, JOBS, "direct", lambda: Orders(connection).hold("task", "noop", 0, "not yet"))
+    planned_run.plan(connection, found, jobs, "direct", lambda: Orders(connection).hold("task", "noop", 0, "not yet"))
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ def test_refused_writes_end_nobody_and_lose_nothing(cluster: Cluster, source: Re
         time.sleep(5)
         client.execute_command(*accept)
         before = cluster.wait_for("t", lambda counts: counts)
-        cluster.wait_for("t", lambda counts, least=before.copied + 8: counts.copied > least or counts.done, timeout=30)  # type: ignore[misc]
+        cluster.wait_for("t", lambda counts, least=before.copied + 8: counts.copied > least or counts.done, timeout=90)  # type: ignore[misc]
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=90)
     assert (counts.copied, counts.failed, counts.open) == (120, 0, 0)
     assert {tag: target.digest("lib/app", tag) for tag in digests} == digests

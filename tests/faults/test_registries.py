@@ -22,13 +22,13 @@ from tests.lab.registry import ACCEPT, Registry
 def test_a_flaky_source(
     cluster: Cluster, source: Registry, target: Registry, make_proxy: MakeProxy, faults: dict[str, float]
 ) -> None:
-    digests = push_many(source, "lib/app", [f"{n}" for n in range(60)], size=100_000)
+    digests = push_many(source, "lib/app", [f"{n}" for n in range(20)], size=100_000)
     flaky = make_proxy(source, faults=Faults(unavailable=faults.get("unavailable", 0), cut=faults.get("cut", 0)))
     config = write_config(cluster.folder, task("t", location(flaky.host), location(target), mapping("lib/app")))
     cluster.worker(config, "w1", DREGSY_MAX_ATTEMPTS="20", DREGSY_BACKOFF="0.3")
     cluster.beat(config)
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=200)
-    assert (counts.copied, counts.failed) == (60, 0)
+    assert (counts.copied, counts.failed) == (20, 0)
     assert {tag: target.digest("lib/app", tag) for tag in digests} == digests
     assert max(job.attempts for job in cluster.reader.results(counts.run)) > 1
 

@@ -78,7 +78,7 @@ def test_a_tag_that_vanishes_between_planning_and_transfer(
     skopeo.chmod(0o755)
     bad = task("bad", location(source), location(target), mapping("lib/app"))
     outcome = sync(write_config(tmp_path, good, bad, skopeo={"binary": str(skopeo)}))
-    assert_failed(outcome, "bad", "manifest unknown")
+    assert_failed(outcome, "bad", "lib/app gone: does not exist")
     assert target.tags("lib/app") == ["stays"]
     (failed,) = [job for job in outcome.jobs("bad") if job["status"] == "failed"]
     assert failed["attempts"] == 1, "what does not exist is not tried again"

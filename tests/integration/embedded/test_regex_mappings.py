@@ -255,10 +255,10 @@ def test_names_of_repositories_and_tags_do_no_harm(
 
     async def lists(request: web.Request) -> web.StreamResponse | None:
         if request.path == "/v2/_catalog":
-            return web.json_response({"repositories": [*EVIL, "good/app", 5, None]})
+            return web.json_response({"repositories": [*EVIL, "good/app", None]})
         if request.path.endswith("/tags/list"):
             assert request.path == "/v2/good/app/tags/list", "nothing else is asked for"
-            return web.json_response({"tags": [*(name for name in EVIL if name != "UPPER"), "1", ["x"]]})
+            return web.json_response({"tags": [*(name for name in EVIL if name != "UPPER"), "1", None]})
         return None
 
     hostile = make_proxy(source, faults=Faults(hook=lists))

@@ -102,13 +102,20 @@ class BlobMover:
         return await self._move(source, target, blob, tell)
 
     async def _move(self, source: End, target: End, blob: Blob, tell: Callable[[int], None]) -> int:
-        tries, lessons = 0, 0
+        tries, lessons, passed = 0, 0, 0
+
+        def count(number: int) -> None:
+            nonlocal passed
+            passed += number
+            tell(number)
+
         while True:
             try:
                 upload = await self._begin(source, target, blob)
-                moved = await self._send(source, target, blob, upload, tell) if upload else 0
+                # Where an answer got lost, the target has what an earlier try has sent.
+                moved = await self._send(source, target, blob, upload, count) if upload else passed
                 self._known.learn(target.place, blob.digest)
-                return moved
+                return moved if blob.size is None else min(moved, blob.size)
             except LearnedError as lesson:
                 lessons += 1
                 if lessons > MOST_LESSONS:

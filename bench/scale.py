@@ -1,0 +1,131 @@
+"""What do 100,000 jobs weigh, in workers and in Redis, and how many of 100,000 tags are checked in a second?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench import queue
+from dregsy_queue.ledger.connection import connect
+from tests.lab.cluster import Cluster
+from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.processes import wait_until
+from tests.lab.redis import RedisServer
+
+JOBS, TASKS, TAGS = 100_000, 10, 10_000
+MIB = 1 << 20
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        _jobs(Path(name) / "jobs")
+        one = _tags(Path(name) / "one", 1)
+        two = _tags(Path(name) / "two", 2)
+        print(f"  two workers check {two / one:.1f} times as many tags a second as one", flush=True)
+
+
+def _jobs(folder: Path) -> None:
+    measured = queue.measure(folder, workers=2, jobs=JOBS, timeout=1800)
+    print(
+        f"  {JOBS} no-op jobs, 2 workers: {measured.rate:.0f} a second; most memory of a worker "
+        f"{max(measured.memory) / MIB:.0f} MiB, of Redis {measured.redis / MIB:.0f} MiB: "
+        f"{measured.redis / JOBS:.0f} bytes a job",
+        flush=True,
+    )
+
+
+def _tags(folder: Path, workers: int) -> float:
+    """Tags per second of runs in which source and target are the same in-memory registry, as far as is known."""
+    folder.mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(_registry())
+        redis = RedisServer(folder / "redis").start()
+        stack.callback(redis.kill)
+        tasks = [
+            task(f"t{n}", location(host), location(host), mapping(f"from/app{n}", f"to/app{n}")) for n in range(TASKS)
+        ]
+        cluster = Cluster(folder, redis)
+        config = write_config(folder, *tasks, relay="direct")
+        roles = [cluster.worker(config, f"w{n}", "--concurrency", "64") for n in range(workers)]
+        for role in roles:
+            stack.callback(role.process.kill)
+        wait_until(lambda: redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
+        beat = cluster.beat(config)
+        stack.callback(beat.process.kill)
+        runs = [cluster.wait_for(found["name"], lambda counts: counts.done, timeout=900) for found in tasks]
+        assert sum(counts.up_to_date for counts in runs) == TASKS * TAGS, "not all tags were up to date"
+        seconds = max(counts.ended for counts in runs) - min(counts.started for counts in runs)
+        memory = max(psutil.Process(role.process.pid).memory_info().rss for role in roles)
+        rate = TASKS * TAGS / seconds
+        print(
+            f"  {TASKS * TAGS} tags, {workers} worker{'s' * (workers > 1)}: {rate:.0f} tags a second, "
+            f"memory of a worker {memory / MIB:.0f} MiB, of Redis {_used(redis) / MIB:.0f} MiB",
+            flush=True,
+        )
+        return rate
+
+
+def _used(redis: RedisServer) -> int:
+    return int(connect(redis.url).info("memory")["used_memory"])
+
+
+class _Registry(asyncio.Protocol):
+    """A registry of one manifest under all tags: it costs little beside what it measures. HTTP/1.1, no bodies in."""
+
+    _DIGEST = "sha256:" + "1" * 64
+    _HEAD = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.oci.image.manifest.v1+json\r\nContent-Length: 400\r\n"
+        f"Docker-Content-Digest: {_DIGEST}\r\n\r\n"
+    ).encode()
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own
+        self._transport, self._rest = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        *requests, self._rest = (self._rest + data).split(b"\r\n\r\n")
+        self._transport.write(b"".join(self._answer(request) for request in requests))
+
+    def _answer(self, request: bytes) -> bytes:
+        if request.startswith(b"HEAD"):
+            return self._HEAD
+        body, more = b"{}", ""
+        if b"/tags/list" in request:
+            number, last = (re.search(pattern, request) for pattern in (rb"[?&]n=(\d+)", rb"[?&]last=t(\d+)"))
+            start = int(last[1]) + 1 if last else 0
+            end = min(TAGS, start + (int(number[1]) if number else TAGS))
+            body = ('{"tags":[' + ",".join(f'"t{n:06}"' for n in range(start, end)) + "]}").encode()
+            if end < TAGS:
+                path = request.split(b" ")[1].split(b"?")[0].decode()
+                more = f'Link: <{path}?n={end - start}&last=t{end - 1:06}>; rel="next"\r\n'
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+        return head.encode() + body
+
+
+@contextlib.contextmanager
+def _registry() -> Iterator[str]:
+    """In a process of its own; gives its host."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_serve, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield f"127.0.0.1:{here.recv()}"
+    finally:
+        process.kill()
+        process.join()
+
+
+def _serve(told: Any) -> None:  # noqa: ANN401 - a connection of multiprocessing
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(_Registry, "127.0.0.1", 0)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(serve())
