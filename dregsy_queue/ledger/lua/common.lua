@@ -8,8 +8,8 @@ local KINDS = {'plan', 'skopeo', 'docker', 'direct'}
 local PREFIX = 'dregsy:'
 -- Records looked at in one slice of long work.
 local SLICE = 200
--- Jobs ended in one slice: each costs as much as several looks.
-local ENDED_AT_ONCE = 50
+-- Ending a job costs as much as so many looks; and how many are ended in one slice.
+local END_COSTS, ENDED_AT_ONCE = 3, 50
 
 -- Keys that end with the name of a task, or go on after it: ':' in the name is written as '%3A'.
 local NAMED = {task = true, backlog = true, plans = true, records = true, looked = true, pending = true, once = true}
@@ -369,7 +369,7 @@ local function cancel_slice(run, now)
       break
     end
     redis.call('LPOP', backlog)
-    touch(1)
+    touch(END_COSTS)
     if redis.call('HGET', key('job', job), 'state') == 'waiting' then
       cancel_job(job, why, now, false)
     end
@@ -377,7 +377,7 @@ local function cancel_slice(run, now)
   local head = redis.call('LINDEX', backlog, 0)
   if not head or run_of(head) ~= run then
     local answer = redis.call('HSCAN', key('run', run, 'jobs'), tonumber(cursor) and cursor or '0', 'COUNT', ENDED_AT_ONCE)
-    touch(#answer[2] / 2)
+    touch(#answer[2] / 2 * END_COSTS)
     for i = 1, #answer[2], 2 do
       cancel_job(answer[2][i], why, now, running_too == '1')
     end
