@@ -298,10 +298,11 @@ local function end_job(job, status, now)
   local run = run_of(job)
   redis.call('HSET', key('job', job), 'state', status, 'ended', now)
   redis.call('HDEL', key('job', job), 'registries', 'losses')
-  local spec = spec_of(job) or {}
+  local spec = spec_of(job)
   local task = redis.call('HGET', key('job', job), 'task') or ''
-  tally(task, status, tostring(spec.reason or ''), 1)
-  if redis.call('EXISTS', key('run', run)) == 0 then
+  tally(task, status, tostring(spec and spec.reason or ''), 1)
+  -- Its run, or that it was one of its jobs, is lost: it was not counted, either.
+  if not spec or redis.call('EXISTS', key('run', run)) == 0 then
     return
   end
   redis.call('HINCRBY', key('run', run), 'jobs.' .. status, 1)

@@ -155,7 +155,7 @@ def test_a_large_run_is_superseded_in_slices(ledger: Ledger) -> None:
     for admitted in ledger.admission.admit():
         ledger.claims.settle(ledger.claim(admitted), Copied("d"), 1)
     ledger.runs.start("t", "another", priority=5, kept=5, source="src.example", target="dst.example")
-    for _ in range(30):
+    for _ in range(100):
         if not ledger.admission.reap().more:
             break
     counts = ledger.reader.counts(old)
@@ -212,7 +212,8 @@ def work_until_over(ledger: Ledger, clock: Clock) -> None:
             elif claim:
                 ledger.runs.end_plan(claim)
         over = 0 if ledger.redis.hget(key("task", "t"), "active") else over + 1
-        if over == 2:
+        # What its task has forgotten is found by a walk through all keys.
+        if over == 12:
             return
     pytest.fail("the run did not end")
 
@@ -231,7 +232,8 @@ def test_a_redis_that_evicts_leaves_no_run_that_waits_for_ever(
     client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 100_000)
     client.set("dregsy:anything", "else")
     client.config_set("maxmemory", 0)
-    assert int(client.info("stats")["evicted_keys"]) > 30
+    # By chance a few large keys go, or many small ones.
+    assert int(client.info("stats")["evicted_keys"])
     work_until_over(ledger, clock)
     counts = ledger.reader.counts(run)
     assert counts is None or (counts.done and not counts.open), "gone, or over"

@@ -42,10 +42,12 @@ async def test_a_short_one_is_counted_too() -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_anybody_can_count() -> None:
     """Of a process that has exited the file of its counters opens for root alone; workers are not root."""
+    # Whoever starts it on a busy machine must have opened the file before it exits.
+    later = f"sleep 1; {MEGABYTES}"
     script = (
         "import asyncio, ctypes, os; from workers.relays.skopeo import process; import uvloop, encodings.idna\n"
         "async def main():\n"
-        f"    ended = await process.run(['sh', '-c', {MEGABYTES!r}], environment=dict(os.environ), stalled_after=9)\n"
+        f"    ended = await process.run(['sh', '-c', {later!r}], environment=dict(os.environ), stalled_after=9)\n"
         "    print(ended.relayed)\n"
         "asyncio.new_event_loop().close(); os.setgid(65534); os.setuid(65534)\n"
         # as it is for a process that never was root: PR_SET_DUMPABLE (prctl(2))
