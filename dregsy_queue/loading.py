@@ -11,7 +11,7 @@ from collections.abc import Iterator
 def loading() -> Iterator[None]:
     """For imports: they create many objects and no garbage, and looking for some costs a tenth of the start-up.
 
-    What has been loaded by then stays, so it is never looked through for garbage again.
+    What has been loaded by then stays, so it is never looked through for garbage again; what comes later is, seldom.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -19,5 +19,6 @@ def loading() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         if collects:
             gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Sequence
 
@@ -87,8 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Called as dregsy is, it ends with 1 for wrong usage too.
     """
-    # Imports create many objects and no garbage; collecting meanwhile costs a tenth of the start-up.
-    gc.set_threshold(50_000, 20, 20)
     open_what_is_closed()
     given = list(sys.argv[1:] if arguments is None else arguments)
     problem = unknown_flag(given)

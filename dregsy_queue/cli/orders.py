@@ -209,7 +209,8 @@ def pause(task: str | None, registry: str | None, seconds: float, reason: str) -
     kind, name = _target(task, registry)
     with connected() as connection:
         _exists(connection, kind, name)
-        used = [found.name for found in Overview(connection).registries() if not found.hold]
+        overview = Overview(connection)
+        used = [found.name for found in overview.registries(overview.tasks()) if not found.hold]
         Orders(connection).hold(kind, name, seconds, reason)
     until = f"for {span(seconds)}" if seconds else "until it is resumed"
     click.echo(f"{kind} {clean(name)} is paused {until}")

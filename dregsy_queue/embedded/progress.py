@@ -116,15 +116,7 @@ class LineDisplay:
             "run ended: %s in %.1f s",
             ", ".join(counts(run)),
             run.seconds,
-            extra=log_fields(
-                task=run.task,
-                run=run.run,
-                copied=run.copied,
-                up_to_date=run.up_to_date,
-                failed=run.failed,
-                seconds=f"{run.seconds:.1f}",
-                **more,
-            ),
+            extra=log_fields(**run.figures, **more),
         )
 
     def show(self, progress: Progress) -> None:

@@ -44,8 +44,9 @@ class Watcher:
 
     def _read_seldom(self) -> None:
         overview = self._overview
-        registries = {registry.name: registry for registry in overview.registries()}
-        self._waiting = self._waiting_reader.read(overview.tasks(), registries, overview.workers(), overview.now())
+        tasks = overview.tasks()
+        registries = {registry.name: registry for registry in overview.registries(tasks)}
+        self._waiting = self._waiting_reader.read(tasks, registries, overview.workers(), overview.now())
         self._sent = sum(overview.transferred_bytes().values())
         coming = [(found.next_run, task) for task, found in self._roles.scheduled().items() if found.next_run]
         self._following = min(coming)[::-1] if coming else None

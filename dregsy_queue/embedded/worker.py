@@ -3,7 +3,6 @@ control plane does not depend on the data plane."""
 
 from __future__ import annotations
 
-import gc
 import sys
 from importlib import import_module
 
@@ -16,7 +15,6 @@ def main(name: str, slots: int) -> int:
     logs.configure()
     with loading():
         alone = import_module("workers.alone")
-    gc.set_threshold(50_000, 20, 20)
     code: int = alone.main(name, slots)
     return code
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.kinds import KINDS
@@ -37,6 +37,9 @@ class TaskOverview:
     #: Unix time in seconds since when the leader's config does not have it; 0: it has
     left: float = 0.0
     hold: Hold | None = None
+    #: registries of its newest run; "": not known
+    source: str = ""
+    target: str = ""
 
     @property
     def lag_known(self) -> bool:
@@ -110,23 +113,24 @@ class Overview:
         names = self.names()
         fields = answers(self._redis, (("HGETALL", key("task", name)) for name in names))
         newest = answers(self._redis, (("LINDEX", key("task", name, "runs"), 0) for name in names))
-        last = [known.get("last") for known in fields]
-        runs = self._runs.counts_of(sorted({run for run in (*newest, *last) if run}))
+        runs = self._runs.counts_of(sorted({run for run in (*newest, *(known.get("last") for known in fields)) if run}))
         return [
             TaskOverview(
                 name=name,
-                newest=runs.get(newest[place] or ""),
+                newest=runs.get(run or ""),
                 waiting=waiting,
-                last_good=float(fields[place].get("last good", 0)),
+                last_good=float(known.get("last good", 0)),
                 lag=max(0.0, now - since) if since else 0.0,
-                last=runs.get(last[place] or ""),
+                last=runs.get(known.get("last", "")),
                 interval=scheduled[name].interval if name in scheduled else 0,
                 next_run=scheduled[name].next_run if name in scheduled else 0.0,
-                left=float(fields[place].get("left", 0)),
+                left=float(known.get("left", 0)),
                 hold=holds.get(("task", name)),
+                source=known.get("source", ""),
+                target=known.get("target", ""),
             )
-            for place, (name, waiting, since) in enumerate(
-                zip(names, self._waiting(names), self._pending_since(names), strict=True)
+            for name, known, run, waiting, since in zip(
+                names, fields, newest, self._waiting(names), self._pending_since(names), strict=True
             )
         ]
 
@@ -161,10 +165,10 @@ class Overview:
         """The same of workers: what each says of its config."""
         return self._roles.list("worker")
 
-    def states(self) -> dict[str, int]:
-        """Jobs by state, plans included."""
+    def states(self, tasks: Iterable[TaskOverview]) -> dict[str, int]:
+        """Jobs by state, plans included; `tasks`: all there are."""
         return {
-            "waiting": sum(self._waiting(self.names())),
+            "waiting": sum(task.waiting for task in tasks),
             "delayed": self._redis.zcard(key("delayed")),
             "admitted": sum(self._redis.zcard(key("admitted", kind)) for kind in KINDS),
             "running": sum(self._redis.scard(key("running", kind)) for kind in KINDS),
@@ -194,9 +198,9 @@ class Overview:
             | {role.name for role in self.worker_roles() if not role.lives and role.name not in living}
         )
 
-    def registries(self) -> list[RegistryOverview]:
-        sides = answers(self._redis, (("HMGET", key("task", task), "source", "target") for task in self.names()))
-        names = {name or "" for pair in sides for name in pair}
+    def registries(self, tasks: Iterable[TaskOverview]) -> list[RegistryOverview]:
+        """Those that these tasks use, and those that operators paused."""
+        names = {name for task in tasks for name in (task.source, task.target)}
         now, holds = self.now(), self._holds.all()
         names |= {name for kind, name in holds if kind == "registry"}
         return [self._registry(name, now, holds.get(("registry", name))) for name in sorted(names - {""})]

@@ -48,6 +48,18 @@ class RunCounts:
         return "failed" if self.failed else "cancelled" if self.cancelled_why else "done"
 
     @property
+    def figures(self) -> dict[str, object]:
+        """What log lines of an ended run have beside their words."""
+        return {
+            "task": self.task,
+            "run": self.run,
+            "copied": self.copied,
+            "up_to_date": self.up_to_date,
+            "failed": self.failed,
+            "seconds": f"{self.seconds:.1f}",
+        }
+
+    @property
     def seconds(self) -> float:
         """How long it took; 0 while it lasts."""
         return max(0.0, self.ended - self.started) if self.ended else 0.0

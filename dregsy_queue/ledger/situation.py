@@ -64,7 +64,8 @@ class Verdict:
 def read(connection: Connection) -> Situation:
     """The situation as of now. Raises: RedisError."""
     overview, reader = Overview(connection), RunReader(connection)
-    tasks, registries, workers = overview.tasks(), overview.registries(), overview.workers()
+    tasks, workers = overview.tasks(), overview.workers()
+    registries = overview.registries(tasks)
     now, schedulers = overview.now(), overview.schedulers()
     by_name = {registry.name: registry for registry in registries}
     return Situation(
@@ -77,7 +78,7 @@ def read(connection: Connection) -> Situation:
         },
         running=reader.running_transfers(),
         waiting=WaitingReader(connection).read(tasks, by_name, workers, now),
-        states=overview.states(),
+        states=overview.states(tasks),
         schedulers=schedulers,
         worker_roles=overview.worker_roles(),
         workers=workers,

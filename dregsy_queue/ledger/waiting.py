@@ -99,14 +99,13 @@ class WaitingReader:
         firsts = answers(self._redis, (("LINDEX", key(name, task.name), 0) for task, name in lists))
         kinds = answers(self._redis, (("HGET", key("job", job or ""), "kind") for job in firsts))
         numbers = answers(self._redis, (("LLEN", key(name, task.name)) for task, name in lists))
-        hosts = answers(self._redis, (("HMGET", key("task", task.name), "source", "target") for task, _ in lists))
         found = []
-        for place, (task, _) in enumerate(lists):
+        for (task, _), kind, number in zip(lists, kinds, numbers, strict=True):
             # A job without a kind ended between two of these calls.
-            if numbers[place] and kinds[place]:
-                named = [registries[host] for host in dict.fromkeys(hosts[place]) if host and host in registries]
-                because = reason(kinds[place], task, named, workers)
-                found.append(Waiting(task.name, numbers[place], because.why, because.seconds))
+            if number and kind:
+                hosts = dict.fromkeys((task.source, task.target))
+                because = reason(kind, task, [registries[host] for host in hosts if host in registries], workers)
+                found.append(Waiting(task.name, number, because.why, because.seconds))
         return found + self._planning() + self._delayed(now)
 
     def _planning(self) -> list[Waiting]:

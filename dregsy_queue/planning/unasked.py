@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.config import models
 from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.oci.manifests import Descriptor
@@ -63,15 +64,15 @@ class Told:
         self._digests = digests
         self._repository = repository
         self._tags = tags
-        self._told: asyncio.Future[Mapping[str, Descriptor]] | None = None
+        self._asked = SingleFlight[str, Mapping[str, Descriptor]]()
 
     async def of(self, reference: str) -> Descriptor | None:
         """None: it must be asked for."""
-        if self._digests is None or not is_tag(reference):
+        digests = self._digests
+        if digests is None or not is_tag(reference):
             return None
-        if self._told is None:
-            self._told = asyncio.ensure_future(self._digests.of(self._repository, self._tags))
-        return (await asyncio.shield(self._told)).get(reference)
+        told = await self._asked.run(self._repository, lambda: digests.of(self._repository, self._tags))
+        return told.get(reference)
 
 
 NOTHING_TOLD = Told(None, "", ())

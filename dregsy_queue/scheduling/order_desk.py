@@ -83,14 +83,5 @@ class OrderDesk:
             logging.WARNING if run.failed else logging.INFO,
             "run ended: %s",
             run.outcome,
-            extra=log_fields(
-                task=run.task,
-                run=run.run,
-                copied=run.copied,
-                up_to_date=run.up_to_date,
-                failed=run.failed,
-                seconds=f"{run.seconds:.1f}",
-                bytes=run.sent,
-                **more,
-            ),
+            extra=log_fields(**run.figures, bytes=run.sent, **more),
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-from dregsy_queue.ledger.overview import Overview
+from dregsy_queue.ledger.overview import Overview, TaskOverview
 
 
 class ClusterCollector(Collector):
@@ -21,10 +21,11 @@ class ClusterCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._jobs()
+        tasks = self._overview.tasks()
+        yield from self._jobs(tasks)
         yield from self._running()
-        yield from self._tasks()
-        yield from self._registries()
+        yield from self._tasks(tasks)
+        yield from self._registries(tasks)
         yield from self._roles()
         holds = GaugeMetricFamily("dregsy_paused_by_operator", "tasks and registries on hold", labels=["kind", "name"])
         for kind, name in self._overview.holds():
@@ -41,7 +42,7 @@ class ClusterCollector(Collector):
         slots.add_metric(["free"], max(0, sum(worker.slots for worker in workers if not worker.draining) - running))
         yield slots
 
-    def _jobs(self) -> Iterator[Metric]:
+    def _jobs(self, tasks: Sequence[TaskOverview]) -> Iterator[Metric]:
         outcomes = CounterMetricFamily("dregsy_jobs", "images by outcome", labels=["task", "status", "reason"])
         for tally in self._overview.tallies():
             outcomes.add_metric([tally.task, tally.status, tally.reason], tally.number)
@@ -59,7 +60,7 @@ class ClusterCollector(Collector):
             sent.add_metric([task], number)
         yield sent
         states = GaugeMetricFamily("dregsy_jobs_now", "jobs by state", labels=["state"])
-        for state, number in self._overview.states().items():
+        for state, number in self._overview.states(tasks).items():
             states.add_metric([state], number)
         yield states
 
@@ -80,7 +81,7 @@ class ClusterCollector(Collector):
             rate.add_metric([task], speed)
         yield from (moved, rate)
 
-    def _tasks(self) -> Iterator[Metric]:
+    def _tasks(self, tasks: Sequence[TaskOverview]) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("dregsy_task_waiting_jobs", "jobs in the task's backlog", labels=["task"])
         lag = GaugeMetricFamily(
             "dregsy_mirror_lag_seconds", "how long the oldest change waits to be synced; 0: none waits", labels=["task"]
@@ -98,7 +99,7 @@ class ClusterCollector(Collector):
                 following.add_metric([name], scheduled.next_run)
         yield from (interval, following)
         # A task that is gone is not stale, and does not fail.
-        for task in (task for task in self._overview.tasks() if not task.left):
+        for task in (task for task in tasks if not task.left):
             waiting.add_metric([task.name], task.waiting)
             lag.add_metric([task.name], task.lag)
             if task.last_good:
@@ -124,7 +125,7 @@ class ClusterCollector(Collector):
             "dregsy_configs", "different configs in use; more than 1: some are behind", value=configs
         )
 
-    def _registries(self) -> Iterator[Metric]:
+    def _registries(self, tasks: Sequence[TaskOverview]) -> Iterator[Metric]:
         using = GaugeMetricFamily("dregsy_registry_transfers", "transfers that use it now", labels=["registry"])
         limit = GaugeMetricFamily("dregsy_registry_limit", "configured limits", labels=["registry", "limit"])
         window = GaugeMetricFamily(
@@ -132,7 +133,7 @@ class ClusterCollector(Collector):
         )
         paused = GaugeMetricFamily("dregsy_registry_paused_seconds", "what is left of a pause", labels=["registry"])
         quota = GaugeMetricFamily("dregsy_registry_quota_left", "pulls left by its own word", labels=["registry"])
-        for registry in self._overview.registries():
+        for registry in self._overview.registries(tasks):
             using.add_metric([registry.name], registry.using)
             paused.add_metric([registry.name], registry.paused)
             if registry.max_concurrent is not None:

@@ -36,7 +36,7 @@ def test_a_flaky_source(
 @pytest.mark.timeout(120)
 def test_a_slow_source(cluster: Cluster, source: Registry, target: Registry, make_proxy: MakeProxy) -> None:
     push_many(source, "lib/app", [f"{n}" for n in range(16)])
-    slow = make_proxy(source, faults=Faults(latency=2))
+    slow = make_proxy(source, faults=Faults(latency=5))
     config = write_config(cluster.folder, task("t", location(slow.host), location(target), mapping("lib/app")))
     cluster.worker(config, "w1")
     cluster.beat(config)
@@ -71,7 +71,7 @@ def test_planning_while_the_source_is_away(
     push_many(source, "lib/app", [f"{n}" for n in range(20)])
     gone = make_proxy(source)
     config = write_config(cluster.folder, task("t", location(gone.host), location(target), mapping("lib/app")))
-    gone.refuse(10)
+    gone.refuse(15)
     time.sleep(0.5)
     cluster.worker(config, "w1")
     cluster.beat(config)

@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.roles import Roles
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import Role, location, mapping, task, write_config
 from tests.lab.images import push_many
@@ -21,6 +24,22 @@ def starts(cluster: Cluster) -> list[str]:
 
 def said(role: Role, text: str) -> bool:
     return any(text in line["msg"] for line in role.lines())
+
+
+def kill(cluster: Cluster, leader: Role) -> None:
+    leader.process.kill()
+    forget_what_was_told(cluster)
+
+
+def forget_what_was_told(cluster: Cluster) -> None:
+    """Who leads next tells its schedule anew."""
+    cluster.redis.client().delete(key("scheduled"))
+
+
+def wait_for_leader(cluster: Cluster, role: Role, timeout: float = 15) -> None:
+    """It leads, and has set up the schedule: what a test changes there from now on stays."""
+    wait_until(lambda: said(role, "Acquired lock"), timeout)
+    wait_until(Roles(connect(cluster.redis.url)).scheduled, what="its schedule")
 
 
 @pytest.mark.timeout(200)
@@ -38,17 +57,17 @@ def test_a_standby_takes_over_and_keeps_the_beat(cluster: Cluster, source: Regis
     beat = pytest.approx(cluster.dues(), abs=0.001)
     standby = cluster.beat(config)
     wait_until(lambda: said(standby, "waiting to lead"))
-    leader.process.kill()
-    wait_until(lambda: said(standby, "Acquired lock"), timeout=15)
+    kill(cluster, leader)
+    wait_for_leader(cluster, standby)
     cluster.wait_for("often", lambda counts: counts.done)
     cluster.pass_time(3600)
     wait_until(lambda: starts(cluster).count("often") == 2)
     wait_until(lambda: cluster.dues() == beat, what="the next beat, an interval later")
     assert starts(cluster).count("once") == 1
     # both gone and back: one-off tasks do not run again, and the interval goes on
-    standby.process.kill()
+    kill(cluster, standby)
     third = cluster.beat(config)
-    wait_until(lambda: said(third, "Acquired lock"), timeout=15)
+    wait_for_leader(cluster, third)
     cluster.wait_for("often", lambda counts: counts.done)
     cluster.pass_time(3600)
     wait_until(lambda: starts(cluster).count("often") == 3)
@@ -68,8 +87,9 @@ def test_a_scheduler_that_was_frozen_does_not_lead_beside_another(
     frozen = cluster.beat(config)
     wait_until(lambda: starts(cluster).count("often") == 1)
     frozen.process.process.send_signal(signal.SIGSTOP)
+    forget_what_was_told(cluster)
     standby = cluster.beat(config)
-    wait_until(lambda: said(standby, "Acquired lock"), timeout=20)
+    wait_for_leader(cluster, standby, timeout=20)
     frozen.process.process.send_signal(signal.SIGCONT)
     wait_until(lambda: said(frozen, "waiting to lead"), timeout=15)
     assert starts(cluster).count("often") == 1

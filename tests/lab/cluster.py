@@ -57,8 +57,9 @@ class Cluster:
         return {member.removeprefix(key("beat", "")): due for member, due in found}
 
     def pass_time(self, seconds: float) -> None:
-        """Every periodic task is due so many seconds earlier, as if they had passed."""
+        """Every periodic task is due so many seconds earlier, as if they had passed; what is due now starts first."""
         client = self.redis.client()
+        wait_until(lambda: all(due > client.time()[0] for due in self.dues().values()), what="the start of what is due")
         for task in self.dues():
             client.zincrby(key("beat", "", "schedule"), -seconds, key("beat", task))
 

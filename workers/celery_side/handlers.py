@@ -41,7 +41,10 @@ def _run(message: tuple[object, ...]) -> None:
     assert _worker is not None
     match message:
         case (int(version), str(job), int(epoch)) if version == MESSAGE_VERSION:
-            run(_worker, job, epoch)
+            try:
+                run(_worker, job, epoch)
+            finally:
+                _worker.services.dispatch()
         case (int(version), *_):
             # Nobody claims its job, so it is admitted again, perhaps to a worker that knows this version.
             log.warning("message of version %d is left to other workers, this one knows %d", version, MESSAGE_VERSION)

@@ -42,8 +42,8 @@ CLAIMING = 25.0
 
 
 def run(worker: Worker, job: str, epoch: int) -> None:
-    """Do one job, and see what may run afterwards. Every way it can end is written to the ledger; without a ledger the
-    job is done again."""
+    """Do one job. Every way it can end is written to the ledger; without a ledger the job is done again. The caller
+    sees what may run afterwards."""
     claims, token = worker.services.claims, secrets.token_hex(8)
     try:
         claim = outlast(lambda: claims.take(job, epoch, worker.name, token), CLAIMING)
@@ -63,7 +63,6 @@ def run(worker: Worker, job: str, epoch: int) -> None:
         log.warning("a job was left, as Redis does not answer: %s", error, extra=log_fields(task=claim.task, job=job))
     finally:
         worker.services.claims.done_with(claim)
-        worker.services.dispatch()
 
 
 def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, seconds: float) -> None:

@@ -32,8 +32,8 @@ class DigestLister(Protocol):
         """
 
 
-class Told:
-    """What was told so far. A tag that is said to name two things is left out: it moved meanwhile."""
+class TagDigests:
+    """What tags name, as far as it was told. A tag that is said to name two things is left out: it moved meanwhile."""
 
     def __init__(self) -> None:
         self.digests: dict[str, Descriptor] = {}

@@ -13,7 +13,7 @@ from dregsy_queue.oci.reference import api_repository
 from dregsy_queue.registry.credentials.source import CredentialsSource
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.http import aiohttp
-from dregsy_queue.registry.listers.digests import Told
+from dregsy_queue.registry.listers.digests import TagDigests
 from dregsy_queue.registry.listers.hub_api import HUB, PAGE, HubApi, error
 
 
@@ -76,7 +76,7 @@ class DockerHubDigests:
         a mapping selects, HEADs are cheaper."""
         namespace, _, repository = name.partition("/")
         path = f"/v2/namespaces/{quote(namespace)}/repositories/{quote(repository)}/tags?page_size={PAGE}"
-        told, left, pages = Told(), set(wanted), 0
+        told, left, pages = TagDigests(), set(wanted), 0
         async for entries in api.pages(session, path, "tags", authorization):
             for entry in entries:
                 told.add(entry.get("name"), entry.get("digest"), entry.get("media_type"))

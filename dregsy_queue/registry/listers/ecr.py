@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dregsy_queue.concurrency import CLOUD_THREADS, in_threads
+from dregsy_queue.concurrency import CLOUD_THREADS, SingleFlight, in_threads
 from dregsy_queue.oci.manifests import Descriptor
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.listers.digests import Told
+from dregsy_queue.registry.listers.digests import TagDigests
 
 if TYPE_CHECKING:
     from dregsy_queue.registry.credentials.ecr import EcrSource
@@ -32,10 +32,12 @@ class EcrDigests:
 
     source: EcrSource
     may_be_cache: bool
+    #: many repositories are looked at together, and the rules are those of the whole registry
+    _rules: SingleFlight[str, list[str]] = field(default_factory=SingleFlight, compare=False, repr=False)
 
     async def digests(self, repository: str, wanted: Collection[str]) -> Mapping[str, Descriptor]:
         if self.may_be_cache:
-            caches = await in_threads(CLOUD_THREADS, self.source.cache_prefixes)
+            caches = await self._rules.run("", self._cache_prefixes, remember=False)
             if any(prefix == "ROOT" or f"{repository}/".startswith(f"{prefix}/") for prefix in caches):
                 raise RegistryError(
                     f"{self.source.registry.host}: {repository} is a pull-through cache",
@@ -44,8 +46,11 @@ class EcrDigests:
                     registry=self.source.registry.host,
                 )
         images = await in_threads(CLOUD_THREADS, lambda: self.source.images(repository))
-        told = Told()
+        told = TagDigests()
         for image in sorted(images, key=lambda image: image.pushed, reverse=True):
             for tag in image.tags:
                 told.add(tag, image.digest, image.media_type)
         return told.digests
+
+    async def _cache_prefixes(self) -> list[str]:
+        return await in_threads(CLOUD_THREADS, self.source.cache_prefixes)

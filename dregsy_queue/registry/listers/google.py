@@ -9,7 +9,7 @@ from typing import Any
 
 from dregsy_queue.oci.manifests import Descriptor
 from dregsy_queue.registry.client import RegistryClient
-from dregsy_queue.registry.listers.digests import Told
+from dregsy_queue.registry.listers.digests import TagDigests
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class GoogleDigests:
     async def digests(self, repository: str, wanted: Collection[str]) -> Mapping[str, Descriptor]:
         manifests: list[tuple[int, str, str, list[object]]] = []
         await self.client.tags(repository, see=lambda body: manifests.extend(_manifests(body)))
-        told = Told()
+        told = TagDigests()
         for _, digest, media_type, tags in sorted(manifests, key=lambda manifest: manifest[0], reverse=True):
             for tag in tags:
                 told.add(tag, digest, media_type)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.dregsy import BIN, location, mapping, task, write_config
 from tests.lab.images import push_image
 from tests.lab.registry import Registry
 
-DREGSY = str(Path(sys.executable).with_name("dregsy"))
+DREGSY = str(BIN / "dregsy")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("validate", "{config}"), ("-config={config}",)])

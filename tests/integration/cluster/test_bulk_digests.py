@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import MakeProxy
 from tests.lab.dregsy import auth, location, mapping, sync, task, write_config
-from tests.lab.images import push_image, put_manifest
+from tests.lab.images import push_image, tag_many
 from tests.lab.many_at_once import ECR, GOOGLE, ManyAtOnce
 from tests.lab.proxy import Faults, HubProxy
 from tests.lab.registry import Registry
@@ -50,10 +50,7 @@ class Side:
 
 def fill(registry: Registry, tags: list[str]) -> dict[str, str]:
     """One image under all these tags."""
-    push_image(registry, REPOSITORY, tags[0])
-    manifest = registry.manifest(REPOSITORY, tags[0])
-    for tag in tags[1:]:
-        put_manifest(registry, REPOSITORY, tag, manifest.content, manifest.headers["Content-Type"])
+    tag_many(registry, REPOSITORY, tags)
     digest = registry.digest(REPOSITORY, tags[0])
     assert digest
     return dict.fromkeys(tags, digest)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.cluster import Cluster
 from tests.lab.dregsy import BIN, location, mapping, sync, task, write_config
-from tests.lab.images import push_image, push_many, put_manifest
+from tests.lab.images import push_image, push_many, tag_many
 from tests.lab.registry import Registry
 
 TAGS = [f"v{n}" for n in range(12)]
@@ -35,10 +35,7 @@ def test_immutable_tags_that_the_target_has_cost_two_lists(tmp_path: Path, sourc
 
 def test_a_thousand_immutable_tags_cost_two_requests(tmp_path: Path, source: Registry, target: Registry) -> None:
     for registry in (source, target):
-        push_image(registry, "lib/app", "v0")
-        manifest = registry.manifest("lib/app", "v0")
-        for number in range(1, 1_010):
-            put_manifest(registry, "lib/app", f"v{number}", manifest.content, manifest.headers["Content-Type"])
+        tag_many(registry, "lib/app", [f"v{number}" for number in range(1_010)])
     config = write_config(
         tmp_path, task("t", location(source), location(target), mapping("lib/app", immutable=True)), relay="direct"
     )

@@ -108,7 +108,7 @@ class _Nothing:
     def __getattr__(self, name: str) -> Any:
         if name == "repairs":
             return lambda: 0
-        return lambda: {} if name in ("states", "transfers", "transferred_bytes", "scheduled") else []
+        return lambda *_: {} if name in ("states", "transfers", "transferred_bytes", "scheduled") else []
 
 
 def metric_names() -> set[str]:
