@@ -24,13 +24,13 @@ async def run(script: str, stalled_after: float = 30) -> process.Ended:
     return await process.run(["sh", "-c", script], environment=dict(os.environ), stalled_after=stalled_after)
 
 
-def open_files() -> set[str]:
-    """What this process has open, as names with their inodes."""
+def open_files() -> set[tuple[str, str]]:
+    """What this process has open, as numbers and names."""
     found = set()
     for descriptor in Path("/proc/self/fd").iterdir():
         # That of the listing itself is gone by now.
         with contextlib.suppress(FileNotFoundError):
-            found.add(str(descriptor.readlink()))
+            found.add((descriptor.name, str(descriptor.readlink())))
     return found
 
 
