@@ -66,6 +66,9 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``window:<registry>``          sorted set: attempt → the last moment at which it may have asked for its manifest
 ``requests:<registry>``        sorted set: API request → when it was answered (or must be)
 ``pause:<registry>``           hash: begin, end, step, what has not come through since
+``level:<registry>``           hash: level (requests of all workers together under way there; none: as many as they
+                               like), and state (JSON: what it is found by); forgotten a day after its last use
+``level:<registry>:workers``   hash: worker → when it told last, under way, wanted, share, seconds and epoch of these
 ``head refusals``              hash: registry whose HEADs do not work → until when (Unix time)
 ``paused``                     set of registries that a refusal paused
 ``trying:<registry>``          mark of the one request that tries a registry whose pause is over

@@ -76,7 +76,9 @@ local function lets_in(registry, is_source, kind)
   end
   local most_there, transfers, window, reserve =
     unpack(redis.call('HMGET', key('limits', registry), 'max-concurrent', 'transfers', 'window', 'reserve'))
-  if most_there and redis.call('SCARD', key('using', registry)) >= tonumber(most_there) then
+  local level = tonumber(redis.call('HGET', key('level', registry), 'level'))
+  local most = math.min(tonumber(most_there) or math.huge, level and math.max(1, math.floor(level + 0.5)) or math.huge)
+  if most < math.huge and redis.call('SCARD', key('using', registry)) >= most then
     return false
   end
   if transfers and window then
