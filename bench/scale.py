@@ -90,6 +90,10 @@ class _Registry(asyncio.Protocol):
         self._transport, self._rest = transport, b""
 
     def data_received(self, data: bytes) -> None:
+        if data.startswith(b"\x16"):
+            # A TLS handshake (RFC 8446, section 5.1): whoever asks learns that this is plain HTTP.
+            self._transport.close()
+            return
         *requests, self._rest = (self._rest + data).split(b"\r\n\r\n")
         self._transport.write(b"".join(self._answer(request) for request in requests))
 
