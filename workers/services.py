@@ -11,6 +11,7 @@ from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.ledger.admission import Admission
+from dregsy_queue.ledger.blobs import BlobIndex
 from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.head_refusals import HeadRefusals
@@ -27,6 +28,7 @@ from dregsy_queue.ledger.runs import Runs
 from dregsy_queue.scheduling.order_desk import OrderDesk
 from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.settings import Settings
+from workers.cluster_blobs import ClusterBlobs
 from workers.current_access import CurrentAccess
 from workers.dispatcher import Dispatcher
 from workers.event_loop import EventLoopThread
@@ -73,6 +75,8 @@ class Services:
         self.wake = threading.Event()
         self._dispatcher = Dispatcher(self._send_or_wake)
         self._dispatcher.start()
+        #: what other workers know of blobs at targets; a worker that is alone knows it all itself
+        self.others = None if settings.alone else ClusterBlobs(BlobIndex(redis))
         self.registries = CurrentAccess(self.config, self.pacer, self.loop, ClusterHeadMemory(HeadRefusals(redis)))
 
     def access(self) -> RegistryAccess:
@@ -97,6 +101,8 @@ class Services:
     def close(self) -> None:
         """Close sessions and stop the event loop; nothing may be running any more."""
         self._dispatcher.stop()
+        if self.others is not None:
+            self.loop.run(self.others.flush())
         self.registries.close()
         self.loop.close()
 

@@ -76,6 +76,10 @@ can share one Redis database; a test compares this table with what Lua and Pytho
                                and why an operator paused it (JSON); admit lets nothing of it start
 ``quota:<registry>``           hash: pulls left by the registry's own word
 ``quotas``                     set of registries of which that is known
+``blobs:<registry>:<bucket>``  hash: blob → repositories of a target registry that were seen to have it, newest first
+``known blobs:<registry>``     mark of a target registry of which there are such
+``parts:<bucket>``             hash: manifest → the blobs that it names, directly or by the manifests in it
+``moving:<registry>:<blob>``   who moves a blob to a registry now: a lease
 ``told``                       hash: task → what the outside was told of it last (JSON)
 ``outbox``                     sorted set: letter → when it is due
 ``letters``                    hash: letter → what it says (JSON)

@@ -25,8 +25,9 @@ MIB = 2**20
 def test_a_worker_killed_in_the_middle_of_a_blob(
     cluster: Cluster, source: Registry, target: Registry, make_proxy: MakeProxy
 ) -> None:
+    """Another worker that wants the same blob waits for it, and moves it when the lease of the killed one has ended."""
     layer, name = big_blob(4 * MIB)
-    digest = push_layers(source, "lib/app", "1", layer)
+    digests = {name: push_layers(source, name, "1", layer) for name in ("lib/app", "lib/more")}
     begun = 0
 
     async def slowly_at_first(request: web.Request) -> web.StreamResponse | None:
@@ -44,16 +45,21 @@ def test_a_worker_killed_in_the_middle_of_a_blob(
 
     proxy = make_proxy(source, faults=Faults(hook=slowly_at_first))
     config = write_config(
-        cluster.folder, task("t", location(proxy.host), location(target), mapping("lib/app")), relay="direct"
+        cluster.folder,
+        task("t", location(proxy.host), location(target), *(mapping(name) for name in digests)),
+        relay="direct",
     )
-    first = cluster.worker(config, "w1")
+    first = cluster.worker(config, "w1", "--concurrency=1")
     cluster.beat(config)
     wait_until(lambda: begun, what="the blob")
-    os.kill(first.process.pid, signal.SIGKILL)
     cluster.worker(config, "w2")
+    wait_until(lambda: len(cluster.reader.running_transfers()) == 2, what="the other image to be taken by w2")
+    os.kill(first.process.pid, signal.SIGKILL)
     counts = cluster.wait_for("t", lambda counts: counts.done, timeout=90)
-    assert (counts.copied, counts.failed) == (1, 0)
-    assert content_of(target, "lib/app", "1") == content_of(source, "lib/app", digest)
+    assert (counts.copied, counts.failed) == (2, 0)
+    assert begun == 2, "what the first did not bring to its end, and no more"
+    for repository, digest in digests.items():
+        assert content_of(target, repository, "1") == content_of(source, repository, digest)
 
 
 @pytest.mark.timeout(120)

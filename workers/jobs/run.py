@@ -99,7 +99,10 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
             return _not_here(worker, claim, task, why or "")
         relay = worker.relays.relay(job.relay)
         with worker.services.meters.running(claim.job) as meter:
-            copying = transfer(job, task, relay, worker.services.access(), attempt=claim.attempt, meter=meter)
+            services = worker.services
+            copying = transfer(
+                job, task, relay, services.access(), attempt=claim.attempt, meter=meter, others=services.others
+            )
             happened = worker.services.loop.run(copying, name=claim.name)
     except Exception as error:
         if not is_expected(error):

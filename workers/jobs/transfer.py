@@ -16,6 +16,7 @@ from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning.comparison import INDEX_BY_DIGEST
 from dregsy_queue.planning.platforms import Platforms
 from dregsy_queue.registry.errors import RegistryError
+from workers.cluster_blobs import ClusterBlobs
 from workers.jobs.outcome import Transferred
 from workers.meters import Meter
 from workers.relays.access import relay_access, relay_reference
@@ -25,9 +26,16 @@ log = logging.getLogger(__name__)
 
 
 async def transfer(
-    job: TransferJob, task: SyncTask, relay: Relay, access: RegistryAccess, *, attempt: int, meter: Meter
+    job: TransferJob,
+    task: SyncTask,
+    relay: Relay,
+    access: RegistryAccess,
+    *,
+    attempt: int,
+    meter: Meter,
+    others: ClusterBlobs | None = None,
 ) -> Transferred:
-    """Copy one image.
+    """Copy one image. `others`: what other workers know of blobs at targets.
 
     Raises:
         RelayError: the relay failed, or the target does not have what was copied.
@@ -37,7 +45,7 @@ async def transfer(
     # An earlier attempt may have succeeded, although its outcome was lost.
     if attempt > 1 and not job.referrers and await work.digest_at_target() == job.digest:
         return Transferred(job.digest, 0)
-    copy = await work.prepare(meter)
+    copy = await work.prepare(meter, others)
     try:
         done = await work.run(copy, job.digest)
     except (RelayError, RegistryError) as error:
@@ -71,7 +79,7 @@ class _Transfer:
         found = await self._target.head_target(target.repository, target.short)
         return found.digest if found else None
 
-    async def prepare(self, meter: Meter) -> Copy:
+    async def prepare(self, meter: Meter, others: ClusterBlobs | None) -> Copy:
         """What the relay is to do; afterwards the target has the repository."""
         job, task, access = self._job, self._task, self._access
         platforms = tuple(parse_platforms(job.platform))
@@ -89,6 +97,7 @@ class _Transfer:
             replaces=job.reason != "missing",
             referrers=job.referrers,
             meter=meter,
+            others=others,
         )
         await access.prepare_target(task.target, job.target_reference.repository)
         return copy

@@ -11,6 +11,7 @@ from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.platform import Platform
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.client import RegistryClient
+from workers.cluster_blobs import ClusterBlobs
 from workers.meters import Meter
 
 Side = Literal["source", "target"]
@@ -80,6 +81,8 @@ class Copy:
     referrers: bool = False
     #: where a relay that can tell says how many bytes have moved
     meter: Meter = field(default_factory=Meter, compare=False)
+    #: what other workers know of blobs at targets; None: there are no others
+    others: ClusterBlobs | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue import backoff
@@ -15,10 +15,12 @@ from dregsy_queue.registry import responses
 from dregsy_queue.registry.blobs import Blobs, Upload
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
+from workers.cluster_blobs import ClusterBlobs
 from workers.relays.direct.body import Body
 from workers.relays.direct.content import Blob
 from workers.relays.direct.known import Known, Place
 from workers.relays.direct.manners import MIB, Manners, Way
+from workers.relays.mountable import Barred
 from workers.relays.stalls import SLOWEST, StalledError
 
 #: Up to so many bytes a blob is read whole before it is sent: such a request can be sent again.
@@ -28,6 +30,8 @@ SMALL = 256 * 1024
 BIG_AT_ONCE, SMALL_AT_ONCE, CHUNKED_AT_ONCE = 12, 96, 4
 #: From so many bytes on, a registry that does not tell what it has is asked before the blob is sent.
 WORTH_ASKING = MIB
+#: From so many bytes on, one worker moves a blob and the others wait for it. Less costs less than to ask who does.
+WORTH_WAITING = MIB
 #: Attempts at one blob, beside those of its job.
 TRIES, PAUSE = 3, 0.5
 #: Ways of sending that are tried before giving up.
@@ -46,6 +50,13 @@ class End:
         return Place(self.blobs.registry, self.repository)
 
 
+@dataclass(frozen=True)
+class Target(End):
+    """`others`: what other workers know of this registry's blobs; None: there are no others."""
+
+    others: ClusterBlobs | None = None
+
+
 class LearnedError(Exception):
     """A registry refused a way of sending, and the next attempt will take another; `error`: what it said."""
 
@@ -57,7 +68,8 @@ class LearnedError(Exception):
 class BlobMover:
     """Makes sure of blobs at targets; to be used on one event loop.
 
-    However many jobs want a blob at once, it moves once per target registry: one leads, the others mount it.
+    However many jobs want a blob at once, it moves once per target registry: one leads, the others mount it; a big one
+    once for all workers.
     """
 
     def __init__(self, known: Known, stalled_after: float) -> None:
@@ -65,12 +77,27 @@ class BlobMover:
         self._stalled_after = stalled_after
         self._manners: defaultdict[str, Manners] = defaultdict(Manners)
         self._calls = Shared[tuple[Place, str], int]()
+        self._barred = Barred()
         self._leading = weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock]()
         self._big = asyncio.Semaphore(BIG_AT_ONCE)
         self._small = asyncio.Semaphore(SMALL_AT_ONCE)
         self._chunked = asyncio.Semaphore(CHUNKED_AT_ONCE)
 
-    async def ensure(self, source: End, target: End, blob: Blob, tell: Callable[[int], None] = lambda _: None) -> int:
+    async def look_up(self, target: Target, blobs: Sequence[Blob]) -> None:
+        """Ask other workers where these blobs are, before they are wanted."""
+        registry = target.blobs.registry
+        unknown = [
+            blob.digest
+            for blob in blobs
+            if not self._known.has(target.place, blob.digest) and self._known.where(registry, blob.digest) is None
+        ]
+        if target.others is not None and unknown:
+            for digest, repositories in (await target.others.find(registry, unknown)).items():
+                self._known.hear(registry, digest, repositories)
+
+    async def ensure(
+        self, source: End, target: Target, blob: Blob, tell: Callable[[int], None] = lambda _: None
+    ) -> int:
         """Returns the bytes that this caller moved; `tell` hears of each piece while it moves.
 
         Raises: RegistryError, StalledError.
@@ -92,16 +119,29 @@ class BlobMover:
                     raise
         return 0
 
-    async def _ensure(self, source: End, target: End, blob: Blob, tell: Callable[[int], None]) -> int:
+    async def _ensure(self, source: End, target: Target, blob: Blob, tell: Callable[[int], None]) -> int:
         key = (target.blobs.registry, blob.digest)
         if self._known.where(*key) is None:
             lock = self._leading.setdefault(key, asyncio.Lock())
             async with lock:
                 if self._known.where(*key) is None:
-                    return await self._move(source, target, blob, tell)
+                    async with self._alone(target, blob):
+                        return await self._move(source, target, blob, tell)
         return await self._move(source, target, blob, tell)
 
-    async def _move(self, source: End, target: End, blob: Blob, tell: Callable[[int], None]) -> int:
+    @contextlib.asynccontextmanager
+    async def _alone(self, target: Target, blob: Blob) -> AsyncIterator[None]:
+        """Around the move of a blob: waits while another worker moves it to this registry."""
+        registry, digest = target.blobs.registry, blob.digest
+        if target.others is None or (blob.size or 0) < WORTH_WAITING or self._known.told(registry, digest):
+            yield
+            return
+        async with target.others.leading(registry, target.repository, digest) as repositories:
+            if repositories:
+                self._known.hear(registry, digest, repositories)
+            yield
+
+    async def _move(self, source: End, target: Target, blob: Blob, tell: Callable[[int], None]) -> int:
         tries, lessons, passed = 0, 0, 0
 
         def count(number: int) -> None:
@@ -115,6 +155,8 @@ class BlobMover:
                 # Where an answer got lost, the target has what an earlier try has sent.
                 moved = await self._send(source, target, blob, upload, count) if upload else passed
                 self._known.learn(target.place, blob.digest)
+                if target.others is not None:
+                    target.others.note(target.blobs.registry, target.repository, [blob.digest])
                 return moved if blob.size is None else min(moved, blob.size)
             except LearnedError as lesson:
                 lessons += 1
@@ -126,12 +168,11 @@ class BlobMover:
                     raise
                 await asyncio.sleep(backoff.delay(PAUSE, tries))
 
-    async def _begin(self, source: End, target: End, blob: Blob) -> Upload | None:
+    async def _begin(self, source: End, target: Target, blob: Blob) -> Upload | None:
         """An open upload; None when the target has the blob, or took it from another repository."""
         blobs, repository = target.blobs, target.repository
         manners = self._manners[blobs.registry]
-        own = source.repository if source.blobs.registry == blobs.registry else repository
-        origin = self._known.where(blobs.registry, blob.digest) or own
+        origin = self._origin(source, target, blob)
         answer = await self._post(target, blob, origin if manners.mounts else None)
         if answer.status == 201:
             manners.tells |= origin == repository
@@ -139,10 +180,22 @@ class BlobMover:
         upload = blobs.upload(repository, answer) if answer.status == 202 else None
         if upload is None:
             raise responses.error(answer, blobs.registry, f"upload to {repository}")
+        if self._known.told(blobs.registry, blob.digest):
+            self._known.disbelieve(blobs.registry, blob.digest)
+            if target.others is not None:
+                target.others.forget(blobs.registry, blob.digest)
         if not manners.tells and (blob.size or 0) >= WORTH_ASKING and await self._is_there(target, blob):
             await blobs.cancel(upload)
             return None
         return upload
+
+    def _origin(self, source: End, target: Target, blob: Blob) -> str:
+        """The repository of the target registry that is most likely to have the blob, and lets this login read it."""
+        registry, repository = target.blobs.registry, target.repository
+        known, told = self._known.where(registry, blob.digest), self._known.told(registry, blob.digest)
+        own = source.repository if source.blobs.registry == registry else repository
+        found = [known] if known else [repository] if repository in told else [*told]
+        return next((origin for origin in found if not self._barred.is_barred(target.blobs, origin)), own)
 
     async def _is_there(self, target: End, blob: Blob) -> bool:
         manners = self._manners[target.blobs.registry]
@@ -165,10 +218,13 @@ class BlobMover:
                 raise
             if error.kind == "auth" and origin != target.repository:
                 # The login may not reach as far as `origin`.
+                self._barred.bar(target.blobs, origin)
                 return await self._post(target, blob, target.repository)
         else:
             if origin is None or answer.status not in (400, 403, 404, 405, 501):
                 return answer
+            if origin != target.repository:
+                self._barred.bar(target.blobs, origin)
         plain = await target.blobs.begin(target.repository, blob.digest, None)
         if plain.status == 202 and origin == target.repository:
             self._manners[target.blobs.registry].mounts = False

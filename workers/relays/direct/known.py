@@ -28,6 +28,8 @@ class Known:
         self._here: dict[tuple[Place, str], float] = {}
         #: registry and digest → a repository that has it
         self._where: dict[tuple[str, str], str] = {}
+        #: the same by the word of other workers
+        self._told: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def has(self, place: Place, digest: str) -> bool:
         since = self._here.get((place, digest))
@@ -45,6 +47,20 @@ class Known:
         while len(self._here) > MOST:
             oldest, gone = next(iter(self._here))
             self.forget(oldest, gone)
+
+    def hear(self, registry: str, digest: str, repositories: tuple[str, ...]) -> None:
+        """Other workers saw a blob in these repositories."""
+        self._told.pop((registry, digest), None)
+        self._told[registry, digest] = repositories
+        if len(self._told) > MOST:
+            del self._told[next(iter(self._told))]
+
+    def told(self, registry: str, digest: str) -> tuple[str, ...]:
+        """Repositories that may have a blob; to be asked before it is believed."""
+        return self._told.get((registry, digest), ())
+
+    def disbelieve(self, registry: str, digest: str) -> None:
+        self._told.pop((registry, digest), None)
 
     def forget(self, place: Place, digest: str) -> None:
         self._here.pop((place, digest), None)

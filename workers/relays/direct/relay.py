@@ -20,7 +20,7 @@ from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.settings import Settings
-from workers.relays.direct.blob import BlobMover, End
+from workers.relays.direct.blob import BlobMover, End, Target
 from workers.relays.direct.content import Child, Manifest, parse_manifest
 from workers.relays.direct.known import Known
 from workers.relays.direct.referrers import Place, ReferrerMover
@@ -44,7 +44,7 @@ class _Image:
     """One copy under way."""
 
     source: End
-    target: End
+    target: Target
     replaces: bool
     #: bytes that went to the target, and bytes under way: what has to be sent again counts again
     sent: int = 0
@@ -79,7 +79,7 @@ class DirectRelay:
     async def copy(self, copy: Copy) -> Copied:
         image = _Image(
             End(copy.source_access.client.blobs, copy.source.repository),
-            End(copy.target_access.client.blobs, copy.target.repository),
+            Target(copy.target_access.client.blobs, copy.target.repository, copy.others),
             copy.replaces,
         )
         copy.meter.follow(lambda: image.moved)
@@ -136,11 +136,13 @@ class DirectRelay:
 
     async def _push_parts(self, image: _Image, manifest: Manifest, depth: int) -> None:
         async def blob(number: int) -> None:
-            image.sent += await self._mover.ensure(image.source, image.target, manifest.blobs[number], image.move)
+            moved = await self._mover.ensure(image.source, image.target, manifest.blobs[number], image.move)
+            image.sent += moved
 
         async def child(number: int) -> None:
             await self._ensure_child(image, manifest.children[number], depth + 1)
 
+        await self._mover.look_up(image.target, manifest.blobs)
         await together(
             [
                 *(blob(number) for number in range(len(manifest.blobs))),

@@ -11,6 +11,8 @@ from workers.relays.relay import RelayError
 
 #: What skopeo says while it writes; all else is about the source.
 _WRITING = re.compile(r"destination|writing|uploading", re.IGNORECASE)
+#: Each blob of an image, sent or already there, in containers/image's words.
+_BLOB = re.compile(r"^Copying (?:blob|config) (sha256:[0-9a-f]{64})", re.MULTILINE)
 _FATAL = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
 
 
@@ -23,6 +25,11 @@ def error(output: str, returncode: int, names: Iterable[Reference] = ()) -> Rela
     if not reason:
         return RelayError(f"skopeo ended with exit code {returncode} and gave no reason")
     return error_of("skopeo", reason, names=names, side="target" if _WRITING.search(reason) else "source")
+
+
+def blobs(output: str) -> list[str]:
+    """Digests of the blobs that the target has after a copy that changed nothing."""
+    return list(dict.fromkeys(_BLOB.findall(output)))
 
 
 def _reason(output: str) -> str:

@@ -21,6 +21,7 @@ from workers.relays.relay import Access, Copied, Copy, RelayError
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
 from workers.relays.skopeo.gate import Gate
+from workers.relays.skopeo.mounts import Mounter
 from workers.relays.stalls import StalledError
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class SkopeoRelay:
     #: targets of which the log has told that images are changed for them
     _told: set[str] = field(default_factory=set, compare=False, repr=False)
     gate: Gate = field(default_factory=Gate, compare=False, repr=False)
+    mounter: Mounter = field(default_factory=Mounter, compare=False, repr=False)
 
     async def problem(self) -> str | None:
         try:
@@ -70,8 +72,11 @@ class SkopeoRelay:
         return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
 
     async def copy(self, copy: Copy) -> Copied:
+        await self.mounter.mount(copy)
         try:
-            return await self._by_skopeo(copy)
+            copied = await self._by_skopeo(copy)
+            self._tell_others(copy, copied)
+            return copied
         except RelayError as error:
             if not _others_may(error):
                 return await self._changed(copy, error)
@@ -81,6 +86,17 @@ class SkopeoRelay:
                 if not _BEYOND_SKOPEO.search(str(error)):
                     raise
                 return await self._changed(copy, refusal)
+
+    def _tell_others(self, copy: Copy, copied: Copied) -> None:
+        """Let all workers know which blobs the target has now."""
+        blobs = output.blobs(copied.output)
+        if copy.others is None or not blobs:
+            return
+        self.mounter.learn(copy.target_access.client.blobs, copy.target.repository, blobs)
+        copy.others.note(copy.target_access.client.registry, copy.target.repository, blobs)
+        # Of a long output only the end is kept.
+        if copy.source.digest and len(copied.output) < process.KEPT_OUTPUT:
+            copy.others.note_image(copy.source.digest, blobs)
 
     async def _changed(self, copy: Copy, error: RelayError | RegistryError) -> Copied:
         """Copy as dregsy does: skopeo makes another kind of manifest of one that the target does not take.
