@@ -45,13 +45,24 @@ class NotHTTPSError(Exception):
 
 @dataclass(frozen=True)
 class Incoming:
-    """An answer whose body has not been read."""
+    """An answer whose body has not been read. Its connection is free again when the context ends, or after `close`."""
 
     status: int
     headers: CIMultiDict[str]
     #: where it came from, after redirects
     url: URL
     _response: aiohttp.ClientResponse
+
+    async def __aenter__(self) -> Incoming:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+        await self._response.wait_for_close()
+
+    def close(self) -> None:
+        """Let go of the connection: for other requests where the body was read to its end, else it is cut."""
+        self._response.release()
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes, in pieces of at most 64 KiB, exactly as it was sent.
@@ -80,7 +91,6 @@ class Incoming:
         return bytes(body)
 
 
-@contextlib.asynccontextmanager
 async def exchange(
     session: aiohttp.ClientSession,
     method: str,
@@ -92,9 +102,9 @@ async def exchange(
     headers: Mapping[str, str] | None = None,
     body: Body = b"",
     secret_body: bool = False,
-) -> AsyncIterator[Incoming]:
-    """Send a request and follow its redirects. `authorization` is sent to the origin of `home`, and nowhere else;
-    so is a `body` that is secret, as it holds a login.
+) -> Incoming:
+    """Send a request and follow its redirects; the answer is the caller's to close. `authorization` is sent to the
+    origin of `home`, and nowhere else; so is a `body` that is secret, as it holds a login.
 
     A redirect of a request whose body is streamed is not followed: its answer is the caller's.
 
@@ -107,11 +117,11 @@ async def exchange(
         sent = CIMultiDict({"Accept-Encoding": "identity", **(headers or {})})
         if authorization and home is not None and same_origin(target, home):
             sent["Authorization"] = authorization
-        async with _send(session, method, target, sent, context, body if data is None else data) as response:
-            location = response.headers.get("Location")
-            if response.status not in (301, 302, 303, 307, 308) or not location or data is None:
-                yield Incoming(response.status, CIMultiDict(response.headers), target, response)
-                return
+        response = await _send(session, method, target, sent, context, body if data is None else data)
+        location = response.headers.get("Location")
+        if response.status not in (301, 302, 303, 307, 308) or not location or data is None:
+            return Incoming(response.status, CIMultiDict(response.headers), target, response)
+        async with response:
             following = follow(target, location)
             if following is None:
                 raise invalid(target, "it redirects to something that is not an HTTP or HTTPS URL")
@@ -125,7 +135,6 @@ async def exchange(
     raise invalid(url, "it redirects in circles")
 
 
-@contextlib.asynccontextmanager
 async def _send(
     session: aiohttp.ClientSession,
     method: str,
@@ -133,14 +142,13 @@ async def _send(
     headers: CIMultiDict[str],
     context: ssl.SSLContext,
     body: Body,
-) -> AsyncIterator[aiohttp.ClientResponse]:
+) -> aiohttp.ClientResponse:
     # also where `url` is plain: a proxy may speak TLS
     options: dict[str, Any] = {"ssl": context}
     if body or method in ("POST", "PUT", "PATCH"):
         options["data"] = body if isinstance(body, bytes) else body()
-    response: aiohttp.ClientResponse | None = None
     try:
-        response = await session.request(
+        return await session.request(
             method,
             url,
             headers=headers,
@@ -152,8 +160,6 @@ async def _send(
         )
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ssl.SSLError) as error:
         raise (NotHTTPSError(url) if url.scheme == "https" and _is_no_tls(error) else unreachable(url, error)) from None
-    async with response:
-        yield response
 
 
 def _is_no_tls(error: BaseException) -> bool:

@@ -119,7 +119,7 @@ class Transport:
 
     async def _read(self, request: Request, limit: int) -> Answer:
         try:
-            async with asyncio.timeout(_WHOLE), self.open(request) as incoming:
+            async with asyncio.timeout(_WHOLE), await self._answer(request) as incoming:
                 content = b"" if request.method == "HEAD" else await incoming.read(limit)
                 return Answer(incoming.status, incoming.headers, content, str(incoming.url))
         except TimeoutError:
@@ -137,22 +137,27 @@ class Transport:
         Raises:
             RegistryError: no answer, or no login.
         """
-        async with contextlib.AsyncExitStack() as stack:
-            if not self._begun and (incoming := await stack.enter_async_context(self._as_greeting(request))):
-                yield incoming
-                return
-            await self.greet()
-            target = self._absolute(request.url)
-            header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
-            incoming = await stack.enter_async_context(self._paced(request, target, header))
-            if incoming.status == 401 and same_origin(incoming.url, self._home):
-                again = await self._after_refusal(request.scope, header, incoming)
-                if again:
-                    await stack.aclose()
-                    incoming = await stack.enter_async_context(self._paced(request, target, again))
-            if incoming.status == 401:
-                raise await self._refused(incoming, request.scope, request.what)
+        async with await self._answer(request) as incoming:
             yield incoming
+
+    async def _answer(self, request: Request) -> Incoming:
+        """The answer to one request, signed in for its scope; the caller's to close. Raises: RegistryError."""
+        if not self._begun and (first := await self._as_greeting(request)):
+            return first
+        await self.greet()
+        target = self._absolute(request.url)
+        header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
+        incoming = await self._paced(request, target, header)
+        if incoming.status == 401 and same_origin(incoming.url, self._home):
+            async with incoming:
+                again = await self._after_refusal(request.scope, header, incoming)
+                if not again:
+                    raise await self._refused(incoming, request.scope, request.what)
+            incoming = await self._paced(request, target, again)
+        if incoming.status == 401:
+            async with incoming:
+                raise await self._refused(incoming, request.scope, request.what)
+        return incoming
 
     async def signs_in(self) -> bool:
         return await self._authorization.user() is not None
@@ -162,32 +167,29 @@ class Transport:
         if not self._begun:
             await self._greeting.run("", self._greet)
 
-    @contextlib.asynccontextmanager
-    async def _as_greeting(self, request: Request) -> AsyncIterator[Incoming | None]:
+    async def _as_greeting(self, request: Request) -> Incoming | None:
         """The very first request, where it reads something and nobody signs in: if it is answered as wished, no
         greeting is needed. None: it must be sent again; or another request was first."""
-        async with contextlib.AsyncExitStack() as stack:
-            async with self._first:
-                wanted = not self._begun and request.method == "GET" and request.url.startswith("/")
-                incoming = None if not wanted or await self.signs_in() else await self._ask_first(request, stack)
-            yield incoming
+        async with self._first:
+            wanted = not self._begun and request.method == "GET" and request.url.startswith("/")
+            return None if not wanted or await self.signs_in() else await self._ask_first(request)
 
-    async def _ask_first(self, request: Request, stack: contextlib.AsyncExitStack) -> Incoming | None:
+    async def _ask_first(self, request: Request) -> Incoming | None:
         try:
-            incoming = await stack.enter_async_context(self._exchange(request, self._absolute(request.url), ""))
+            incoming = await self._exchange(request, self._absolute(request.url), "")
         except NotHTTPSError:
             if not self._may_be_plain:
                 return None
             self._speak_plainly()
-            incoming = await stack.enter_async_context(self._exchange(request, self._absolute(request.url), ""))
+            incoming = await self._exchange(request, self._absolute(request.url), "")
         self._begun = incoming.status == 200
         if incoming.status not in (401, 403, 404):
             return incoming
-        if incoming.status == 401 and same_origin(incoming.url, self._home):
-            challenge = parse_challenges(incoming.headers.getall("WWW-Authenticate", []))
-            self._authorization.learn(challenge)
-            self._begun = challenge is not None
-        await stack.aclose()
+        async with incoming:
+            if incoming.status == 401 and same_origin(incoming.url, self._home):
+                challenge = parse_challenges(incoming.headers.getall("WWW-Authenticate", []))
+                self._authorization.learn(challenge)
+                self._begun = challenge is not None
         return None
 
     def _speak_plainly(self) -> None:
@@ -218,7 +220,7 @@ class Transport:
     async def _ping(self, login: str = "") -> Incoming:
         async with (
             self._pacer.request(self._key) as observe,
-            exchange(
+            await exchange(
                 self._session,
                 "GET",
                 self._absolute("/v2/"),
@@ -249,35 +251,34 @@ class Transport:
             return responses.error(answer, self.registry, what, user, accepted=accepted)
         return problem
 
-    @contextlib.asynccontextmanager
-    async def _paced(self, request: Request, url: URL, authorization: str) -> AsyncIterator[Incoming]:
+    async def _paced(self, request: Request, url: URL, authorization: str) -> Incoming:
         """`_exchange`, with an error that people understand."""
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                incoming = await stack.enter_async_context(self._exchange(request, url, authorization))
-            except NotHTTPSError:
-                raise invalid(url, "it does not speak HTTPS") from None
-            yield incoming
+        try:
+            return await self._exchange(request, url, authorization)
+        except NotHTTPSError:
+            raise invalid(url, "it does not speak HTTPS") from None
 
-    @contextlib.asynccontextmanager
-    async def _exchange(self, request: Request, url: URL, authorization: str) -> AsyncIterator[Incoming]:
+    async def _exchange(self, request: Request, url: URL, authorization: str) -> Incoming:
         """One exchange under the registry's limits, which end with the head of the answer. Raises: NotHTTPSError."""
-        async with contextlib.AsyncExitStack() as stack:
+        incoming: Incoming | None = None
+        try:
             async with self._pacer.request(self._key) as observe:
-                incoming = await stack.enter_async_context(
-                    exchange(
-                        self._session,
-                        request.method,
-                        url,
-                        context=self._context,
-                        home=self._home,
-                        authorization=authorization,
-                        headers=request.headers,
-                        body=request.body,
-                    )
+                incoming = await exchange(
+                    self._session,
+                    request.method,
+                    url,
+                    context=self._context,
+                    home=self._home,
+                    authorization=authorization,
+                    headers=request.headers,
+                    body=request.body,
                 )
                 await observe(incoming.status, incoming.headers)
-            yield incoming
+        except BaseException:
+            if incoming is not None:
+                incoming.close()
+            raise
+        return incoming
 
     def _absolute(self, url: str) -> URL:
         """A path at the registry's API, or a whole URL."""
@@ -294,7 +295,7 @@ class Transport:
         try:
             async with (
                 asyncio.timeout(_WHOLE),
-                exchange(
+                await exchange(
                     self._session,
                     "GET" if form is None else "POST",
                     target,
