@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -32,3 +32,32 @@ class LoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class ThreadedServer:
+    """A server in a thread of its own. A subclass says in `_start` and `_stop` what runs there."""
+
+    def __init__(self) -> None:
+        self._loop = LoopThread()
+
+    def start(self) -> Self:
+        self._loop.start()
+        self._loop.run(self._start())
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and cut what is open."""
+        self._loop.run(self._stop())
+        self._loop.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def _start(self) -> None:
+        raise NotImplementedError
+
+    async def _stop(self) -> None:
+        raise NotImplementedError

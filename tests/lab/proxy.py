@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.lab.gauge import TransferGauge
-from tests.lab.loop_thread import LoopThread
+from tests.lab.loop_thread import ThreadedServer
 from tests.lab.processes import free_port
 from tests.lab.registry import Registry
 
@@ -74,7 +74,7 @@ class Faults:
     hook: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
 
 
-class HubProxy:
+class HubProxy(ThreadedServer):
     """Starts on a free port, in a thread of its own; `host` is what configs name.
 
     `users`: bearer tokens are wanted, and given to these (anonymous ones too when `anonymous`).
@@ -91,6 +91,7 @@ class HubProxy:
         faults: Faults | None = None,
         seed: int = 1,
     ) -> None:
+        super().__init__()
         self.registry = registry
         self.quota, self.users, self.anonymous, self.token_life = quota, users, anonymous, token_life
         self.faults = faults or Faults()
@@ -104,20 +105,10 @@ class HubProxy:
         self.most_active = 0
         self.transfers = TransferGauge()
         self._random = random.Random(seed)
-        self._loop = LoopThread()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
         self._listening: tuple[web.SockSite, socket.socket] | None = None
         self._return: asyncio.Task[None] | None = None
-
-    def start(self) -> HubProxy:
-        self._loop.start()
-        self._loop.run(self._start())
-        return self
-
-    def stop(self) -> None:
-        self._loop.run(self._stop())
-        self._loop.stop()
 
     def refuse(self, seconds: float) -> None:
         """From now on, and for `seconds`, refuse new connections; those that are open stay."""

@@ -13,7 +13,7 @@ from dregsy_queue.oci.digest import Digest
 from tests.lab import images
 from tests.lab.content import ANY
 from tests.lab.images import OCI
-from tests.lab.loop_thread import LoopThread
+from tests.lab.loop_thread import ThreadedServer
 from tests.lab.registry import Registry
 
 _COPIED = ("Content-Type", "Docker-Content-Digest", "Location", "Content-Length", "Range")
@@ -59,28 +59,21 @@ def listed_by_tag(registry: Registry, repository: str, subject: str) -> set[str]
     return {entry["digest"] for entry in answer.json()["manifests"]}
 
 
-class ReferrersApi:
+class ReferrersApi(ThreadedServer):
     """In front of a registry: answers `GET …/referrers/…` one entry a page, and hands everything else on."""
 
     def __init__(self, registry: Registry) -> None:
+        super().__init__()
         self._registry = registry
         self._entries: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.session = requests.Session()
         self.session.trust_env = False
-        self._loop = LoopThread()
-        self._loop.start()
-        port = self._loop.run(self._start(), 10)
-        self.host = f"127.0.0.1:{port}"
-        self.url = f"http://{self.host}"
+        self.start()
 
     def listed(self, repository: str, subject: str) -> set[str]:
         return {entry["digest"] for entry in self._entries.get((repository, subject), [])}
 
-    def stop(self) -> None:
-        self._loop.run(self._end(), 10)
-        self._loop.stop()
-
-    async def _start(self) -> int:
+    async def _start(self) -> None:
         self._client = aiohttp.ClientSession(auto_decompress=False)
         application = web.Application(client_max_size=2**26)
         application.router.add_route("*", "/{path:.*}", self._handle)
@@ -88,9 +81,10 @@ class ReferrersApi:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        return int(self._runner.addresses[0][1])
+        self.host = f"127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url = f"http://{self.host}"
 
-    async def _end(self) -> None:
+    async def _stop(self) -> None:
         await self._runner.cleanup()
         await self._client.close()
 

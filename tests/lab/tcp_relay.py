@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Self
 
-from tests.lab.loop_thread import LoopThread
+from tests.lab.loop_thread import ThreadedServer
 from tests.lab.processes import free_port
 
 CHUNK = 64 * 1024
 
 
-class TcpRelay:
+class TcpRelay(ThreadedServer):
     """Listens on a free port, in a thread of its own; `host` is what configs name. It hands everything on at once.
 
     A subclass says what else happens to one direction, in `_pass_on`.
     """
 
     def __init__(self, host: str, port: int) -> None:
+        super().__init__()
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.host}"
         #: accepted so far
         self.connections = 0
         self._behind = (host, port)
-        self._loop = LoopThread()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
-
-    def start(self) -> Self:
-        self._loop.start()
-        self._loop.run(self._start())
-        return self
-
-    def stop(self) -> None:
-        """Stop listening and cut what is open."""
-        self._loop.run(self._stop())
-        self._loop.stop()
 
     def cut(self) -> None:
         """Cut all connections that are open."""
         self._loop.run(self._cut())
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
