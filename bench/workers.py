@@ -1,4 +1,8 @@
-"""How much more do more workers copy, when both registries are 50 ms away? 1, 2, 4 and 8 of them, 16 slots each."""
+"""How much more do more workers copy, when both registries are 50 ms away? 1, 2, 4 and 8 of them, 4 slots each.
+
+So few slots because all of them share this machine with both registries: 8 workers are to wait for the distance, not
+for its cores.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,9 @@ from tests.lab.processes import wait_until
 from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
 
-WORKERS, IMAGES = (1, 2, 4, 8), 400
+WORKERS, SLOTS, IMAGES = (1, 2, 4, 8), 4, 400
+#: What is asked of most workers, in times one.
+LEAST = 6
 
 
 def main() -> None:
@@ -27,7 +33,8 @@ def main() -> None:
             for workers in WORKERS:
                 rate = _measure(Path(name) / str(workers), source, workers)
                 one = one or rate
-                print(f"{workers} workers: {rate:5.1f} images/s, {rate / one:.1f} times one", flush=True)
+                verdict = ("ok" if rate / one >= LEAST else "SLOW") if workers == WORKERS[-1] else ""
+                print(f"{workers} workers: {rate:5.1f} images/s, {rate / one:.1f} times one {verdict}", flush=True)
         finally:
             source.stop()
 
@@ -45,7 +52,7 @@ def _measure(folder: Path, source: Registry, workers: int) -> float:
         config = write_config(folder, sync, relay="direct")
         cluster = Cluster(folder, redis)
         for number in range(workers):
-            role = cluster.worker(config, f"w{number}")
+            role = cluster.worker(config, f"w{number}", f"--concurrency={SLOTS}")
             stack.callback(role.process.kill)
         wait_until(lambda: redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
         beat = cluster.beat(config)

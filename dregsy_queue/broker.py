@@ -1,20 +1,81 @@
-"""kombu's transport for Redis, cheaper by a sixth of what a message costs: it keeps its client.
+"""kombu's transport for Redis, as cheap as messages need it that only wake somebody.
 
-kombu 5.7 makes a client for each command, which looks through all commands that redis-py knows.
+What is to be done, and who does it, is in the ledger: a job whose message is lost is admitted again (see
+`ledger.admission.CLAIM_WITHIN`). So a message that was received is remembered by this process alone. kombu 5.7 keeps it
+in Redis until it is acknowledged, which takes two transactions a message. kombu also makes a client for each command,
+which looks through all commands that redis-py knows; this transport keeps its client.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Empty
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 import redis
-from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
+from kombu.utils import json
+from kombu.utils.encoding import bytes_to_str
+
+#: Messages asked for at once at most.
+_MOST = 64
+
+log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+
+    class _Base(kombu_redis.Channel):
+        """What kombu's channels have beside what is told of their types."""
+
+        _queue_cycle: Any
+        connection_errors: tuple[type[Exception], ...]
+
+        def _brpop_start(self, timeout: float | None = None) -> None: ...
+        def _brpop_read(self, **options: Any) -> bool: ...  # noqa: ANN401
+        def _flush_brpop_reauth(self) -> None: ...
+        def _get_publish_topics(self, exchange: str, routing_key: str) -> list[str]: ...
+else:
+    _Base = object
 
 
-class Channel(kombu_redis.Channel):
+class QoS(virtual.QoS):
+    """Counts messages in hand, so that a busy worker takes no more of them."""
+
+    channel: Any
+    _delivered: Any
+    _flush: Any
+
+    def restore_unacked(self) -> Any:  # noqa: ANN401 - kombu takes a list of failures, its stubs say None
+        """Send what is left in hand at the end to others. Without Redis nothing is sent, and nothing is lost by it."""
+        self._flush()
+        try:
+            while self._delivered:
+                _, message = self._delivered.popitem()
+                self.channel._restore(message)
+        except (redis.RedisError, OSError) as error:
+            log.debug("messages are not sent again: %s", error)
+            self._delivered.clear()
+        return []
+
+
+class _Cheap(_Base):
+    """For the channels of both of kombu's transports."""
+
+    ack_emulation = False
     _kept: redis.Redis | None = None
+    #: how many heard the last message that went to everybody who listens; None: there was none
+    heard: int | None = None
+    _tells_many = True
+    #: messages asked for by the command that waits for an answer, and by the next one
+    _asked = _next = 1
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - kombu's arguments
+        super().__init__(*args, **kwargs)
+        self.QoS: Any = QoS
 
     @contextmanager
     def conn_or_acquire(self, client: redis.Redis | None = None) -> Iterator[redis.Redis]:
@@ -28,12 +89,76 @@ class Channel(kombu_redis.Channel):
                 self._kept = made
         yield self._kept
 
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Ask for a message, or for several: twice as many as last time when there were so many, so that few messages
+        are shared by all who wait for some. Redis before 7 tells one at a time."""
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        room = self.qos.can_consume_max_estimate() or _MOST
+        self._asked = min(self._next, room, _MOST)
+        if not queues or self._asked < 2:
+            super()._brpop_start(timeout)
+            return
+        connection = self.client.connection
+        self._in_poll, self._brpop_sent_at = connection, monotonic()
+        keys = [self.global_keyprefix + queue for queue in queues]
+        seconds = self.brpop_timeout if timeout is None else timeout
+        connection.send_command("BLMPOP", seconds, len(keys), *keys, "RIGHT", "COUNT", self._asked)
+
+    def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401
+        if self._asked < 2:
+            self._next = 1
+            found = bool(super()._brpop_read(**options))
+            self._next = 2 if self._tells_many else 1
+            return found
+        self._next, client = 1, self.client
+        try:
+            reply = client.parse_response(client.connection, "BLMPOP", **options)
+        except redis.ResponseError as error:
+            # Redis before 7, or one that does not let this user do so
+            if "unknown command" not in str(error) and not isinstance(error, redis.exceptions.NoPermissionError):
+                raise
+            self._tells_many = False
+            raise Empty from error
+        except self.connection_errors:
+            client.connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if not reply:
+            raise Empty
+        queue, messages = bytes_to_str(reply[0]).removeprefix(self.global_keyprefix), reply[1]
+        if len(messages) == self._asked:
+            self._next = 2 * self._asked
+        self._queue_cycle.rotate(queue)
+        for message in messages:
+            self.connection._deliver(json.loads(bytes_to_str(message)), queue)
+        return True
+
+    def _put_fanout(self, exchange: str, message: object, routing_key: str, **kwargs: Any) -> None:  # noqa: ANN401
+        payload, topics = json.dumps(message), self._get_publish_topics(exchange, routing_key)
+        with self.conn_or_acquire() as client:
+            self.heard = sum(int(client.publish(topic, payload)) for topic in topics)
+
+
+class Channel(_Cheap, kombu_redis.Channel):
+    pass
+
+
+class SentinelChannel(_Cheap, kombu_redis.SentinelChannel):
+    pass
+
 
 class Transport(kombu_redis.Transport):
     Channel = Channel
 
 
+class SentinelTransport(kombu_redis.SentinelTransport):
+    Channel = SentinelChannel
+
+
 def register() -> None:
-    """Make kombu use it for ``redis://``, ``rediss://`` and ``redis+socket://``."""
+    """Make kombu use it for every address of Redis."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{Transport.__name__}"
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{SentinelTransport.__name__}"

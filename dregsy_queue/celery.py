@@ -20,12 +20,14 @@ from kombu import Queue
 from dregsy_queue import broker, logs, settings
 from dregsy_queue.kinds import KINDS, queue_name
 from dregsy_queue.ledger.redis_url import ANSWER, KEEPALIVE, celery_settings
-from dregsy_queue.prefix import DEFAULT_PREFIX, PREFIX
+from dregsy_queue.prefix import MESSAGES_PREFIX
 from dregsy_queue.worker_options import wrong_option
 
 
 class Application(Celery):
-    """Celery's, with a scheduler of ours."""
+    """Celery's, with a scheduler of ours, and workers that tell of their jobs only while somebody listens."""
+
+    events_cls = "workers.celery_side.events:Events"
 
     @cached_property
     def Beat(self) -> type:
@@ -56,17 +58,13 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         raise UnusableSettingsError(str(error)) from None
     address = celery_settings(url)
     transport = {
-        # Who holds a job is decided by leases in the ledger, on Redis' clock; a message redelivered after this
-        # time finds nothing to claim. So it only bounds how long messages of killed workers stay around.
-        "visibility_timeout": 3600,
         # A network that went silent is noticed: calls end after so many seconds, and the connection that waits for
         # messages is dropped when an answer is overdue by so many.
         "socket_timeout": ANSWER,
         "socket_connect_timeout": 5,
         **KEEPALIVE,
         "health_check_interval": 10,
-        # Two clusters in one database have bindings and unacknowledged messages of their own.
-        "global_keyprefix": "" if PREFIX == DEFAULT_PREFIX else PREFIX,
+        "global_keyprefix": MESSAGES_PREFIX,
         **address.pop("broker_transport_options", {}),
     }
     return {
@@ -92,7 +90,7 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         "worker_consumer": "workers.celery_side.consumer:Consumer",
         # Reconnecting must not cancel what is running: the ledger still holds it for this worker.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # Flower shows what events tell, also of what ran before somebody looked; nobody looks at one-command mode.
+        # Flower shows what events tell; they are sent while it listens. Nobody looks at one-command mode.
         "worker_send_task_events": os.environ.get("DREGSY_ALONE") != "1",
         "task_send_sent_event": False,
         # Logging is ours alone (logs.py), in one format for all roles.

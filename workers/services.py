@@ -65,7 +65,7 @@ class Services:
         self.desk = OrderDesk(
             redis,
             self.config,
-            RunStarter(None, settings, redis),
+            RunStarter(settings, redis),
             least_age=0.0 if settings.alone else ORDERS_AFTER,
             kept_for=settings.keep_days * 86400,
             tells_ends=not settings.alone,

@@ -203,7 +203,7 @@ class _Session:
 
     def _start_runs(self) -> None:
         # No Celery here: the worker looks for what may run as soon as it is up.
-        starter = RunStarter(None, settings.from_environment({**os.environ, "DREGSY_REDIS_URL": self._redis_url}))
+        starter = RunStarter(settings.from_environment({**os.environ, "DREGSY_REDIS_URL": self._redis_url}))
         for task in self._request.tasks:
             starter.start(task, self._request.loaded.config)
 

@@ -51,6 +51,7 @@ class Reaped:
 
 class Admission:
     def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._scripts = Scripts(connection)
 
     def admit(self, most: int = 200) -> list[Admitted]:

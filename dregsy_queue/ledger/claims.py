@@ -13,7 +13,7 @@ from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import SyncRecord, TransferJob, run_of
 from dregsy_queue.ledger.outcome import Cancelled, Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
-from dregsy_queue.ledger.scripts import Scripts
+from dregsy_queue.ledger.shared_calls import SharedScripts
 from dregsy_queue.logs import clean
 from dregsy_queue.oci.digest import Digest
 
@@ -59,7 +59,7 @@ def claim_name(job: str, epoch: int) -> str:
 class Claims:
     def __init__(self, connection: Connection, in_hand: InHand | None = None) -> None:
         """`in_hand`: of the worker whose claims these are, which names it in its heartbeats."""
-        self._scripts = Scripts(connection)
+        self._scripts = SharedScripts(connection)
         self.in_hand = in_hand or InHand()
 
     def take(self, job: str, epoch: int, worker: str, token: str = "") -> Claim | None:

@@ -5,11 +5,14 @@ Before each one stands what all share, and before a large one its parts, as Redi
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from redis.exceptions import NoScriptError
 
 from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, Script
@@ -19,6 +22,9 @@ from dregsy_queue.prefix import PREFIX
 PARTS = {"audit": ("jobs", "counts", "runs", "indexes", "records")}
 #: Lua put between what is shared and each script; a test puts another clock there.
 between = ""
+
+#: A script's name, and its arguments.
+Call = tuple[str, Sequence[str | float]]
 
 
 @cache
@@ -30,6 +36,12 @@ def _source(name: str, between: str = "") -> str:
         shared = re.sub(f"^{start}=.*$", line, shared, count=1, flags=re.MULTILINE)
     parts = "".join((folder / name / f"{part}.lua").read_text() for part in PARTS.get(name, ()))
     return shared + between + parts + (folder / f"{name}.lua").read_text()
+
+
+@cache
+def _hash(source: str) -> str:
+    """Redis' name for it."""
+    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 class Scripts:
@@ -46,11 +58,26 @@ class Scripts:
         return self._script(name)(args=args)
 
     def run_all(self, name: str, calls: Iterable[Sequence[str | float]]) -> list[Any]:
-        """One script for many arguments, in one call to Redis; each is atomic by itself. An error that Redis answers
-        to one stands in its place. Raises: redis.ConnectionError or TimeoutError, when any may have run."""
-        script, pipeline = self._script(name), self._connection.pipeline(transaction=False)
-        for args in calls:
-            script(args=args, client=pipeline)
+        """One script for many arguments, in one call to Redis; see `run_many`."""
+        return self.run_many([(name, args) for args in calls])
+
+    def run_many(self, calls: Sequence[Call]) -> list[Any]:
+        """Scripts in one call to Redis; each is atomic by itself. An error that Redis answers to one stands in its
+        place. Raises: redis.ConnectionError or TimeoutError, when any may have run."""
+        answers = self._send(calls)
+        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            # Redis forgot them, and ran none of these.
+            for name in {calls[index][0] for index in unknown}:
+                self._connection.script_load(_source(name, between))
+            for index, answer in zip(unknown, self._send([calls[index] for index in unknown]), strict=True):
+                answers[index] = answer
+        return answers
+
+    def _send(self, calls: Iterable[Call]) -> list[Any]:
+        pipeline = self._connection.pipeline(transaction=False)
+        for name, args in calls:
+            pipeline.execute_command("EVALSHA", _hash(_source(name, between)), 0, *args)
         return pipeline.execute(raise_on_error=False)
 
     def _script(self, name: str) -> Script:

@@ -50,9 +50,9 @@ class Scheduler(celery_beat.Scheduler):
         self._waits = self._stands_by = False
         # Celery makes a second one, lazily, only to print its settings.
         if not lazy:
-            self._open(app)
+            self._open()
 
-    def _open(self, app: Celery) -> None:
+    def _open(self) -> None:
         # Celery makes the scheduler before it sets up logging.
         logs.configure()
         try:
@@ -64,7 +64,7 @@ class Scheduler(celery_beat.Scheduler):
         redis = connect(chosen.redis_url)
         name = scheduler_name()
         self._leadership = Leadership(Roles(redis), name)
-        starter = RunStarter(None if chosen.alone else app, chosen, redis)
+        starter = RunStarter(chosen, redis, sends=not chosen.alone)
         self._leader = Leader(config, chosen.run, starter, Timetable(redis), self._leadership.keep)
         self._pidboxes, self._next_sweep = Pidboxes(redis), SYSTEM.monotonic() + SWEEP
         kept_for = chosen.keep_days * 86400

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.config.selection import run_fingerprint
+from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
@@ -17,19 +17,16 @@ from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.settings import Settings
 
-if TYPE_CHECKING:
-    from celery import Celery
-
 log = logging.getLogger(__name__)
 
 
 class RunStarter:
     """Starts runs of sync tasks: for the scheduler, and for one-command mode without one."""
 
-    def __init__(self, app: Celery | None, chosen: Settings, connection: Connection | None = None) -> None:
-        """Without `app` a run waits until a worker looks for what may run, at most a second; there is no Celery in
-        one-command mode, and workers look right after they have started runs themselves."""
-        self._app = app
+    def __init__(self, chosen: Settings, connection: Connection | None = None, *, sends: bool = False) -> None:
+        """`sends`: what may run then is sent at once; else it waits until a worker looks for it, at most a second.
+        One-command mode sends nothing, and workers look right after they have started runs themselves."""
+        self._sends = sends
         self._kept = chosen.keep_runs
         self._redis = connection or connect(chosen.redis_url)
         self._runs = Runs(self._redis)
@@ -64,11 +61,8 @@ class RunStarter:
 
     def send(self) -> None:
         """Send what may run now; the workers send what cannot be sent yet."""
-        if self._app is not None:
-            # Late: without Celery nothing of it is loaded.
-            from dregsy_queue.dispatch import dispatch
-
-            dispatch(self._app, self._admission)
+        if self._sends:
+            dispatch(self._admission)
 
     def hand_over_limits(self, tasks: Iterable[SyncTask], config: Config) -> None:
         """Tell the ledger the limits of all registries that `tasks` name."""

@@ -63,8 +63,7 @@ def test_messages_of_another_release_are_sent_anew(
     other = cluster.folder / "other-release"
     other.mkdir()
     (other / "sitecustomize.py").write_text(
-        "from celery.app.base import Celery\nsend = Celery.send_task\n"
-        f"Celery.send_task = lambda app, name, args, **more: send(app, name, [{version}, *args[1:]], **more)\n"
+        f"from dregsy_queue import dispatch\ndispatch.MESSAGE_VERSION = {version}\n"
     )
     worker = cluster.worker(config, "w1")
     overview = Overview(connect(cluster.redis.url))

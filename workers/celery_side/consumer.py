@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import signals
 from celery.worker import consumer, state
 from redis.exceptions import ResponseError
+
+from workers.celery_side.events import TOGETHER
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +23,18 @@ BROKE_OFF, REFUSED = 0.3, 1.0
 class Consumer(consumer.Consumer):
     """Named by ``worker_consumer`` in the app."""
 
+    _flush_events: Callable[[], None]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's arguments
         # Workers that talk to each other: nothing here needs it, and with Redis it costs messages per pair of workers.
         alone = {"without_gossip": True, "without_mingle": True}
         kwargs["worker_options"] = {**(kwargs.get("worker_options") or {}), **alone}
         super().__init__(*args, **kwargs)
         self._told = ""
+
+    def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - kombu's event loop
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(TOGETHER, self._flush_events)
 
     def close(self) -> None:
         """The worker ends. Celery says so to nobody when it was told by ``celery control shutdown`` or SIGHUP."""

@@ -62,7 +62,7 @@ def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Cel
     global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
     try:
         chosen = settings.from_environment()
-        _worker = Worker(chosen, sender, slots=instance.concurrency or 1, send=partial(dispatch, app))
+        _worker = Worker(chosen, sender, slots=instance.concurrency or 1, send=dispatch)
     except settings.SettingsError as error:
         sys.exit(str(error))
     except ConfigError as error:

@@ -12,7 +12,6 @@ import pytest
 import redis as redis_py
 
 from dregsy_queue import settings
-from dregsy_queue.celery import make_app
 from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.presence import Presence
@@ -45,7 +44,7 @@ def make(redis_url: str) -> Make:
         connection = connect(url)
         leads = Leadership(Roles(connection), "one#1")
         assert leads.keep_or_take()
-        made = Leader(CurrentConfig(config), "", RunStarter(make_app(url), chosen), Timetable(connection), leads.keep)
+        made = Leader(CurrentConfig(config), "", RunStarter(chosen, sends=True), Timetable(connection), leads.keep)
         made.begin()
         made.tick(hung_up=False)
         return made
