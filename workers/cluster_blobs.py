@@ -100,8 +100,16 @@ class ClusterBlobs:
             renewal.cancel()
             self._spawn(self._end_lead(name, digest, holder, seen))
 
+    async def aclose(self) -> None:
+        """Tell Redis the rest, and give leases back; takes a second or two at most where Redis does not answer."""
+        await self.flush()
+        if self._work:
+            _, late = await asyncio.wait(self._work, timeout=1)
+            for task in late:
+                task.cancel()
+
     async def flush(self) -> None:
-        """Tell Redis all that was seen; to be called at the end."""
+        """Tell Redis now what was seen."""
         seen, images = list(self._seen), list(self._images.items())
         self._seen, self._images = {}, {}
 

@@ -102,7 +102,7 @@ class Services:
         """Close sessions and stop the event loop; nothing may be running any more."""
         self._dispatcher.stop()
         if self.others is not None:
-            self.loop.run(self.others.flush())
+            self.loop.run(self.others.aclose())
         self.registries.close()
         self.loop.close()
 
