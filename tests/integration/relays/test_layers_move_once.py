@@ -247,3 +247,21 @@ async def test_a_mover_that_is_gone_is_waited_for_until_its_lease_ends(
     await copying
     assert target.digest("lib/app", "1") == digest
     await asyncio.to_thread(wait_until, lambda: not redis.keys(key("moving", "*")), 5, "the lease to be given back")
+
+
+async def test_a_manifest_that_is_refused_while_another_upload_touches_its_blobs(
+    make_node: MakeNode, source: Registry, target: Registry, make_proxy: MakeProxy
+) -> None:
+    """As distribution answers when jobs of one repository upload the same layer at once."""
+    refused: list[str] = []
+
+    async def hook(request: web.Request) -> web.StreamResponse | None:
+        if request.method != "PUT" or "/manifests/" not in request.path or refused:
+            return None
+        refused.append(request.path)
+        return web.json_response({"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown"}]}, status=400)
+
+    busy = make_proxy(target, faults=Faults(hook=hook))
+    digest = push_layers(source, "lib/app", "1", *LAYERS)
+    await make_node("skopeo").copy(f"{source.host}/lib/app@{digest}", f"{busy.host}/lib/app:1")
+    assert refused and target.digest("lib/app", "1") == digest

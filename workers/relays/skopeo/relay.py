@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
+import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +42,10 @@ _KIND_REFUSED = re.compile(
     r"uploading manifest .*: (?:manifest invalid:|unsupported:|.*\b415\b)"
     r"|push of .*: it (?:takes no images of this kind|refuses what was sent) \(HTTP 4"
 )
+#: What distribution says of a manifest while another upload touches one of its blobs in the same repository, and how
+#: many seconds that takes.
+_TOUCHED = re.compile(r"blob unknown|digest invalid", re.IGNORECASE)
+_MOMENT = 0.1, 0.5
 #: Errors that pass, and errors of the network: another relay would not do better now.
 _PASSING = re.compile(
     r"connection re(?:fused|set)|time(?:d )?out|no such host|\bEOF\b|broken pipe|deadline|handshake|\b50[02347]\b"
@@ -74,7 +80,7 @@ class SkopeoRelay:
     async def copy(self, copy: Copy) -> Copied:
         await self.mounter.mount(copy)
         try:
-            copied = await self._by_skopeo(copy)
+            copied = await self._by_skopeo_or_again(copy)
             self._tell_others(copy, copied)
             return copied
         except RelayError as error:
@@ -86,6 +92,17 @@ class SkopeoRelay:
                 if not _BEYOND_SKOPEO.search(str(error)):
                     raise
                 return await self._changed(copy, refusal)
+
+    async def _by_skopeo_or_again(self, copy: Copy) -> Copied:
+        try:
+            return await self._by_skopeo(copy)
+        except RelayError as error:
+            if error.kind != "failed" or error.side != "target" or not _TOUCHED.search(str(error)):
+                raise
+            # All blobs are there by now, so this costs skopeo a look at each.
+            log.debug("once more: %s", error, extra=log_fields(target=str(copy.target)))
+            await asyncio.sleep(random.uniform(*_MOMENT))  # noqa: S311 - spreads load
+            return await self._by_skopeo(copy)
 
     def _tell_others(self, copy: Copy, copied: Copied) -> None:
         """Let all workers know which blobs the target has now."""
