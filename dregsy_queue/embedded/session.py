@@ -45,7 +45,7 @@ HEAD_START = 0.35
 #: Seconds after the start at which what the end needs is loaded: registries are waited for then.
 MEANWHILE = 0.6
 _SUMMARY = "dregsy_queue.embedded.summary"
-#: Seconds between two looks at the ledger: at first, and at most; in between a twentieth of the time so far.
+#: Seconds between two looks at the ledger: at first, and at most; in between a fortieth of the time so far.
 FIRST_POLL, POLL = 0.02, 0.2
 #: Jobs that a worker runs at once; without a program for each there may be more, as they wait for registries alone.
 SLOTS, DIRECT_SLOTS = 16, 64
@@ -146,7 +146,7 @@ class _Session:
         with self._display() as display:
             for child in self._children:
                 self._show_lines(child)
-            self._follow(Watcher(connect(self._redis_url), self._names), display, periodic=periodic)
+            self._follow(Watcher(connect(self._redis_url), self._names, live=self._live), display, periodic=periodic)
 
     def _follow(self, watcher: Watcher, display: Display, *, periodic: bool) -> None:
         """Until every run has ended (periodic tasks: for ever), or a signal came."""
@@ -164,7 +164,7 @@ class _Session:
             elapsed = time.monotonic() - started
             if elapsed > MEANWHILE:
                 importlib.import_module(_SUMMARY)
-            time.sleep(min(POLL, max(FIRST_POLL, elapsed / 20)))
+            time.sleep(min(POLL, max(FIRST_POLL, elapsed / 40)))
 
     def _save_state(self) -> bool:
         """False when it cannot be written."""
@@ -183,7 +183,7 @@ class _Session:
         from dregsy_queue.embedded.summary import print_summary
 
         # The report has standard output for itself.
-        summary = Console(file=sys.stderr if to_stdout else sys.stdout)
+        summary = Console(file=sys.stderr if to_stdout else sys.stdout, emoji=False)
         print_summary(summary, reader, self._names, interrupted=bool(self._received))
         if self._request.report:
             text = json.dumps(report(reader, self._names), indent=2, ensure_ascii=False) + "\n"

@@ -8,32 +8,36 @@ from collections.abc import Iterator, Sequence
 from dregsy_queue.embedded.progress import Progress
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.overview import Overview
-from dregsy_queue.ledger.report import RunCounts, RunReader
+from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Roles
 from dregsy_queue.ledger.waiting import Waiting, WaitingReader
 
-#: Seconds for which what is read seldom counts: what waits, bytes, what runs next.
+#: Seconds for which what is read seldom counts: what waits, bytes, what runs next, and mostly what runs.
 SELDOM = 1.0
 
 
 class Watcher:
-    def __init__(self, connection: Connection, tasks: Sequence[str]) -> None:
-        self._tasks = tasks
+    def __init__(self, connection: Connection, tasks: Sequence[str], *, live: bool) -> None:
+        """`live`: transfers are shown as they run, so they are read at each look."""
+        self._tasks, self._live = tasks, live
         self._reader, self._overview = RunReader(connection), Overview(connection)
         self._waiting_reader, self._roles = WaitingReader(connection), Roles(connection)
         self._read_at = 0.0
         self._waiting: Sequence[Waiting] = []
+        self._running: Sequence[RunningJob] = []
         self._sent = 0
         self._following: tuple[str, float] | None = None
         self._told: set[str] = set()
 
     def look(self) -> Progress:
-        """The runs and transfers of now; the rest may be a second old."""
+        """The runs of now; the rest may be a second old."""
         if time.monotonic() - self._read_at >= SELDOM:
             self._read_seldom()
             self._read_at = time.monotonic()
         runs = [counts for name in self._tasks if (counts := self._reader.newest(name)) is not None]
-        return Progress(runs, self._reader.running_transfers(), self._waiting, self._sent, self._following)
+        if self._live:
+            self._running = self._reader.running_transfers()
+        return Progress(runs, self._running, self._waiting, self._sent, self._following)
 
     def ended(self, progress: Progress) -> Iterator[RunCounts]:
         """Runs that have ended, each once."""
@@ -43,6 +47,7 @@ class Watcher:
                 yield run
 
     def _read_seldom(self) -> None:
+        self._running = self._reader.running_transfers()
         overview = self._overview
         tasks = overview.tasks()
         registries = {registry.name: registry for registry in overview.registries(tasks)}

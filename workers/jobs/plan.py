@@ -28,8 +28,9 @@ from workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
-#: Planned images are handed on when there are so many, or when the first has waited so long (seconds).
-BATCH, BATCH_WAIT = 200, 0.3
+#: Planned images are handed on when there are so many, or when the first has waited so long (seconds): at first a
+#: moment, as nothing is copied before, and then each time twice as long.
+BATCH, FIRST_WAIT, LONGEST_WAIT = 200, 0.04, 0.3
 
 
 def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
@@ -63,7 +64,7 @@ def _why_not_planned(task: SyncTask | None) -> str:
 
 async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
     """Returns how many images are to be copied."""
-    jobs, batch, since = 0, list[PlannedImage](), time.monotonic()
+    jobs, batch, since, wait = 0, list[PlannedImage](), time.monotonic(), FIRST_WAIT
     failed: list[PlannedOutcome] = []
     retry = worker.services.orders.retried(claim.run)
     greetings = _greet(worker, task)
@@ -83,9 +84,9 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
             if not batch:
                 since = time.monotonic()
             batch.append(planned)
-            if len(batch) >= BATCH or time.monotonic() - since > BATCH_WAIT:
+            if len(batch) >= BATCH or time.monotonic() - since > wait:
                 jobs += await hand_on()
-                batch = []
+                batch, wait = [], min(2 * wait, LONGEST_WAIT)
     except RegistryError:
         # Planning goes on later where it stopped, so what was compared must not be lost.
         if batch:
