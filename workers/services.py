@@ -16,6 +16,7 @@ from dregsy_queue.ledger.claims import Claims
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.head_refusals import HeadRefusals
 from dregsy_queue.ledger.in_hand import InHand
+from dregsy_queue.ledger.levels import Levels
 from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.plan_waits import PlanWaits
 from dregsy_queue.ledger.presence import Presence
@@ -33,6 +34,7 @@ from workers.current_access import CurrentAccess
 from workers.dispatcher import Dispatcher
 from workers.event_loop import EventLoopThread
 from workers.head_memory import ClusterHeadMemory
+from workers.levels import LevelKeeper
 from workers.meters import Meters
 from workers.throttle import ClusterPacer
 
@@ -70,7 +72,8 @@ class Services:
             kept_for=settings.keep_days * 86400,
             tells_ends=not settings.alone,
         )
-        self.pacer = ClusterPacer(self.limiter, self.quotas, self._request_rate)
+        self.levels = LevelKeeper(Levels(redis))
+        self.pacer = ClusterPacer(self.limiter, self.quotas, self._request_rate, self.levels)
         #: set when somebody should look at once for what may run now
         self.wake = threading.Event()
         self._dispatcher = Dispatcher(self._send_or_wake)

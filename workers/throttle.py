@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextvars import ContextVar
 
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.quotas import Quotas
@@ -16,6 +18,8 @@ from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.quota import parse_quota
 from dregsy_queue.registry.responses import retry_after
 from dregsy_queue.registry.throttle import Observe
+from workers.levels import LevelKeeper
+from workers.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +27,44 @@ log = logging.getLogger(__name__)
 PATIENCE = 5.0
 #: What is left of a quota is told to Redis at most so often per registry, in seconds.
 QUOTA_EVERY = 0.2
+
+
+class _Held:
+    """What a request, and all that is sent while it is under way, has already; `kept`: registry → places taken for
+    requests that come yet."""
+
+    def __init__(self, kept: dict[str, int], *, active: bool = True) -> None:
+        self.kept, self.active = kept, active
+
+
+_HELD: ContextVar[_Held] = ContextVar("held")
+
+
+def _held() -> _Held:
+    return _HELD.get(None) or _Held({}, active=False)
+
+
+class _Turn:
+    """What a request owes the ledger, until it is answered or comes to nothing."""
+
+    def __init__(self, limiter: RegistryLimiter, registry: str, *, trying: bool) -> None:
+        self._limiter, self._registry = limiter, registry
+        self.trying = trying
+        self.token = ""
+        self.good = self.answered = self._ended = False
+
+    async def end(self) -> bool:
+        """Returns whether this request, which tried after a pause, came through."""
+        if self._ended:
+            return False
+        self._ended = True
+        if self.token or self.trying:
+            await asyncio.to_thread(
+                self._limiter.end_request, self._registry, self.token or uuid.uuid4().hex, good=self.good
+            )
+        if self.trying:
+            await asyncio.to_thread(self._limiter.end_trial, self._registry)
+        return self.trying and self.good
 
 
 class ClusterPacer:
@@ -36,10 +78,12 @@ class ClusterPacer:
         limiter: RegistryLimiter,
         quotas: Quotas,
         rate_of: Callable[[str], tuple[int, float] | None],
+        levels: LevelKeeper,
         clock: Clock = SYSTEM,
     ) -> None:
         self._limiter, self._quotas = limiter, quotas
         self._rate_of = rate_of
+        self._levels = levels
         self._clock = clock
         #: registry → end of its pause on the monotonic clock
         self._pauses: dict[str, float] = {}
@@ -53,32 +97,86 @@ class ClusterPacer:
         self._pauses = {registry: now + seconds for registry, seconds in pauses.items()}
 
     @contextlib.asynccontextmanager
-    async def request(self, registry: str) -> AsyncIterator[Observe]:
-        trying = await self._wait_for_pause(registry)
-        rate, token = self._rate_of(registry), uuid.uuid4().hex
-        if rate is not None:
-            await self._wait_for_rate(registry, token, rate)
-        refused = False
-
-        async def observe(status: int, headers: Mapping[str, str]) -> None:
-            nonlocal refused
-            refused = status == 429
-            if refused:
-                await self._pause(registry, retry_after(headers.get("Retry-After")))
-            else:
-                await self._observe_quota(registry, headers)
-
-        good = False
+    async def request(self, registry: str, kind: str = "", *, waits: bool = True) -> AsyncIterator[Observe]:
+        turn = _Turn(self._limiter, registry, trying=await self._wait_for_pause(registry))
         try:
-            yield observe
-            good = not refused
+            if (rate := self._rate_of(registry)) is not None:
+                turn.token = uuid.uuid4().hex
+                await self._wait_for_rate(registry, turn.token, rate)
+            async with self._place(registry, turn, waits=waits) as places:
+                began = self._clock.monotonic()
+
+                async def observe(status: int, headers: Mapping[str, str], *, elsewhere: bool = False) -> None:
+                    if status == 429:
+                        await self._pause(registry, retry_after(headers.get("Retry-After")))
+                    else:
+                        turn.good = True
+                        seconds = self._clock.monotonic() - began
+                        if status >= 500:
+                            places.failed(began)
+                        else:
+                            places.answered(began, "" if elsewhere or status == 401 else kind, seconds)
+                        await self._observe_quota(registry, headers)
+                    turn.answered = True
+                    if await turn.end():
+                        self._pauses.pop(registry, None)
+
+                try:
+                    yield observe
+                except RegistryError as error:
+                    if not turn.answered and error.kind == "unavailable":
+                        places.failed(began)
+                    raise
+                if turn.good:
+                    places.served(began)
         finally:
-            if rate is not None or trying:
-                await asyncio.to_thread(self._limiter.end_request, registry, token, good=good)
-            if trying:
-                await asyncio.to_thread(self._limiter.end_trial, registry)
-                if good:
-                    self._pauses.pop(registry, None)
+            await turn.end()
+
+    @contextlib.asynccontextmanager
+    async def together(self, registries: Collection[str]) -> AsyncIterator[None]:
+        # In one order for all: two who each want places at two registries never have one each.
+        wanted = sorted(Counter(registries).items())
+        async with contextlib.AsyncExitStack() as stack:
+            for registry, number in wanted:
+                places = self._levels.places(registry)
+                await places.take(number, waits=not _held().active)
+                stack.callback(places.leave, number)
+            held = _Held(dict(wanted))
+            before = _held()
+            _HELD.set(held)
+            try:
+                yield
+            finally:
+                held.active = False
+                _HELD.set(before)
+
+    @contextlib.asynccontextmanager
+    async def _place(self, registry: str, turn: _Turn, *, waits: bool) -> AsyncIterator[Places]:
+        """A place for one request, taken when no pause stands. Raises: RegistryError, as `request`."""
+        places, before = self._levels.places(registry), _held()
+        kept = before.kept if before.active else {}
+        if kept.get(registry, 0) > 0:
+            kept[registry] -= 1
+            try:
+                yield places
+            finally:
+                kept[registry] += 1
+            return
+        while True:
+            # Who holds a place already, here or elsewhere, waits for nobody.
+            await places.take(waits=waits and not before.active and not turn.trying)
+            if turn.trying or registry not in self._pauses:
+                break
+            places.leave()
+            turn.trying = await self._wait_for_pause(registry)
+        held = _Held(kept)
+        _HELD.set(held)
+        try:
+            yield places
+        finally:
+            held.active = False
+            _HELD.set(before)
+            places.leave()
 
     async def _wait_for_pause(self, registry: str) -> bool:
         """Returns when no pause stands; True when this is the one request that tries whether it is really over."""
@@ -107,6 +205,7 @@ class ClusterPacer:
         seconds, new = await asyncio.to_thread(self._limiter.pause, registry, asked)
         self._pauses[registry] = self._clock.monotonic() + seconds
         if new:
+            await self._levels.refused(registry)
             log.warning(
                 "too many requests: registry is paused for %.0f s", seconds, extra=log_fields(registry=registry)
             )

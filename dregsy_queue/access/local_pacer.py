@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.models import Config
 from dregsy_queue.config.registries import limits_for
 from dregsy_queue.registry.quota import Quota, parse_quota
-from dregsy_queue.registry.throttle import Observe
+from dregsy_queue.registry.throttle import End, Observe, nothing
 
 
 class LocalPacer:
@@ -22,17 +22,22 @@ class LocalPacer:
         self.quotas: dict[str, Quota] = {}
 
     @contextlib.asynccontextmanager
-    async def request(self, registry: str) -> AsyncIterator[Observe]:
+    async def request(self, registry: str, kind: str = "", *, waits: bool = True) -> AsyncIterator[Observe]:
         rate = limits_for(self._config.registries, registry).requests
         if rate is not None:
             await self._wait(registry, *rate)
 
-        async def observe(_: int, headers: Mapping[str, str]) -> None:
+        async def observe(status: int, headers: Mapping[str, str], *, elsewhere: bool = False) -> End:
             quota = parse_quota(headers)
             if quota is not None:
                 self.quotas[registry] = quota
+            return nothing
 
         yield observe
+
+    @contextlib.asynccontextmanager
+    async def together(self, registries: Collection[str]) -> AsyncIterator[None]:
+        yield
 
     async def _wait(self, registry: str, number: int, window: float) -> None:
         """Until this request is one of at most `number` in any `window` seconds."""

@@ -114,6 +114,8 @@ def _registry(registry: RegistryOverview) -> dict[str, Any]:
     return {
         "using": registry.using,
         "max_concurrent": registry.max_concurrent,
+        "level": registry.level,
+        "beyond_level": registry.beyond or None,
         "window_transfers": registry.started if registry.transfers is not None else None,
         "transfers": registry.transfers,
         "window": registry.window or None,

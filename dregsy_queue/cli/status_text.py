@@ -199,8 +199,11 @@ def _registries(situation: Situation) -> Table:
         limit = f" of {found.max_concurrent}" if found.max_concurrent is not None else ""
         window = f"{found.started} of {found.transfers}" if found.transfers is not None else ""
         quota = "" if found.quota_left is None else str(found.quota_left)
-        rows.append((found.name, f"{found.using}{limit}", window, _paused(found, situation), quota))
-    return table(("registry", "transfers", "in window", "paused", "pulls left"), rows, left=(0, 3))
+        rows.append((found.name, f"{found.using}{limit}", window, _paused(found, situation), quota, found.level_text))
+    headers = ("registry", "transfers", "in window", "paused", "pulls left", "level")
+    # Most have none.
+    number = len(headers) - (not any(found.level_text for found in situation.registries))
+    return table(headers[:number], [row[:number] for row in rows], left=(0, 3, 5))
 
 
 def _paused(registry: RegistryOverview, situation: Situation) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -70,3 +71,14 @@ class Levels:
             float(counts_after),
             float(next_call),
         )
+
+
+def parse_level(fields: Mapping[str, str]) -> tuple[float | None, str]:
+    """Of the key ``level:<registry>``: the level (None: nothing stands in the way), and what happens beyond it."""
+    if "level" not in fields:
+        return None, ""
+    try:
+        level, state = float(fields["level"]), json.loads(fields.get("state", "{}"))
+    except ValueError:
+        return None, ""
+    return level, str(state.get("why", "")) if isinstance(state, dict) else ""

@@ -10,6 +10,7 @@ from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Held, Hold, Holds
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.levels import parse_level
 from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role, Roles, Scheduled
@@ -81,6 +82,18 @@ class RegistryOverview:
     #: its pause is over, and one transfer tries whether it works again
     trying: bool = False
     hold: Hold | None = None
+    #: requests that all workers together have under way there at once; None: nothing stands in the way
+    level: float | None = None
+    #: what happens beyond it: "slower", "refuses" or "fails"; "": it did not come to that
+    beyond: str = ""
+
+    @property
+    def level_text(self) -> str:
+        """As people read it: ``8, slower beyond``; "" where there is none."""
+        if self.level is None:
+            return ""
+        told = {"slower": ", slower beyond", "refuses": ", refuses beyond", "fails": ", fails beyond"}
+        return f"{self.level:.0f}{told.get(self.beyond, '')}"
 
 
 @dataclass(frozen=True)
@@ -209,6 +222,7 @@ class Overview:
         limits = self._redis.hgetall(key("limits", name))
         pause = self._redis.hgetall(key("pause", name))
         quota = self._redis.hgetall(key("quota", name))
+        level, beyond = parse_level(self._redis.hgetall(key("level", name)))
         window = float(limits.get("window", 0))
         started = self._redis.zcount(key("window", name), now - window, "+inf") if window else 0
         transfers = int(limits["transfers"]) if "transfers" in limits else None
@@ -231,6 +245,8 @@ class Overview:
             probe=max(0.0, float(quota.get("probe", 0)) - now),
             trying=not paused and "transfers" in pause,
             hold=hold,
+            level=level,
+            beyond=beyond,
         )
 
     def tallies(self) -> list[Tally]:

@@ -75,6 +75,8 @@ def _full(registry: RegistryOverview, *, is_source: bool) -> Reason | None:
         return Reason(f"{name} was paused, and one transfer tries whether it works again")
     if registry.max_concurrent is not None and registry.using >= registry.max_concurrent:
         return Reason(f"{name} has its {registry.max_concurrent} of max-concurrent")
+    if registry.level is not None and registry.using >= max(1, round(registry.level)):
+        return Reason(f"{name} has its level of {registry.level_text}")
     if registry.transfers is not None and registry.started >= registry.transfers:
         return Reason(f"{name} has its {registry.transfers} transfers of this window", registry.window_frees)
     if is_source and registry.quota_left is not None and registry.quota_left <= registry.reserve:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -45,6 +46,11 @@ class Blobs:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.registry = transport.registry
+
+    def room_with(self, other: Blobs) -> AbstractAsyncContextManager[None]:
+        """Room for a request to each of both registries, of which one is sent while the other is under way. Who sends
+        such requests takes it first: else both could wait for each other."""
+        return self._transport.room_with(other._transport)
 
     @contextlib.asynccontextmanager
     async def get(self, repository: str, digest: str, offset: int = 0) -> AsyncIterator[Incoming]:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from multidict import CIMultiDict
@@ -52,6 +52,7 @@ class Incoming:
     #: where it came from, after redirects
     url: URL
     _response: aiohttp.ClientResponse
+    _ends: list[Callable[[], None]] = field(default_factory=list)
 
     async def __aenter__(self) -> Incoming:
         return self
@@ -63,6 +64,12 @@ class Incoming:
     def close(self) -> None:
         """Let go of the connection: for other requests where the body was read to its end, else it is cut."""
         self._response.release()
+        while self._ends:
+            self._ends.pop()()
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call this when the connection is let go."""
+        self._ends.append(call)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes, in pieces of at most 64 KiB, exactly as it was sent.

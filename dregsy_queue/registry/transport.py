@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlencode
 
 from yarl import URL
@@ -26,6 +29,8 @@ from dregsy_queue.registry.signing_in.authorization import Authorization
 from dregsy_queue.registry.signing_in.challenge import parse_challenges
 from dregsy_queue.registry.throttle import Pacer
 
+#: What a path of the API is about.
+_KINDS = re.compile(r"/(manifests|blobs/uploads|blobs|tags|referrers|_catalog)(?:/|$)")
 #: Longest time for one request whose answer is read whole, in seconds.
 _WHOLE = 120.0
 
@@ -119,7 +124,8 @@ class Transport:
 
     async def _read(self, request: Request, limit: int) -> Answer:
         try:
-            async with asyncio.timeout(_WHOLE), await self._answer(request) as incoming:
+            # The time that it waits for its turn is not the registry's.
+            async with asyncio.timeout(None) as bound, await self._answer(request, partial(_start, bound)) as incoming:
                 content = b"" if request.method == "HEAD" else await incoming.read(limit)
                 return Answer(incoming.status, incoming.headers, content, str(incoming.url))
         except TimeoutError:
@@ -140,24 +146,29 @@ class Transport:
         async with await self._answer(request) as incoming:
             yield incoming
 
-    async def _answer(self, request: Request) -> Incoming:
-        """The answer to one request, signed in for its scope; the caller's to close. Raises: RegistryError."""
-        if not self._begun and (first := await self._as_greeting(request)):
+    async def _answer(self, request: Request, sent: Callable[[], None] = lambda: None) -> Incoming:
+        """The answer to one request, signed in for its scope; the caller's to close. `sent` is called whenever it goes
+        out. Raises: RegistryError."""
+        if not self._begun and (first := await self._as_greeting(request, sent)):
             return first
         await self.greet()
         target = self._absolute(request.url)
         header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
-        incoming = await self._paced(request, target, header)
+        incoming = await self._paced(request, target, header, sent)
         if incoming.status == 401 and same_origin(incoming.url, self._home):
             async with incoming:
                 again = await self._after_refusal(request.scope, header, incoming)
                 if not again:
                     raise await self._refused(incoming, request.scope, request.what)
-            incoming = await self._paced(request, target, again)
+            incoming = await self._paced(request, target, again, sent)
         if incoming.status == 401:
             async with incoming:
                 raise await self._refused(incoming, request.scope, request.what)
         return incoming
+
+    def room_with(self, other: Transport) -> AbstractAsyncContextManager[None]:
+        """Room for a request to the other one that is sent while one to this one is under way."""
+        return self._pacer.together([self._key, other._key])
 
     async def signs_in(self) -> bool:
         return await self._authorization.user() is not None
@@ -167,21 +178,21 @@ class Transport:
         if not self._begun:
             await self._greeting.run("", self._greet)
 
-    async def _as_greeting(self, request: Request) -> Incoming | None:
+    async def _as_greeting(self, request: Request, sent: Callable[[], None]) -> Incoming | None:
         """The very first request, where it reads something and nobody signs in: if it is answered as wished, no
         greeting is needed. None: it must be sent again; or another request was first."""
         async with self._first:
             wanted = not self._begun and request.method == "GET" and request.url.startswith("/")
-            return None if not wanted or await self.signs_in() else await self._ask_first(request)
+            return None if not wanted or await self.signs_in() else await self._ask_first(request, sent)
 
-    async def _ask_first(self, request: Request) -> Incoming | None:
+    async def _ask_first(self, request: Request, sent: Callable[[], None]) -> Incoming | None:
         try:
-            incoming = await self._exchange(request, self._absolute(request.url), "")
+            incoming = await self._exchange(request, self._absolute(request.url), "", sent, waits=False)
         except NotHTTPSError:
             if not self._may_be_plain:
                 return None
             self._speak_plainly()
-            incoming = await self._exchange(request, self._absolute(request.url), "")
+            incoming = await self._exchange(request, self._absolute(request.url), "", sent, waits=False)
         self._begun = incoming.status == 200
         if incoming.status not in (401, 403, 404):
             return incoming
@@ -219,7 +230,7 @@ class Transport:
 
     async def _ping(self, login: str = "") -> Incoming:
         async with (
-            self._pacer.request(self._key) as observe,
+            self._pacer.request(self._key, waits=False) as observe,
             await exchange(
                 self._session,
                 "GET",
@@ -229,7 +240,7 @@ class Transport:
                 authorization=login,
             ) as incoming,
         ):
-            await observe(incoming.status, incoming.headers)
+            incoming.at_end(await observe(incoming.status, incoming.headers))
             return incoming
 
     async def _after_refusal(self, scope: str, sent: str, incoming: Incoming) -> str:
@@ -251,18 +262,21 @@ class Transport:
             return responses.error(answer, self.registry, what, user, accepted=accepted)
         return problem
 
-    async def _paced(self, request: Request, url: URL, authorization: str) -> Incoming:
+    async def _paced(self, request: Request, url: URL, authorization: str, sent: Callable[[], None]) -> Incoming:
         """`_exchange`, with an error that people understand."""
         try:
-            return await self._exchange(request, url, authorization)
+            return await self._exchange(request, url, authorization, sent)
         except NotHTTPSError:
             raise invalid(url, "it does not speak HTTPS") from None
 
-    async def _exchange(self, request: Request, url: URL, authorization: str) -> Incoming:
-        """One exchange under the registry's limits, which end with the head of the answer. Raises: NotHTTPSError."""
+    async def _exchange(
+        self, request: Request, url: URL, authorization: str, sent: Callable[[], None], *, waits: bool = True
+    ) -> Incoming:
+        """One exchange under the registry's limits. Raises: NotHTTPSError."""
         incoming: Incoming | None = None
         try:
-            async with self._pacer.request(self._key) as observe:
+            async with self._pacer.request(self._key, _kind(request), waits=waits) as observe:
+                sent()
                 incoming = await exchange(
                     self._session,
                     request.method,
@@ -273,7 +287,8 @@ class Transport:
                     headers=request.headers,
                     body=request.body,
                 )
-                await observe(incoming.status, incoming.headers)
+                elsewhere = not same_origin(incoming.url, url)
+                incoming.at_end(await observe(incoming.status, incoming.headers, elsewhere=elsewhere))
         except BaseException:
             if incoming is not None:
                 incoming.close()
@@ -317,3 +332,17 @@ class Transport:
                 temporary=True,
                 registry=self.registry,
             ) from None
+
+
+def _start(bound: asyncio.Timeout) -> None:
+    bound.reschedule(asyncio.get_running_loop().time() + _WHOLE)
+
+
+def _kind(request: Request) -> str:
+    """What requests have in common whose answers begin about as soon as each other's; "": not told apart, because
+    there is a body to send, which takes its time."""
+    path = request.url.partition("?")[0]
+    if not isinstance(request.body, bytes) or ("/blobs/uploads/" in path and request.method != "POST"):
+        return ""
+    found = _KINDS.search(path)
+    return f"{request.method} {found[1]}" if found else request.method

@@ -133,7 +133,14 @@ class ClusterCollector(Collector):
         )
         paused = GaugeMetricFamily("dregsy_registry_paused_seconds", "what is left of a pause", labels=["registry"])
         quota = GaugeMetricFamily("dregsy_registry_quota_left", "pulls left by its own word", labels=["registry"])
+        level = GaugeMetricFamily(
+            "dregsy_registry_level",
+            "requests of all workers under way at once; absent: as many as they like",
+            labels=["registry"],
+        )
         for registry in self._overview.registries(tasks):
+            if registry.level is not None:
+                level.add_metric([registry.name], registry.level)
             using.add_metric([registry.name], registry.using)
             paused.add_metric([registry.name], registry.paused)
             if registry.max_concurrent is not None:
@@ -143,4 +150,4 @@ class ClusterCollector(Collector):
                 window.add_metric([registry.name], registry.started)
             if registry.quota_left is not None:
                 quota.add_metric([registry.name], registry.quota_left)
-        yield from (using, limit, window, paused, quota)
+        yield from (using, limit, level, window, paused, quota)

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.lab.crowd import Crowd
 from tests.lab.gauge import TransferGauge
 from tests.lab.loop_thread import ThreadedServer
 from tests.lab.processes import free_port
@@ -70,6 +71,8 @@ class Faults:
     answers: list[tuple[str, int, bytes]] = field(default_factory=list)
     #: headers that are left out of answers
     without_headers: tuple[str, ...] = ()
+    #: how it bears many requests at once
+    crowd: Crowd | None = None
     #: called with each request; a response returned is sent instead
     hook: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
 
@@ -194,10 +197,16 @@ class HubProxy(ThreadedServer):
     async def _gauge(self, request: web.Request) -> web.StreamResponse:
         download = self.transfers.asked(request.method, request.path)
         try:
-            return await self._answer(request)
+            return await self._among_others(request)
         finally:
             if download:
                 self.transfers.finished()
+
+    async def _among_others(self, request: web.Request) -> web.StreamResponse:
+        if self.faults.crowd is None:
+            return await self._answer(request)
+        async with self.faults.crowd.request() as instead:
+            return self._say(request, instead, b"") if instead else await self._answer(request)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.faults.latency:

@@ -70,6 +70,7 @@ def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, 
     if isinstance(outcome, WaitForRegistry):
         wait, new = worker.services.limiter.pause(outcome.registry, outcome.asked, claim.job)
         if new:
+            worker.services.levels.refused_elsewhere(outcome.registry)
             log.warning(
                 "too many requests: registry is paused for %.0f s", wait, extra=log_fields(registry=outcome.registry)
             )

@@ -170,9 +170,9 @@ local function judge(sum)
       learn(sum.means)
       s.shrinks = (s.shrinks or 0) + 1
       if s.seek and level > LEAST then
-        dip(sum, level * ((fell <= 0.75 and level > 12) and 0.5 or 0.75), 'slower beyond', true)
+        dip(sum, level * ((fell <= 0.75 and level > 12) and 0.5 or 0.75), 'slower', true)
       else
-        s.why = 'slower beyond'
+        s.why = 'slower'
         begin_figures(now)
       end
       return
@@ -184,7 +184,7 @@ local function judge(sum)
       s.slow, s.tried = 0, now + NO_USE
       set(nil, nil, 0)
     else
-      set(best, best < AS_MUCH * most and 'slower beyond' or s.why, 0)
+      set(best, best < AS_MUCH * most and 'slower' or s.why, 0)
     end
     return
   end
@@ -198,7 +198,7 @@ end
 
 local function grow(sum, workers)
   s.grown = (s.grown or 0) + 1
-  local step = math.max(1, level * (s.grown < 3 and 0.1 or s.grown < 5 and 0.25 or 0.5))
+  local step = math.max(1, level * (s.grown < 5 and 0.1 or s.grown < 8 and 0.25 or 0.5))
   local to = level + step
   if s.cap and now < s.cap_until then
     to = math.min(to, math.max(level, s.cap))
@@ -219,7 +219,7 @@ end
 
 local function open(sum)
   if sum.failing and sum.flight >= 2 then
-    shrink(sum, 'fails beyond', now, FAILED)
+    shrink(sum, 'fails', now, FAILED)
     return
   end
   s.usual = sum.rate
@@ -228,7 +228,7 @@ local function open(sum)
   s.slow = slow and (s.slow or 0) + (clear and 1.5 or 1) or 0
   learn(sum.means)
   if s.slow >= 3 and now >= (s.tried or 0) - (clear and NO_USE * 0.8 or 0) then
-    dip(sum, sum.flight * (sum.flight >= 24 and 0.5 or 0.75), 'slower beyond', true)
+    dip(sum, sum.flight * (sum.flight >= 24 and 0.5 or 0.75), 'slower', true)
   else
     begin_figures(now)
   end
@@ -265,11 +265,11 @@ local function decide(workers)
   end
   s.phase = ''
   if sum.failing then
-    shrink(sum, 'fails beyond', now, FAILED)
+    shrink(sum, 'fails', now, FAILED)
   elseif sum.used and sum.ratio > SLOWER and sum.by >= SLOWER_BY and level > LEAST then
     learn(sum.means)
     local to = math.min(level, sum.flight * 1.1) / sum.ratio
-    dip(sum, math.max(level / 2, to), s.why or 'slower beyond', false)
+    dip(sum, math.max(level / 2, to), s.why or 'slower', false)
   elseif sum.used and (s.grown or 0) == 0 and now >= (s.next_dip or 0) and level > LEAST then
     learn(sum.means)
     dip(sum, level * 0.75, s.why, true)
@@ -319,7 +319,7 @@ end
 
 if refused then
   local ends = tonumber(redis.call('HGET', key('pause', registry), 'until') or now)
-  shrink(look(all_workers()), 'refuses beyond', math.max(now, ends), REFUSED)
+  shrink(look(all_workers()), 'refuses', math.max(now, ends), REFUSED)
 else
   local total = 0
   for _, n in pairs(s.n) do

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from dregsy_queue.ledger.levels import Figures, Level
 from dregsy_queue.registry.errors import RegistryError
 from tests.lab.clock import FakeClock
+from workers.levels import LevelKeeper
 from workers.throttle import PATIENCE, QUOTA_EVERY, ClusterPacer
 
 
@@ -18,6 +21,8 @@ class Limiter:
         self.waits, self.free = waits or [], free
         self.asked: list[str] = []
         self.quotas: list[tuple[int, float, int]] = []
+        self.level = Level(1, None, None, 0.0, 2.0)
+        self.told: list[tuple[Figures, bool]] = []
 
     def pause(self, registry: str, asked: float | None) -> tuple[float, bool]:
         self.asked.append("pause")
@@ -37,13 +42,17 @@ class Limiter:
     def end_trial(self, registry: str) -> None:
         self.asked.append("end trial")
 
+    def tell(self, registry: str, worker: str, figures: Figures, *, refused: bool = False) -> Level:
+        self.told.append((figures, refused))
+        return self.level
+
     def observe(self, registry: str, limit: int, window: float, left: int) -> None:
         self.quotas.append((limit, window, left))
 
 
 def pacer(limiter: Limiter, clock: FakeClock, rate: tuple[int, float] | None = None) -> ClusterPacer:
     checked: Any = limiter
-    return ClusterPacer(checked, checked, lambda _: rate, clock)
+    return ClusterPacer(checked, checked, lambda _: rate, LevelKeeper(checked, clock), clock)
 
 
 async def ask(pacer: ClusterPacer, status: int = 200, **headers: str) -> None:
@@ -106,3 +115,74 @@ async def test_nonsense_about_quotas_is_no_quota(value: str) -> None:
     limiter = Limiter()
     await ask(pacer(limiter, FakeClock()), ratelimit_remaining=value)
     assert limiter.quotas == []
+
+
+async def test_what_is_sent_inside_another_request_waits_for_nobody() -> None:
+    """A blob comes from a registry while it goes to one: who waits holds nothing, so somebody can always go on."""
+    limiter = Limiter()
+    limiter.level = Level(1, 4.0, 1, 0.0, 2.0)
+    asking = pacer(limiter, FakeClock())
+    for host in ("a.example", "b.example"):
+        asking._levels.places(host).hear(limiter.level)
+    done = 0
+
+    async def copy(source: str, target: str) -> None:
+        nonlocal done
+        async with asking.request(target) as put:
+            await asyncio.sleep(0)
+            async with asking.request(source) as get:
+                await asyncio.sleep(0)
+                await get(200, {})
+            await put(201, {})
+        done += 1
+
+    pairs = [("a.example", "b.example"), ("b.example", "a.example"), ("a.example", "a.example")]
+    await asyncio.wait_for(asyncio.gather(*(copy(*pair) for pair in pairs * 20)), 10)
+    assert done == 60
+    assert {asking._levels.places(host).under_way for host in ("a.example", "b.example")} == {0}
+
+
+async def test_two_places_taken_together_keep_both_registries_at_their_levels() -> None:
+    limiter = Limiter()
+    limiter.level = Level(1, 8.0, 2, 0.0, 2.0)
+    asking = pacer(limiter, FakeClock())
+    places = {host: asking._levels.places(host) for host in ("a.example", "b.example")}
+    for here in places.values():
+        here.hear(limiter.level)
+    most = 0
+
+    async def copy(source: str, target: str) -> None:
+        nonlocal most
+        async with asking.together([source, target]), asking.request(target) as put:
+            await asyncio.sleep(0)
+            async with asking.request(source) as get:
+                most = max(most, *(here.under_way for here in places.values()))
+                await asyncio.sleep(0)
+                await get(200, {})
+            await put(201, {})
+
+    pairs = [("a.example", "b.example"), ("b.example", "a.example"), ("a.example", "a.example")]
+    await asyncio.wait_for(asyncio.gather(*(copy(*pair) for pair in pairs * 20)), 10)
+    assert most == 2
+    assert {here.under_way for here in places.values()} == {0}
+
+
+async def test_the_refusal_that_begins_a_pause_is_told_once() -> None:
+    limiter = Limiter()
+    asking = pacer(limiter, FakeClock())
+    await ask(asking, 429, Retry_After="3")
+    assert [refused for _, refused in limiter.told].count(True) == 1
+
+
+async def test_failures_and_answers_are_told_apart() -> None:
+    limiter, clock = Limiter(), FakeClock()
+    asking = pacer(limiter, clock)
+    await ask(asking, 200)
+    await ask(asking, 503)
+    await ask(asking, 429, Retry_After="1")
+    with pytest.raises(RegistryError):
+        async with asking.request("r.example", "GET"):
+            raise RegistryError("gone", kind="unavailable", temporary=True, registry="r.example")
+    figures = asking._levels.places("r.example").figures()
+    told = [figures, *(figures for figures, _ in limiter.told)]
+    assert (sum(one.answers for one in told), sum(one.failures for one in told)) == (3, 2)

@@ -242,7 +242,7 @@ class BlobMover:
                     whole = b"".join([piece async for piece in body.pieces()])
                     answer = await self._put(way, target, upload, blob.digest, whole)
             else:
-                async with self._big:
+                async with self._big, source.blobs.room_with(target.blobs):
                     answer = await self._stream(way, target, upload, blob.digest, body)
         self._judge(way, target, blob, answer)
         return size
