@@ -31,6 +31,7 @@ class LevelKeeper:
         self._levels, self._clock = levels, clock
         self._name = secrets.token_hex(8)
         self._places: dict[str, Places] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         self._awake: set[str] = set()
         self._tasks = set[asyncio.Task[None]]()
         self._lateness = _Lateness()
@@ -75,13 +76,15 @@ class LevelKeeper:
     async def _tell(self, registry: str, *, refused: bool = False) -> float:
         """Returns the seconds until the next time."""
         places = self._places[registry]
-        figures = self._lateness.cleaned(places.figures())
-        try:
-            level = await asyncio.to_thread(self._levels.tell, registry, self._name, figures, refused=refused)
-        except (RedisError, OSError) as error:
-            log.debug("levels wait: %s", error)
-            return _AGAIN
-        places.hear(level)
+        # One after the other, so that the last answer is the newest.
+        async with self._locks.setdefault(registry, asyncio.Lock()):
+            figures = self._lateness.cleaned(places.figures())
+            try:
+                level = await asyncio.to_thread(self._levels.tell, registry, self._name, figures, refused=refused)
+            except (RedisError, OSError) as error:
+                log.debug("levels wait: %s", error)
+                return _AGAIN
+            places.hear(level)
         return level.next_call
 
 

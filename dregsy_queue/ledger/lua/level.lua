@@ -21,7 +21,7 @@ local SLOW, BUSY, CLEARLY_SLOWER, CLEARLY_BY = 0.04, 6, 2, 0.05
 local AS_MUCH = 0.93
 -- Seconds between two dips, before a dip that was of no use is made again, before more is tried after a refusal, and
 -- for which a level is remembered.
-local DIPS, NO_USE, REFUSED, FAILED, REMEMBERED = 40, 300, 60, 45, 86400
+local DIPS, NO_USE, REFUSED, FAILED, REMEMBERED = 60, 300, 60, 45, 86400
 
 local registry, worker = ARGV[1], ARGV[2]
 local epoch, refused = number(ARGV[3], 0, 1e15), ARGV[4] == '1'
