@@ -14,7 +14,7 @@ from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.levels import Figures, Level
 from dregsy_queue.registry.pool import CONNECTIONS
 
-#: Where no level is known so many requests begin, and one more with each good answer: the first answers tell how long
+#: Where no level is known so many requests begin, and two more with each good answer: the first answers tell how long
 #: they take where little is under way.
 FIRST = 16
 #: More begin only while answers take at most so many times as long as the first ones, and so many seconds longer.
@@ -32,6 +32,7 @@ class _Counts:
     answers: int = 0
     failures: int = 0
     served: float = 0.0
+    done: int = 0
     times: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
@@ -120,6 +121,7 @@ class Places:
             counts.answers,
             counts.failures,
             counts.served,
+            counts.done,
             counts.times,
         )
         self._counts = _Counts(max(now, counts.since))
@@ -147,6 +149,8 @@ class Places:
     def answered(self, began: float, kind: str, seconds: float) -> None:
         """A good answer to a request that was sent at `began`: its head came after `seconds`. `kind`: what such
         requests have in common, "" where that time says nothing."""
+        if self._clock.monotonic() >= self._counts.since:
+            self._counts.done += 1
         if began >= self._from:
             self._counts.answers += 1
             if kind:
@@ -179,5 +183,5 @@ class Places:
         elif kind and seconds > max(MUCH_LONGER * total / number, total / number + LONGER_BY):
             return
         if self.limit < CONNECTIONS:
-            self.limit += 1
+            self.limit = min(CONNECTIONS, self.limit + 2)
             self._let_in()

@@ -26,6 +26,8 @@ class Figures:
     failures: int = 0
     #: seconds that the good ones took to the ends of their answers
     served: float = 0.0
+    #: good answers that came in this time, whenever they were asked for
+    done: int = 0
     #: kind of request → number of good answers, and seconds until their heads came
     times: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
@@ -62,6 +64,7 @@ class Levels:
             figures.answers,
             figures.failures,
             figures.served,
+            figures.done,
             *times,
         )
         return Level(

@@ -6,8 +6,9 @@
 --   not, it returns to what was used; and how long answers took in the dip is what later ones are measured by.
 -- ARGV: registry, worker, epoch that its figures belong to, 1 when a refusal of its own began a pause; seconds that the
 --       figures cover, requests under way in this time on average, and those together with the ones that waited here;
---       answers, failures among them, seconds that the good ones took to their ends; then, by kind of request: kind,
---       number of good answers, seconds until their heads came, …
+--       answers, failures among them, seconds that the good ones took to their ends, answers that came in this time
+--       whenever they were asked for; then, by kind of request: kind, number of good answers, seconds until their heads
+--       came, …
 -- Result: {epoch, level ('': none), share of this worker ('': none), seconds until figures of this epoch count, seconds
 --       until the next call}
 local LEAST, MOST_PER_WORKER, KINDS_OF_REQUESTS = 2, 64, 12
@@ -15,20 +16,23 @@ local LEAST, MOST_PER_WORKER, KINDS_OF_REQUESTS = 2, 64, 12
 local ENOUGH, SOON, SOME, LATE = 20, 2, 6, 8
 -- Answers take as long as before up to FLAT times, and clearly longer from SLOWER times and so many seconds on.
 local FLAT, SLOWER, SLOWER_BY = 1.1, 1.2, 0.004
--- What makes a first dip worth it, in seconds until heads: for three epochs in a row, with so many under way.
-local SLOW, BUSY, CLEARLY_SLOWER, CLEARLY_BY = 0.04, 6, 2, 0.05
--- As much is done in a dip when it is so much of what was done before.
-local AS_MUCH = 0.93
--- Seconds between two dips, before a dip that was of no use is made again, before more is tried after a refusal, and
--- for which a level is remembered.
+-- What makes a first dip worth it, in seconds until heads: for so many epochs in a row, with so many under way.
+local SLOW, BUSY, CLEARLY_SLOWER, CLEARLY_BY, EPOCHS = 0.04, 6, 2, 0.05, 5
+-- As much is done in a dip when it is so much of what was done before: by how long answers take; and by their number,
+-- which depends on other things, too.
+local AS_MUCH, ABOUT_AS_MUCH = 0.93, 0.8
+-- Seconds before a first dip that told nothing is made again; between two dips; before one that was of no use is made
+-- again; before more is tried after a refusal, and after failures; and for which a level is remembered.
+local AGAIN = 10
 local DIPS, NO_USE, REFUSED, FAILED, REMEMBERED = 60, 300, 60, 45, 86400
 
 local registry, worker = ARGV[1], ARGV[2]
 local epoch, refused = number(ARGV[3], 0, 1e15), ARGV[4] == '1'
 local span, flight, wanted = number(ARGV[5], 0, 3600), number(ARGV[6], 0, 1e6), number(ARGV[7], 0, 1e6)
 local answers, failures, served = number(ARGV[8], 0, 1e9), number(ARGV[9], 0, 1e9), number(ARGV[10], 0, 1e9)
+local done = number(ARGV[11], 0, 1e9)
 local heard = {}
-for i = 11, math.min(#ARGV - 2, 11 + 3 * KINDS_OF_REQUESTS - 1), 3 do
+for i = 12, math.min(#ARGV - 2, 12 + 3 * KINDS_OF_REQUESTS - 1), 3 do
   heard[ARGV[i]] = {number(ARGV[i + 1], 0, 1e9), number(ARGV[i + 2], 0, 1e9)}
 end
 local now = clock()
@@ -37,7 +41,8 @@ local level, text = unpack(redis.call('HMGET', here, 'level', 'state'))
 level = tonumber(level)
 local s = decode(text)
 if not s or type(s.base) ~= 'table' or type(s.n) ~= 'table' or type(s.t) ~= 'table' then
-  s = {epoch = math.floor(now * 1000), from = now, base = {}, n = {}, t = {}, answers = 0, failures = 0, served = 0}
+  s = {epoch = math.floor(now * 1000), from = now, base = {}, n = {}, t = {}, answers = 0, failures = 0, served = 0,
+    done = 0, spans = 0}
 end
 
 -- Workers: when each called last, its part of what is under way, what it would use, its share, and since when (in
@@ -79,6 +84,7 @@ if (epoch == s.epoch or (epoch == 0 and not level)) and span > 0 then
   me.flight = (me.flight * old + flight * span) / (old + span)
   me.span, me.epoch = old + span, s.epoch
   s.answers, s.failures, s.served = s.answers + answers, s.failures + failures, s.served + served
+  s.done, s.spans = s.done + done, s.spans + span
   for kind, figures in pairs(heard) do
     if figures[1] > 0 then
       s.n[kind], s.t[kind] = (s.n[kind] or 0) + figures[1], (s.t[kind] or 0) + figures[2]
@@ -88,7 +94,7 @@ end
 write_worker(worker, me)
 
 local function begin_figures(from)
-  s.from, s.n, s.t, s.answers, s.failures, s.served = from, {}, {}, 0, 0, 0
+  s.from, s.n, s.t, s.answers, s.failures, s.served, s.done, s.spans = from, {}, {}, 0, 0, 0, 0, 0
 end
 local changed = false
 -- Sets the level (nil: none); figures count when what was begun before has been answered.
@@ -101,8 +107,10 @@ end
 -- Sums of an epoch.
 local function look(workers)
   local sum = {n = 0, t = 0, base = 0, known = 0, flight = 0, wanted = 0, means = {}}
+  local telling = 0
   for _, w in ipairs(workers) do
     if w.epoch == s.epoch then
+      telling = telling + 1
       sum.flight, sum.wanted = sum.flight + w.flight, sum.wanted + w.wanted
     end
   end
@@ -118,6 +126,8 @@ local function look(workers)
       sum.base, sum.known = sum.base + n * s.base[kind], sum.known + s.t[kind]
     end
   end
+  -- Answers in a second.
+  sum.pace = s.spans > 0 and s.done * telling / s.spans or 0
   sum.mean = sum.n > 0 and sum.t / sum.n or 0
   sum.ratio = sum.base > 0 and sum.known / sum.base or 1
   sum.by = sum.n > 0 and (sum.known - sum.base) / sum.n or 0
@@ -139,7 +149,7 @@ end
 
 local function dip(sum, to, why, seek)
   s.phase, s.seek, s.grown = 'dip', seek, 0
-  s.was = {flight = sum.flight, level = level or 0, means = sum.means, good = sum.good, rate = sum.rate}
+  s.was = {flight = sum.flight, level = level or 0, means = sum.means, mean = sum.mean, pace = sum.pace}
   set(math.max(LEAST, to), why, math.min(3, sum.mean))
 end
 
@@ -165,8 +175,10 @@ local function judge(sum)
     end
   end
   local fell = earlier > 0 and later_on / earlier or 1
+  -- The work of a second by what it took before, as different requests take their own time.
+  local work = sum.n > 0 and was.mean > 0 and was.pace > 0 and sum.pace * earlier / sum.n / (was.mean * was.pace) or 0
   if sum.flight <= 0.95 * was.flight and sum.flight > 0 then
-    if sum.flight / was.flight / fell >= AS_MUCH then
+    if sum.flight / was.flight / fell >= AS_MUCH and work >= ABOUT_AS_MUCH then
       learn(sum.means)
       s.shrinks = (s.shrinks or 0) + 1
       if s.seek and level > LEAST then
@@ -180,8 +192,8 @@ local function judge(sum)
     learn(sum.means, true)
     local most = was.level > 0 and was.level or was.flight
     local best = math.max(level, math.min(most, was.flight * fell))
-    if was.level == 0 and best >= AS_MUCH * most then
-      s.slow, s.tried = 0, now + NO_USE
+    if was.level == 0 and (best >= AS_MUCH * most or sum.flight / was.flight / fell >= AS_MUCH) then
+      s.slow, s.tried = 0, now + (best >= AS_MUCH * most and NO_USE or AGAIN)
       set(nil, nil, 0)
     else
       set(best, best < AS_MUCH * most and 'slower' or s.why, 0)
@@ -227,7 +239,7 @@ local function open(sum)
   local slow = sum.flight >= BUSY and (clear or sum.mean >= SLOW)
   s.slow = slow and (s.slow or 0) + (clear and 1.5 or 1) or 0
   learn(sum.means)
-  if s.slow >= 3 and now >= (s.tried or 0) - (clear and NO_USE * 0.8 or 0) then
+  if s.slow >= EPOCHS and now >= (s.tried or 0) - (clear and NO_USE * 0.8 or 0) then
     dip(sum, sum.flight * (sum.flight >= 24 and 0.5 or 0.75), 'slower', true)
   else
     begin_figures(now)

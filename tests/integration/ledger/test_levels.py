@@ -101,6 +101,7 @@ class Fleet:
             good + bad,
             bad,
             good * latency,
+            good,
             {"GET manifests": (good, good * latency)},
         )
         told = self.levels.tell(HOST, f"w{worker}", figures if counts else Figures(epoch), refused=refused)
@@ -218,9 +219,9 @@ def test_a_level_is_forgotten_a_day_later_and_survives_nonsense(levels: Levels, 
     assert fleet.heard[0][0].level
 
 
-@pytest.mark.parametrize("position", [2, 4, 5, 6, 7, 8, 9, 11, 12])
+@pytest.mark.parametrize("position", [2, 4, 5, 6, 7, 8, 9, 10, 12, 13])
 def test_figures_that_are_no_numbers_change_nothing(ledger: Ledger, position: int) -> None:
-    arguments: list[str | float] = [HOST, "w0", 0, 0, 1, 1, 1, 10, 0, 1, "GET", 10, 1]
+    arguments: list[str | float] = [HOST, "w0", 0, 0, 1, 1, 1, 10, 0, 1, 10, "GET", 10, 1]
     arguments[position] = "many"
     with pytest.raises(ResponseError, match="not a number"):
         Scripts(ledger.redis).run("level", *arguments)

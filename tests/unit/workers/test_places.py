@@ -87,11 +87,11 @@ async def test_where_no_level_is_known_more_begin_with_each_answer_while_answers
     assert places.under_way == FIRST
     for _ in range(10):
         places.answered(clock.now, "GET", 0.1)
-    assert places.under_way == FIRST + 10
+    assert places.under_way == FIRST + 20
     places.answered(clock.now, "GET", 0.5)
-    assert places.under_way == FIRST + 10, "it took longer"
+    assert places.under_way == FIRST + 20, "it took longer"
     places.hear(OPEN)
-    assert places.under_way > FIRST + 10, "the fleet sees nothing in the way"
+    assert places.under_way > FIRST + 20, "the fleet sees nothing in the way"
 
 
 async def test_figures_tell_of_what_began_under_this_level() -> None:
