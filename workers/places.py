@@ -103,7 +103,7 @@ class Places:
             self.limit = level.share
         elif was is not None:
             self.limit = CONNECTIONS
-        elif self._queue:
+        elif self._queue and self._first and not level.suspects:
             # Answers differ for many reasons; where the fleet sees nothing in the way, it is not this.
             self.limit = min(CONNECTIONS, 2 * self.limit)
         self._let_in()

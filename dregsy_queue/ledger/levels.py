@@ -43,6 +43,8 @@ class Level:
     counts_after: float
     #: seconds until the next call
     next_call: float
+    #: there may be too many requests, although there is no level
+    suspects: bool = False
 
 
 class Levels:
@@ -52,7 +54,7 @@ class Levels:
     def tell(self, registry: str, worker: str, figures: Figures, *, refused: bool = False) -> Level:
         """Tell what a worker saw, and hear what its share is. `refused`: this call's worker began a pause."""
         times = [value for kind, (number, seconds) in figures.times.items() for value in (kind, number, seconds)]
-        epoch, level, share, counts_after, next_call = self._scripts.run(
+        epoch, level, share, counts_after, next_call, suspects = self._scripts.run(
             "level",
             registry,
             worker,
@@ -73,6 +75,7 @@ class Levels:
             int(share) if share else None,
             float(counts_after),
             float(next_call),
+            bool(suspects),
         )
 
 

@@ -10,17 +10,19 @@
 --       whenever they were asked for; then, by kind of request: kind, number of good answers, seconds until their heads
 --       came, …
 -- Result: {epoch, level ('': none), share of this worker ('': none), seconds until figures of this epoch count, seconds
---       until the next call}
+--       until the next call, 1 when there may be too many requests, although there is no level}
 local LEAST, MOST_PER_WORKER, KINDS_OF_REQUESTS = 2, 64, 12
 -- An epoch ends with enough answers after so many seconds, with some after more.
 local ENOUGH, SOON, SOME, LATE = 20, 2, 6, 8
 -- Answers take as long as before up to FLAT times, and clearly longer from SLOWER times and so many seconds on.
 local FLAT, SLOWER, SLOWER_BY = 1.1, 1.2, 0.004
 -- What makes a first dip worth it, in seconds until heads: for so many epochs in a row, with so many under way.
-local SLOW, BUSY, CLEARLY_SLOWER, CLEARLY_BY, EPOCHS = 0.04, 6, 2, 0.05, 5
+local SLOW, BADLY, BUSY, CLEARLY_SLOWER, CLEARLY_BY, EPOCHS = 0.04, 1, 6, 2, 0.05, 5
 -- As much is done in a dip when it is so much of what was done before: by how long answers take; and by their number,
 -- which depends on other things, too.
 local AS_MUCH, ABOUT_AS_MUCH = 0.93, 0.8
+-- Longest time, in seconds, that what was begun before a dip is waited for.
+local DRAINED = 40
 -- Seconds before a first dip that told nothing is made again; between two dips; before one that was of no use is made
 -- again; before more is tried after a refusal, and after failures; and for which a level is remembered.
 local AGAIN = 10
@@ -148,9 +150,9 @@ local function learn(means, replace)
 end
 
 local function dip(sum, to, why, seek)
-  s.phase, s.seek, s.grown = 'dip', seek, 0
+  s.phase, s.seek, s.grown, s.dipped = 'dip', seek, 0, now
   s.was = {flight = sum.flight, level = level or 0, means = sum.means, mean = sum.mean, pace = sum.pace}
-  set(math.max(LEAST, to), why, math.min(3, sum.mean))
+  set(math.max(LEAST, to), why, math.min(6, sum.mean))
 end
 
 -- It refused, or more requests fail. Where no level stood, what it served well is what it can bear. `from`: when it can
@@ -167,6 +169,11 @@ end
 -- A dip has ended: was as much done with fewer requests under way?
 local function judge(sum)
   local was = s.was
+  if sum.flight > 1.25 * level + 1 and now < s.dipped + DRAINED then
+    -- What was begun before is still being answered.
+    begin_figures(now)
+    return
+  end
   s.phase, s.next_dip = '', now + DIPS
   local earlier, later_on = 0, 0
   for kind, mean in pairs(sum.means) do
@@ -189,11 +196,11 @@ local function judge(sum)
       end
       return
     end
-    learn(sum.means, true)
+    learn(sum.means, was.level > 0 or sum.n >= ENOUGH)
     local most = was.level > 0 and was.level or was.flight
     local best = math.max(level, math.min(most, was.flight * fell))
-    if was.level == 0 and (best >= AS_MUCH * most or sum.flight / was.flight / fell >= AS_MUCH) then
-      s.slow, s.tried = 0, now + (best >= AS_MUCH * most and NO_USE or AGAIN)
+    if was.level == 0 and (best >= AS_MUCH * most or sum.n < ENOUGH or sum.flight / was.flight / fell >= AS_MUCH) then
+      s.slow, s.tried = 0, now + (best >= AS_MUCH * most and sum.n >= ENOUGH and NO_USE or AGAIN)
       set(nil, nil, 0)
     else
       set(best, best < AS_MUCH * most and 'slower' or s.why, 0)
@@ -237,10 +244,12 @@ local function open(sum)
   s.usual = sum.rate
   local clear = sum.ratio > CLEARLY_SLOWER and sum.by >= CLEARLY_BY
   local slow = sum.flight >= BUSY and (clear or sum.mean >= SLOW)
-  s.slow = slow and (s.slow or 0) + (clear and 1.5 or 1) or 0
+  local badly = sum.mean >= BADLY or (clear and sum.ratio > 2 * CLEARLY_SLOWER and sum.by >= BADLY / 2)
+  s.slow = slow and (s.slow or 0) + (badly and 2 or clear and 1.5 or 1) or 0
   learn(sum.means)
   if s.slow >= EPOCHS and now >= (s.tried or 0) - (clear and NO_USE * 0.8 or 0) then
-    dip(sum, sum.flight * (sum.flight >= 24 and 0.5 or 0.75), 'slower', true)
+    local part = badly and 0.25 or clear and math.max(0.25, 1 / sum.ratio) or sum.flight >= 24 and 0.5 or 0.75
+    dip(sum, sum.flight * part, 'slower', true)
   else
     begin_figures(now)
   end
@@ -360,4 +369,4 @@ redis.call('EXPIRE', here, REMEMBERED)
 redis.call('EXPIRE', crew, 3600)
 local quick = level or (s.slow or 0) > 0
 return {whole(s.epoch), level and string.format('%.2f', level) or '', level and tostring(me.share) or '',
-  tostring(math.max(0, s.from - now)), tostring(quick and pace or 2 * pace)}
+  tostring(math.max(0, s.from - now)), tostring(quick and pace or 2 * pace), (s.slow or 0) > 0 and 1 or 0}
