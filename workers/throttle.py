@@ -17,7 +17,7 @@ from dregsy_queue.logs import log_fields
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.quota import parse_quota
 from dregsy_queue.registry.responses import retry_after
-from dregsy_queue.registry.throttle import Observe
+from dregsy_queue.registry.throttle import End, Observe
 from workers.levels import LevelKeeper
 from workers.places import Places
 
@@ -30,18 +30,36 @@ QUOTA_EVERY = 0.2
 
 
 class _Held:
-    """What a request, and all that is sent while it is under way, has already; `kept`: registry → places taken for
-    requests that come yet."""
+    """What is being sent has already, and all that is sent for it; `kept`: registry → places taken for requests that
+    come yet."""
 
-    def __init__(self, kept: dict[str, int], *, active: bool = True) -> None:
-        self.kept, self.active = kept, active
-
-
-_HELD: ContextVar[_Held] = ContextVar("held")
+    def __init__(self, kept: dict[str, int], *, is_sent: bool = False) -> None:
+        self.kept, self.is_sent = kept, is_sent
 
 
-def _held() -> _Held:
-    return _HELD.get(None) or _Held({}, active=False)
+class _Place(_Held):
+    """The place of one request."""
+
+    def __init__(self, places: Places, registry: str, kept: dict[str, int], *, is_kept: bool) -> None:
+        super().__init__(kept)
+        self.places, self._registry, self._is_kept = places, registry, is_kept
+        self.began, self.good, self._left = 0.0, False, False
+
+    def leave(self) -> None:
+        """For good; a second call does nothing."""
+        if self._left:
+            return
+        self._left = True
+        if self.good:
+            self.places.served(self.began)
+        if self._is_kept:
+            self.kept[self._registry] += 1
+        else:
+            self.places.leave()
+
+
+_NOTHING = _Held({}, is_sent=True)
+_HELD: ContextVar[_Held] = ContextVar("held", default=_NOTHING)
 
 
 class _Turn:
@@ -99,84 +117,80 @@ class ClusterPacer:
     @contextlib.asynccontextmanager
     async def request(self, registry: str, kind: str = "", *, waits: bool = True) -> AsyncIterator[Observe]:
         turn = _Turn(self._limiter, registry, trying=await self._wait_for_pause(registry))
+        place: _Place | None = None
+        outer = _HELD.get()
         try:
             if (rate := self._rate_of(registry)) is not None:
                 turn.token = uuid.uuid4().hex
                 await self._wait_for_rate(registry, turn.token, rate)
-            async with self._place(registry, turn, waits=waits) as places:
-                began = self._clock.monotonic()
+            place = await self._place(registry, turn, waits=waits)
+            began = place.began = self._clock.monotonic()
+            _HELD.set(place)
 
-                async def observe(status: int, headers: Mapping[str, str], *, elsewhere: bool = False) -> None:
-                    if status == 429:
-                        await self._pause(registry, retry_after(headers.get("Retry-After")))
+            async def observe(status: int, headers: Mapping[str, str], *, elsewhere: bool = False) -> End:
+                if status == 429:
+                    await self._pause(registry, retry_after(headers.get("Retry-After")))
+                else:
+                    turn.good = True
+                    if status >= 500:
+                        place.places.failed(began)
                     else:
-                        turn.good = True
+                        place.good = True
                         seconds = self._clock.monotonic() - began
-                        if status >= 500:
-                            places.failed(began)
-                        else:
-                            places.answered(began, "" if elsewhere or status == 401 else kind, seconds)
-                        await self._observe_quota(registry, headers)
-                    turn.answered = True
-                    if await turn.end():
-                        self._pauses.pop(registry, None)
+                        place.places.answered(began, "" if elsewhere or status == 401 else kind, seconds)
+                    await self._observe_quota(registry, headers)
+                turn.answered = True
+                return place.leave
 
-                try:
-                    yield observe
-                except RegistryError as error:
-                    if not turn.answered and error.kind == "unavailable":
-                        places.failed(began)
-                    raise
-                if turn.good:
-                    places.served(began)
+            yield observe
+        except BaseException as error:
+            if place is not None:
+                if isinstance(error, RegistryError) and error.kind == "unavailable" and not turn.answered:
+                    place.places.failed(began)
+                place.good = False
+                place.leave()
+            raise
         finally:
-            await turn.end()
+            if place is not None:
+                place.is_sent = True
+                _HELD.set(outer)
+                if not turn.answered:
+                    place.leave()
+            if await turn.end():
+                self._pauses.pop(registry, None)
 
     @contextlib.asynccontextmanager
     async def together(self, registries: Collection[str]) -> AsyncIterator[None]:
         # In one order for all: two who each want places at two registries never have one each.
         wanted = sorted(Counter(registries).items())
+        outer = _HELD.get()
         async with contextlib.AsyncExitStack() as stack:
             for registry, number in wanted:
                 places = self._levels.places(registry)
-                await places.take(number, waits=not _held().active)
+                await places.take(number, waits=outer.is_sent)
                 stack.callback(places.leave, number)
             held = _Held(dict(wanted))
-            before = _held()
             _HELD.set(held)
             try:
                 yield
             finally:
-                held.active = False
-                _HELD.set(before)
+                held.is_sent = True
+                _HELD.set(outer)
 
-    @contextlib.asynccontextmanager
-    async def _place(self, registry: str, turn: _Turn, *, waits: bool) -> AsyncIterator[Places]:
+    async def _place(self, registry: str, turn: _Turn, *, waits: bool) -> _Place:
         """A place for one request, taken when no pause stands. Raises: RegistryError, as `request`."""
-        places, before = self._levels.places(registry), _held()
-        kept = before.kept if before.active else {}
+        places, outer = self._levels.places(registry), _HELD.get()
+        kept = {} if outer.is_sent else outer.kept
         if kept.get(registry, 0) > 0:
             kept[registry] -= 1
-            try:
-                yield places
-            finally:
-                kept[registry] += 1
-            return
+            return _Place(places, registry, kept, is_kept=True)
         while True:
-            # Who holds a place already, here or elsewhere, waits for nobody.
-            await places.take(waits=waits and not before.active and not turn.trying)
+            # What is sent while something is being sent, here or elsewhere, waits for nobody.
+            await places.take(waits=waits and outer.is_sent and not turn.trying)
             if turn.trying or registry not in self._pauses:
-                break
+                return _Place(places, registry, kept, is_kept=False)
             places.leave()
             turn.trying = await self._wait_for_pause(registry)
-        held = _Held(kept)
-        _HELD.set(held)
-        try:
-            yield places
-        finally:
-            held.active = False
-            _HELD.set(before)
-            places.leave()
 
     async def _wait_for_pause(self, registry: str) -> bool:
         """Returns when no pause stands; True when this is the one request that tries whether it is really over."""

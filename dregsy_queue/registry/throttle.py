@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-
 #: To be called when an answer has been read, or is not wanted any more.
 End = Callable[[], None]
 
@@ -22,8 +21,10 @@ class Pacer(Protocol):
 
     def request(self, registry: str, kind: str = "", *, waits: bool = True) -> AbstractAsyncContextManager[Observe]:
         """Entered when a request to `registry` (as `registry_key` names it) may be sent, left with the head of its
-        answer; it is under way until what `observe` returned is called. `kind`: what requests have in common that take as long as each other; "": it says nothing how long this
-        one takes. One that does not wait for others is sent as soon as pauses and rates allow it.
+        answer; it is under way until what `observe` returned is called.
+
+        `kind`: what requests have in common whose answers begin about as soon as each other's; "": this one's says
+        nothing. One that does not wait for others is sent as soon as pauses and rates allow it.
 
         Raises: RegistryError on entry, when the wait would be long.
         """

@@ -57,7 +57,8 @@ def pacer(limiter: Limiter, clock: FakeClock, rate: tuple[int, float] | None = N
 
 async def ask(pacer: ClusterPacer, status: int = 200, **headers: str) -> None:
     async with pacer.request("r.example") as observe:
-        await observe(status, {name.replace("_", "-"): value for name, value in headers.items()})
+        end = await observe(status, {name.replace("_", "-"): value for name, value in headers.items()})
+    end()
 
 
 async def test_without_limit_and_pause_redis_is_not_asked() -> None:
@@ -132,8 +133,11 @@ async def test_what_is_sent_inside_another_request_waits_for_nobody() -> None:
             await asyncio.sleep(0)
             async with asking.request(source) as get:
                 await asyncio.sleep(0)
-                await get(200, {})
-            await put(201, {})
+                got = await get(200, {})
+            await asyncio.sleep(0)
+            got()
+            end = await put(201, {})
+        end()
         done += 1
 
     pairs = [("a.example", "b.example"), ("b.example", "a.example"), ("a.example", "a.example")]
@@ -158,8 +162,10 @@ async def test_two_places_taken_together_keep_both_registries_at_their_levels() 
             async with asking.request(source) as get:
                 most = max(most, *(here.under_way for here in places.values()))
                 await asyncio.sleep(0)
-                await get(200, {})
-            await put(201, {})
+                got = await get(200, {})
+            got()
+            end = await put(201, {})
+            end()
 
     pairs = [("a.example", "b.example"), ("b.example", "a.example"), ("a.example", "a.example")]
     await asyncio.wait_for(asyncio.gather(*(copy(*pair) for pair in pairs * 20)), 10)

@@ -235,15 +235,15 @@ class BlobMover:
         if size is None:
             size = await source.blobs.size(source.repository, blob.digest) or 0
         way = self._manners[target.blobs.registry].way
-        async with self._stall_guard(size, tell) as moved:
-            body = Body(source.blobs, source.repository, blob.digest, size, moved)
-            if size <= SMALL:
-                async with self._small:
-                    whole = b"".join([piece async for piece in body.pieces()])
-                    answer = await self._put(way, target, upload, blob.digest, whole)
-            else:
-                async with self._big, source.blobs.room_with(target.blobs):
-                    answer = await self._stream(way, target, upload, blob.digest, body)
+        if size <= SMALL:
+            async with self._small, self._stall_guard(size, tell) as moved:
+                body = Body(source.blobs, source.repository, blob.digest, size, moved)
+                whole = b"".join([piece async for piece in body.pieces()])
+                answer = await self._put(way, target, upload, blob.digest, whole)
+        else:
+            async with self._big, source.blobs.room_with(target.blobs), self._stall_guard(size, tell) as moved:
+                body = Body(source.blobs, source.repository, blob.digest, size, moved)
+                answer = await self._stream(way, target, upload, blob.digest, body)
         self._judge(way, target, blob, answer)
         return size
 
