@@ -59,7 +59,11 @@ Examples:
 )
 @click.argument("file", default="dregsy.yaml", type=click.Path(path_type=Path))
 def init(file: Path) -> None:
-    """Write a commented starter config to FILE (default: dregsy.yaml). An existing file is never overwritten."""
+    """Write a commented starter config to FILE (default: dregsy.yaml; '-' is the output). An existing file is never
+    overwritten."""
+    if file == Path("-"):
+        click.echo(_STARTER, nl=False)
+        return
     try:
         with file.open("x") as opened:
             opened.write(_STARTER)

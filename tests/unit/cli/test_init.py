@@ -21,3 +21,12 @@ def test_it_is_a_good_config_and_is_written_once(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["init", str(path)])
     assert ended.value.code == 1 and path.read_text() == "mine"
+
+
+def test_a_dash_is_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["init", "-"])
+    assert "tasks:" in capsys.readouterr().out and not list(tmp_path.iterdir())
