@@ -185,7 +185,8 @@ local function judge(sum)
   -- The work of a second by what it took before, as different requests take their own time.
   local work = sum.n > 0 and was.mean > 0 and was.pace > 0 and sum.pace * earlier / sum.n / (was.mean * was.pace) or 0
   if sum.flight <= 0.95 * was.flight and sum.flight > 0 then
-    if sum.flight / was.flight / fell >= AS_MUCH and work >= ABOUT_AS_MUCH then
+    -- Their number alone is enough: how long answers take tells too little while they still grow more.
+    if work >= AS_MUCH or (sum.flight / was.flight / fell >= AS_MUCH and work >= ABOUT_AS_MUCH) then
       learn(sum.means)
       s.shrinks = (s.shrinks or 0) + 1
       if s.seek and level > LEAST then
