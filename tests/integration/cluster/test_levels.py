@@ -16,7 +16,7 @@ from tests.lab.registry import Registry
 TASKS = [f"t{number}" for number in range(4)]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_four_workers_find_the_best_number_of_requests_and_find_out_when_it_is_lifted(
     cluster: Cluster, source: Registry, target: Registry, make_proxy: MakeProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,7 +33,7 @@ def test_four_workers_find_the_best_number_of_requests_and_find_out_when_it_is_l
     def level() -> float:
         return metrics(cluster).get("dregsy_registry_level", 0.0)
 
-    wait_until(lambda: 6 <= crowd.under_way(5) <= 10 and 6 <= level() <= 11, 60, "the best number, for some seconds")
+    wait_until(lambda: 6 <= crowd.under_way(5) <= 10 and 6 <= level() <= 11, 180, "the best number, for some seconds")
     monkeypatch.setenv("DREGSY_REDIS_URL", cluster.redis.url)
     assert "slower beyond" in dregsy("status").stdout
     crowd.best = 60
