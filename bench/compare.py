@@ -65,7 +65,7 @@ def _one(row: Row, program: Program, folder: Path, source: Registry, shared: Reg
                 return registry.host
             return stack.enter_context(DelayedRelay("127.0.0.1", registry.port, FAR / 2)).host
 
-        work = Work(folder, reached(source), reached(target), row.repositories)
+        work = _work(row, folder, reached(source), reached(target))
         return cost_of(program.call(work), folder, source, target)
 
 
@@ -74,9 +74,15 @@ def _filled(row: Row, folder: Path, source: Registry) -> Iterator[Registry]:
     """A target that has all images already."""
     with _registry(folder / "shared") as target:
         (ours,) = [program for program in programs(()) if program.name == OURS]
-        work = Work(folder, source.host, target.host, row.repositories)
-        cost_of(ours.call(work), folder, source, target)
+        cost_of(ours.call(_work(row, folder / "fill", source.host, target.host)), folder, source, target)
         yield target
+
+
+def _work(row: Row, folder: Path, source: str, target: str) -> Work:
+    folder.mkdir(exist_ok=True)
+    # One file for all turns.
+    state = folder.parent / "state.json" if row.drift_check else None
+    return Work(folder, source, target, row.repositories, row.drift_check, state)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,9 @@ class Work:
     source: str
     target: str
     repositories: tuple[str, ...]
+    #: of ours: how long what it synced is believed, and where it keeps that
+    drift_check: str = ""
+    state: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,15 @@ class Program:
             "source": work.source,
             "target": work.target,
         }
-        return [part.format(**names) for part in shlex.split(self.command)]
+        command = [part.format(**names) for part in shlex.split(self.command)]
+        return [*command, f"--state={work.state}"] if self.name == OURS and work.state else command
 
 
 def programs(peers: Sequence[str]) -> list[Program]:
     """Ours, the baselines, and `peers` as ``NAME=COMMAND``. Raises: ValueError."""
     python = shlex.quote(sys.executable)
     found = [
-        Program(OURS, f"{BIN / 'dregsy'} -config={{config}}"),
+        Program(OURS, f"{BIN / 'dregsy'} sync --config={{config}}"),
         Program("dregsy's way", f"{python} -m bench.baselines dregsy {{work}}"),
         Program("skopeo sync", f"{python} -m bench.baselines sync {{work}}"),
     ]
@@ -64,7 +68,9 @@ def programs(peers: Sequence[str]) -> list[Program]:
 
 def _dregsy(work: Work, relay: str) -> Path:
     mappings = [mapping(repository) for repository in work.repositories]
-    return write_config(work.folder, task("t", location(work.source), location(work.target), *mappings), relay=relay)
+    extra = {"drift-check": work.drift_check} if work.drift_check else {}
+    synced = task("t", location(work.source), location(work.target), *mappings, **extra)
+    return write_config(work.folder, synced, relay=relay)
 
 
 def _regsync(work: Work) -> Path:

@@ -22,6 +22,8 @@ class Row:
     far: bool = False
     #: the target has all images when the clock starts
     nothing_new: bool = False
+    #: of ours, which knows what it synced before then; "": not used
+    drift_check: str = ""
 
 
 def _small(number: int) -> Callable[[Registry], None]:
@@ -59,6 +61,13 @@ ROWS = {
     "large": Row("8 images of 200 MiB, first time", _ONE, _large),
     "far": Row("100 images 50 ms away, first time", _ONE, _small(100), far=True),
     "same": Row("1,000 tags, nothing new", _ONE, _small(1000), nothing_new=True),
+    "same-drift": Row(
+        "1,000 tags, nothing new, and ours within its drift-check",
+        _ONE,
+        _small(1000),
+        nothing_new=True,
+        drift_check="24h",
+    ),
     "same-far": Row("100 tags 50 ms away, nothing new", _ONE, _small(100), far=True, nothing_new=True),
     "repositories-far": Row(
         "100 repositories x 3 tags 50 ms away, nothing new",

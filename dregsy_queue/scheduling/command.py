@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
 from typing import Any
 
 from celery.apps import beat
+from celery.beat import Service
 
 
 class Beat(beat.Beat):
@@ -12,3 +15,15 @@ class Beat(beat.Beat):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         super().__init__(**{**options, "quiet": True})
+
+    def install_sync_handler(self, service: Service) -> None:
+        """SIGTERM and SIGINT end it. What is told to end while it starts has nothing to hand over; Celery would begin a
+        second scheduler then, amid the start of the first."""
+
+        def end(signum: int, frame: FrameType | None) -> None:
+            if "scheduler" in vars(service):
+                service.sync()
+            raise SystemExit
+
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, end)
