@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.conftest import MakeProxy
@@ -16,6 +18,10 @@ from tests.lab.registry import Registry
 TASKS = [f"t{number}" for number in range(4)]
 
 
+@pytest.mark.skipif(
+    os.environ.get("LEVELS") != "1",
+    reason="workers of a busy machine do not measure registries: LEVELS=1, where nothing else runs",
+)
 @pytest.mark.timeout(420)
 def test_four_workers_find_the_best_number_of_requests_and_find_out_when_it_is_lifted(
     cluster: Cluster, source: Registry, target: Registry, make_proxy: MakeProxy, monkeypatch: pytest.MonkeyPatch
