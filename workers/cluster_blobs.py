@@ -56,8 +56,8 @@ class ClusterBlobs:
 
     async def image(self, manifest: str, target: str, source: str) -> Image:
         """See `BlobIndex.image`."""
-        call = lambda: self._index.image(manifest, registry_key(target), registry_key(source))  # noqa: E731
-        return await self._try(call, Image({}))
+        names = registry_key(target), registry_key(source)
+        return await self._try(lambda: self._index.image(manifest, *names), Image({}))
 
     def note(self, registry: str, repository: str, digests: Sequence[str]) -> None:
         """A repository has these blobs; Redis is told soon."""

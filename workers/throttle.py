@@ -69,13 +69,10 @@ class _Turn:
         self._limiter, self._registry = limiter, registry
         self.trying = trying
         self.token = ""
-        self.good = self.answered = self._ended = False
+        self.good = self.answered = False
 
     async def end(self) -> bool:
         """Returns whether this request, which tried after a pause, came through."""
-        if self._ended:
-            return False
-        self._ended = True
         if self.token or self.trying:
             await asyncio.to_thread(
                 self._limiter.end_request, self._registry, self.token or uuid.uuid4().hex, good=self.good

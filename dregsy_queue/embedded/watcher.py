@@ -31,11 +31,12 @@ class Watcher:
 
     def look(self) -> Progress:
         """The runs of now; the rest may be a second old."""
-        if time.monotonic() - self._read_at >= SELDOM:
+        seldom = time.monotonic() - self._read_at >= SELDOM
+        if seldom:
             self._read_seldom()
             self._read_at = time.monotonic()
         runs = [counts for name in self._tasks if (counts := self._reader.newest(name)) is not None]
-        if self._live:
+        if self._live or seldom:
             self._running = self._reader.running_transfers()
         return Progress(runs, self._running, self._waiting, self._sent, self._following)
 
@@ -47,7 +48,6 @@ class Watcher:
                 yield run
 
     def _read_seldom(self) -> None:
-        self._running = self._reader.running_transfers()
         overview = self._overview
         tasks = overview.tasks()
         registries = {registry.name: registry for registry in overview.registries(tasks)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -77,6 +78,11 @@ class Levels:
             float(next_call),
             bool(suspects),
         )
+
+
+def transfers_at(level: float) -> int:
+    """How many transfers a level lets start, as admit.lua counts."""
+    return max(1, math.floor(level + 0.5))
 
 
 def parse_level(fields: Mapping[str, str]) -> tuple[float | None, str]:

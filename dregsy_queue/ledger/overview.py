@@ -10,7 +10,7 @@ from dregsy_queue.kinds import KINDS
 from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Held, Hold, Holds
 from dregsy_queue.ledger.keys import key
-from dregsy_queue.ledger.levels import parse_level
+from dregsy_queue.ledger.levels import parse_level, transfers_at
 from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role, Roles, Scheduled
@@ -93,7 +93,7 @@ class RegistryOverview:
         if self.level is None:
             return ""
         told = {"slower": ", slower beyond", "refuses": ", refuses beyond", "fails": ", fails beyond"}
-        return f"{self.level:.0f}{told.get(self.beyond, '')}"
+        return f"{transfers_at(self.level)}{told.get(self.beyond, '')}"
 
 
 @dataclass(frozen=True)

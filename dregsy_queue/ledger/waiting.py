@@ -10,6 +10,7 @@ from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult, TransferJob, run_of
 from dregsy_queue.ledger.keys import key
+from dregsy_queue.ledger.levels import transfers_at
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.plan_waits import PlanWaits
 from dregsy_queue.ledger.presence import WorkerState
@@ -75,7 +76,7 @@ def _full(registry: RegistryOverview, *, is_source: bool) -> Reason | None:
         return Reason(f"{name} was paused, and one transfer tries whether it works again")
     if registry.max_concurrent is not None and registry.using >= registry.max_concurrent:
         return Reason(f"{name} has its {registry.max_concurrent} of max-concurrent")
-    if registry.level is not None and registry.using >= max(1, round(registry.level)):
+    if registry.level is not None and registry.using >= transfers_at(registry.level):
         return Reason(f"{name} has its level of {registry.level_text}")
     if registry.transfers is not None and registry.started >= registry.transfers:
         return Reason(f"{name} has its {registry.transfers} transfers of this window", registry.window_frees)

@@ -104,7 +104,7 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
             copying = transfer(
                 job, task, relay, services.access(), attempt=claim.attempt, meter=meter, others=services.others
             )
-            happened = worker.services.loop.run(copying, name=claim.name)
+            happened = services.loop.run(copying, name=claim.name)
     except Exception as error:
         if not is_expected(error):
             log.exception("unexpected error in a transfer", extra=_tags(claim))

@@ -77,8 +77,8 @@ local function lets_in(registry, is_source, kind)
   local most_there, transfers, window, reserve =
     unpack(redis.call('HMGET', key('limits', registry), 'max-concurrent', 'transfers', 'window', 'reserve'))
   local level = tonumber(redis.call('HGET', key('level', registry), 'level'))
-  local most = math.min(tonumber(most_there) or math.huge, level and math.max(1, math.floor(level + 0.5)) or math.huge)
-  if most < math.huge and redis.call('SCARD', key('using', registry)) >= most then
+  local room = math.min(tonumber(most_there) or math.huge, level and math.max(1, math.floor(level + 0.5)) or math.huge)
+  if room < math.huge and redis.call('SCARD', key('using', registry)) >= room then
     return false
   end
   if transfers and window then

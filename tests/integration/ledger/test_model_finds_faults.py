@@ -40,8 +40,8 @@ FAULTS = {
     "a cancelled job keeps its place": ("  let_go(job)\n  redis.call('ZREM', key('delayed'), job)\n", ""),
     "a retry does not open the run again": ("    reopen_run(run, task, 'running')\n", ""),
     "a registry's places are not counted": (
-        "  if most < math.huge and redis.call('SCARD', key('using', registry)) >= most then",
-        "  if most < math.huge and redis.call('SCARD', key('using', registry)) > most then",
+        "  if room < math.huge and redis.call('SCARD', key('using', registry)) >= room then",
+        "  if room < math.huge and redis.call('SCARD', key('using', registry)) > room then",
     ),
     "a forgotten run leaves its jobs": ("    redis.call('UNLINK', key('job', job))\n", ""),
     "a resumed task gets no turn": ("enroll(name, 'plans')\nenroll(name, 'backlog')\nreturn found", "return found"),

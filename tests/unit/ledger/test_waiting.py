@@ -23,6 +23,7 @@ HOLD = Hold(1.0, 0.0, "disk is full")
         (FREE, "it is about to start", None),
         (replace(FREE, using=3, max_concurrent=3), "src.example has its 3 of max-concurrent", None),
         (replace(FREE, using=8, level=8.4), "src.example has its level of 8", None),
+        (replace(FREE, using=8, level=8.5), "it is about to start", None),
         (replace(FREE, using=8, level=7.6, beyond="slower"), "src.example has its level of 8, slower beyond", None),
         (replace(FREE, started=9, transfers=9, window_frees=7.0), "src.example has its 9 transfers of this window", 7),
         (replace(FREE, quota_left=0, probe=40.0), "src.example has no pulls left; it is asked again", 40),

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dregsy_queue.oci.digest import Digest, is_digest
+from dregsy_queue.oci.manifests import digest_of
 from dregsy_queue.oci.schema1 import signed_content
+from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.responses import Answer
 
 #: Layers that registries need not have: who pulls takes them from their `urls` (image-spec, non-distributable layers).
 _FOREIGN = ("nondistributable", "foreign")
@@ -57,6 +60,20 @@ def parse_manifest(digest: Digest, media_type: str, body: bytes) -> Manifest:
     children = {child.digest: child for child in _children(document)}
     kind = media_type or str(document.get("mediaType") or "")
     return Manifest(digest, kind, body, tuple(blobs.values()), tuple(children.values()), _subject(document))
+
+
+def read_manifest(answer: Answer, registry: str, repository: str, reference: str, media_type: str = "") -> Manifest:
+    """What a registry answered under `reference`, a tag or a digest. `media_type`: as the index that names it says.
+
+    Raises: RegistryError, temporary: it is not what it should be.
+    """
+    digest = Digest(reference) if is_digest(reference) else digest_of(answer.body)
+    told = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+    try:
+        return parse_manifest(digest, media_type or told, answer.body)
+    except ValueError as error:
+        text = f"{registry}: image {repository} {reference}: {error}"
+        raise RegistryError(text, kind="invalid", temporary=True, registry=registry) from None
 
 
 def hasher(digest: Digest) -> Any:  # noqa: ANN401 - hashlib has no type of its own

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from dregsy_queue.concurrency import Shared, together
 from dregsy_queue.config.models import Config
 from dregsy_queue.oci.digest import Digest, is_digest
-from dregsy_queue.oci.manifests import digest_of
 from dregsy_queue.oci.platform import Platform
 from dregsy_queue.oci.subset import subset
 from dregsy_queue.registry import responses
@@ -21,7 +20,7 @@ from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.settings import Settings
 from workers.relays.direct.blob import BlobMover, End, Target
-from workers.relays.direct.content import Child, Manifest, parse_manifest
+from workers.relays.direct.content import Child, Manifest, parse_manifest, read_manifest
 from workers.relays.direct.known import Known
 from workers.relays.direct.referrers import Place, ReferrerMover
 from workers.relays.relay import Copied, Copy, RelayError
@@ -136,6 +135,7 @@ class DirectRelay:
 
     async def _push_parts(self, image: _Image, manifest: Manifest, depth: int) -> None:
         async def blob(number: int) -> None:
+            # Not in one line: `+=` would read what was sent before the wait.
             moved = await self._mover.ensure(image.source, image.target, manifest.blobs[number], image.move)
             image.sent += moved
 
@@ -170,13 +170,7 @@ class DirectRelay:
 
         async def fetch() -> Manifest:
             answer = await source.blobs.manifest(source.repository, reference)
-            digest = Digest(reference) if is_digest(reference) else digest_of(answer.body)
-            told = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            try:
-                manifest = parse_manifest(digest, media_type or told, answer.body)
-            except ValueError as error:
-                text = f"{source.blobs.registry}: image {source.repository} {reference}: {error}"
-                raise RegistryError(text, kind="invalid", temporary=True, registry=source.blobs.registry) from None
+            manifest = read_manifest(answer, source.blobs.registry, source.repository, reference, media_type)
             if len(manifest.body) <= KEPT_SIZE and is_digest(reference):
                 self._kept[key] = manifest
                 if len(self._kept) > KEPT:

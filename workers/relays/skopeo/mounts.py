@@ -21,7 +21,7 @@ from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from workers.cluster_blobs import ClusterBlobs
-from workers.relays.direct.content import Manifest, parse_manifest
+from workers.relays.direct.content import Manifest, read_manifest
 from workers.relays.direct.known import Known, Place
 from workers.relays.mountable import Barred
 from workers.relays.relay import Copy
@@ -156,21 +156,18 @@ class Mounter:
 
     async def _read(self, copy: Copy, others: ClusterBlobs, digest: Digest) -> Image:
         """What the manifest names, by the source's own word."""
-        manifest = await _manifest(copy, digest, "")
+        manifest = await _manifest(copy, digest)
         children = manifest.children if copy.all_platforms else ()
         if len(children) >= MOST_MANIFESTS:
             return Image({})
-        manifests = [manifest, *await together(_manifest(copy, child.digest, child.media_type) for child in children)]
+        manifests = [manifest, *await together(_manifest(copy, child.digest) for child in children)]
         blobs = list(dict.fromkeys(str(blob.digest) for found in manifests for blob in found.blobs))
         others.note_image(digest, blobs)
         places = await others.find(copy.target_access.client.registry, blobs)
         return Image({blob: places.get(blob, ()) for blob in blobs})
 
 
-async def _manifest(copy: Copy, digest: Digest, media_type: str) -> Manifest:
+async def _manifest(copy: Copy, digest: Digest) -> Manifest:
     source = copy.source_access.client.blobs
     answer = await source.manifest(copy.source.repository, digest)
-    try:
-        return parse_manifest(digest, media_type, answer.body)
-    except ValueError as error:
-        raise RegistryError(str(error), kind="invalid", temporary=False, registry=source.registry) from None
+    return read_manifest(answer, source.registry, copy.source.repository, digest)
