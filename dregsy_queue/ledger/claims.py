@@ -14,7 +14,7 @@ from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import SyncRecord, TransferJob, run_of
 from dregsy_queue.ledger.outcome import Cancelled, Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
 from dregsy_queue.ledger.shared_calls import SharedScripts
-from dregsy_queue.logs import clean
+from dregsy_queue.logs import clean, log_fields
 from dregsy_queue.oci.digest import Digest
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Claims:
 
     def _hand_back(self, claim: Claim, why: str) -> None:
         text = f"another release made this job, this one cannot read it: {why}"
-        log.warning("%s", text, extra={"job": claim.job})
+        log.warning("%s", text, extra=log_fields(job=claim.job))
         if claim.attempt < UNREADABLE_TRIES:
             self.settle(claim, RetryAfter(UNREADABLE_DELAY, text), seconds=0)
         else:

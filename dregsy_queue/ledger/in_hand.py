@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from redis import RedisError
 
 from dregsy_queue.ledger.outages import passes
+from dregsy_queue.logs import log_fields
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class InHand:
         except (RedisError, OSError) as error:
             with self._lock:
                 self._outcomes.append(_Outcome(job, epoch, write))
-            log.warning("an outcome is kept until Redis takes it: %s", error, extra={"job": job})
+            log.warning("an outcome is kept until Redis takes it: %s", error, extra=log_fields(job=job))
             return True
         with self._lock:
             self._jobs.discard((job, epoch))
@@ -84,7 +85,9 @@ class InHand:
                 outcome.tries += 1
                 if outcome.tries < _TRIES:
                     continue
-                log.error("an outcome could not be written: %s; its job runs again", error, extra={"job": outcome.job})
+                log.error(
+                    "an outcome could not be written: %s; its job runs again", error, extra=log_fields(job=outcome.job)
+                )
             with self._lock:
                 self._outcomes.remove(outcome)
                 self._jobs.discard((outcome.job, outcome.epoch))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import ResponseError
@@ -155,3 +157,16 @@ def test_control_characters_of_registries_do_nothing_to_a_terminal() -> None:
     logs.configure({}, stream)
     logging.getLogger("x").error("bad \x1b]0;title\x07 name", extra=logs.log_fields(tag="\x1b[2J"))
     assert "\x1b]" not in stream.getvalue() and "\x1b[2J" not in stream.getvalue()
+
+
+def test_every_log_line_gives_its_fields_in_the_one_way_that_is_written() -> None:
+    """What is given to ``extra`` in another way is lost without a word."""
+    root = Path(__file__).parents[2]
+    lines = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for folder in ("dregsy_queue", "workers")
+        for path in (root / folder).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.search(r"\bextra=\{", line)
+    ]
+    assert lines == []
