@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from dregsy_queue.redact import scrub
+from dregsy_queue.terminal import printable
 
 TRACE = 5
 LEVELS = {
@@ -141,7 +142,7 @@ def _message(record: logging.LogRecord) -> str:
         return scrub_and_cut(record.getMessage(), LONGEST_MESSAGE)
 
 
-def clean(text: str) -> str:
+def scrub_line(text: str) -> str:
     """What others wrote, for reports and pages: one line of at most `LONGEST_FIELD` characters, without secrets and
     control characters."""
     return printable(scrub_and_cut(" ".join(text.splitlines()), LONGEST_FIELD), keep="")
@@ -188,8 +189,3 @@ class TextFormatter(_Formatter):
         tail = "".join(f" {name}={printable(value, keep='')}" for name, value in values.items())
         lines = f"{printable(message)}{tail}" + (f"\n{printable(trace)}" if trace else "")
         return f"{time} {shown} " + lines.replace("\n", "\n      ")
-
-
-def printable(text: str, keep: str = "\n\t") -> str:
-    """`text` on one terminal, with control characters from outside but those in `keep` shown escaped."""
-    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)

@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 WIDTH = 80
 
 
+def printable(text: str, keep: str = "\n\t") -> str:
+    """`text` with its control characters shown escaped, but for those in `keep`."""
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)
+
+
 def clean(text: object) -> str:
     """`text` on one line, with control characters shown escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(text))
+    return printable(str(text), keep="")
 
 
 def span(seconds: float) -> str:

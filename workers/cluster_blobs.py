@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from redis import RedisError
 
 from dregsy_queue.clock import SYSTEM, Clock
-from dregsy_queue.ledger.blobs import LEASE, BlobIndex, Image, Lead, Seen
+from dregsy_queue.ledger.blobs import LEASE, BlobIndex, ImageBlobs, Lead, Seen
 from dregsy_queue.oci.hosts import registry_key
 
 T = TypeVar("T")
@@ -54,10 +54,10 @@ class ClusterBlobs:
             self._spawn(self._ask())
         return {digest: found for digest, found in zip(digests, await future, strict=True) if found}
 
-    async def image(self, manifest: str, target: str, source: str) -> Image:
+    async def image(self, manifest: str, target: str, source: str) -> ImageBlobs:
         """See `BlobIndex.image`."""
         names = registry_key(target), registry_key(source)
-        return await self._try(lambda: self._index.image(manifest, *names), Image({}))
+        return await self._try(lambda: self._index.image(manifest, *names), ImageBlobs({}))
 
     def note(self, registry: str, repository: str, digests: Sequence[str]) -> None:
         """A repository has these blobs; Redis is told soon."""

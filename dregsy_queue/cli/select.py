@@ -8,7 +8,7 @@ from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.config.load import LoadedConfig
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import select_tasks
-from dregsy_queue.logs import printable
+from dregsy_queue.terminal import printable
 
 
 def tasks_or_exit(loaded: LoadedConfig, run: str) -> list[SyncTask]:

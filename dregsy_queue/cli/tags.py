@@ -48,7 +48,7 @@ def tags(repository: str, filters: Sequence[str], config: Path | None, skip_tls_
         raise click.BadParameter(str(error), param_hint="--filter") from None
     loaded = load_or_exit(config).config if config else Config()
     secrets.keep_out_of_texts(loaded)
-    location, path = _place(loaded, repository, skip_tls_verify)
+    location, path = _locate(loaded, repository, skip_tls_verify)
     try:
         found = asyncio.run(_look(loaded, location, path, filters))
     except RegistryError as error:
@@ -61,7 +61,7 @@ def tags(repository: str, filters: Sequence[str], config: Path | None, skip_tls_
         click.echo(str(item))
 
 
-def _place(config: Config, text: str, skip_tls_verify: bool) -> tuple[Location, str]:
+def _locate(config: Config, text: str, skip_tls_verify: bool) -> tuple[Location, str]:
     """How the config reaches this registry, as a source rather than as a target, or plainly; and the repository."""
     locations = [task.source for task in config.tasks] + [task.target for task in config.tasks]
     # A registry that a config names may have any name; without one, Docker's rule tells registries from paths.

@@ -45,7 +45,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Image:
+class ImageBlobs:
     """What is known of an image; `blobs`: digest → its repositories at the target registry, maybe none."""
 
     blobs: dict[str, tuple[str, ...]]
@@ -88,14 +88,14 @@ class BlobIndex:
         for some in _slices(one for one in known if all(one)):
             self._scripts.run("note_parts", KEPT, IMAGES, *(text for one in some for text in one))
 
-    def image(self, manifest: str, target: str, source: str) -> Image:
+    def image(self, manifest: str, target: str, source: str) -> ImageBlobs:
         """The blobs of a manifest, and where they are at the registry `target`. `source`: the registry that would be
         asked for the manifest."""
         name = _name(manifest)
         flat: list[str] = self._scripts.run("image_blobs", target, source, name, _WHOLE) if name else []
         if len(flat) == 1:
-            return Image({}, may_read=True)
-        return Image({_digest(code): tuple(text.split()) for code, text in zip(*[iter(flat)] * 2, strict=True)})
+            return ImageBlobs({}, may_read=True)
+        return ImageBlobs({_digest(code): tuple(text.split()) for code, text in zip(*[iter(flat)] * 2, strict=True)})
 
     def lead(self, registry: str, digest: str, holder: str) -> Lead:
         """Take the lease to move a blob, or renew it."""

@@ -14,7 +14,7 @@ from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import SyncRecord, TransferJob, run_of
 from dregsy_queue.ledger.outcome import Cancelled, Copied, Failed, Outcome, PutBack, RetryAfter, WaitForRegistry
 from dregsy_queue.ledger.shared_calls import SharedScripts
-from dregsy_queue.logs import clean, log_fields
+from dregsy_queue.logs import log_fields, scrub_line
 from dregsy_queue.oci.digest import Digest
 
 log = logging.getLogger(__name__)
@@ -119,15 +119,15 @@ def _moved(outcome: Outcome) -> tuple[str, float, str, str]:
         case Copied(digest):
             return "copied", 0, digest, ""
         case Failed(error):
-            return "failed", 0, "", clean(error)
+            return "failed", 0, "", scrub_line(error)
         case Cancelled(error):
-            return "cancelled", 0, "", clean(error)
+            return "cancelled", 0, "", scrub_line(error)
         case RetryAfter(seconds, error):
-            return "waiting", _bounded(seconds), "", clean(error)
+            return "waiting", _bounded(seconds), "", scrub_line(error)
         case WaitForRegistry(error=error):
-            return "waiting", 0, "", clean(error)
+            return "waiting", 0, "", scrub_line(error)
         case PutBack(error, delay):
-            return "waiting", _bounded(delay), "", clean(error)
+            return "waiting", _bounded(delay), "", scrub_line(error)
 
 
 def _bounded(delay: float) -> float:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from dregsy_queue.logs import clean
+from dregsy_queue.logs import scrub_line
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import Reference
 
@@ -85,7 +85,7 @@ class PlannedOutcome:
 
     def to_json(self) -> str:
         """Without secrets: `error` may quote a server."""
-        return json.dumps({**asdict(self), "error": clean(self.error)}, separators=(",", ":"))
+        return json.dumps({**asdict(self), "error": scrub_line(self.error)}, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

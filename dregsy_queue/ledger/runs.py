@@ -15,7 +15,7 @@ from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.scripts import Scripts
-from dregsy_queue.logs import clean
+from dregsy_queue.logs import scrub_line
 
 #: Images handed to Redis in one call: bounds how long one script holds Redis (about two milliseconds).
 BATCH = 50
@@ -130,6 +130,6 @@ class Runs:
 
         While Redis does not take it, it is kept (see `InHand`).
         """
-        text = clean(failure.error) or "no reason given" if failure else ""
+        text = scrub_line(failure.error) or "no reason given" if failure else ""
         values = (plan.job, plan.epoch, plan.worker, text, secrets.token_hex(8))
         return self._in_hand.write(plan.job, plan.epoch, lambda: bool(self._scripts.run("end_plan", *values)))

@@ -31,7 +31,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Reason:
+class WaitReason:
     why: str
     seconds: float | None = None
 
@@ -41,48 +41,48 @@ def reason(
     task: TaskOverview,
     registries: Sequence[RegistryOverview],
     workers: Sequence[WorkerState],
-) -> Reason:
+) -> WaitReason:
     """Why the next job of `task`, which is of `kind`, waits; `registries` are its source and target."""
     if task.hold:
         return _held("the task", task.hold)
     takers = [worker for worker in workers if kind in worker.kinds and not worker.draining]
     if not takers:
-        return Reason("no worker lives" if kind == "plan" or not workers else f"no worker has {kind}")
+        return WaitReason("no worker lives" if kind == "plan" or not workers else f"no worker has {kind}")
     for index, registry in enumerate(registries):
         found = _closed(registry) or (None if kind == "plan" else _full(registry, is_source=index == 0))
         if found:
             return found
     slots = sum(worker.slots for worker in takers)
     if sum(worker.running for worker in takers) >= slots:
-        return Reason(f"all {slots} slots of workers are taken")
-    return Reason("it is about to start" if kind != "plan" else "planning is about to start")
+        return WaitReason(f"all {slots} slots of workers are taken")
+    return WaitReason("it is about to start" if kind != "plan" else "planning is about to start")
 
 
-def _held(what: str, hold: Hold) -> Reason:
-    return Reason(f"{what} is paused by an operator" + (f": {hold.reason}" if hold.reason else ""))
+def _held(what: str, hold: Hold) -> WaitReason:
+    return WaitReason(f"{what} is paused by an operator" + (f": {hold.reason}" if hold.reason else ""))
 
 
-def _closed(registry: RegistryOverview) -> Reason | None:
+def _closed(registry: RegistryOverview) -> WaitReason | None:
     if registry.hold:
         return _held(registry.name, registry.hold)
     if registry.paused:
-        return Reason(f"{registry.name} refuses requests and is paused", registry.paused)
+        return WaitReason(f"{registry.name} refuses requests and is paused", registry.paused)
     return None
 
 
-def _full(registry: RegistryOverview, *, is_source: bool) -> Reason | None:
+def _full(registry: RegistryOverview, *, is_source: bool) -> WaitReason | None:
     name = registry.name
     if registry.trying and registry.using:
-        return Reason(f"{name} was paused, and one transfer tries whether it works again")
+        return WaitReason(f"{name} was paused, and one transfer tries whether it works again")
     if registry.max_concurrent is not None and registry.using >= registry.max_concurrent:
-        return Reason(f"{name} has its {registry.max_concurrent} of max-concurrent")
+        return WaitReason(f"{name} has its {registry.max_concurrent} of max-concurrent")
     if registry.level is not None and registry.using >= transfers_at(registry.level):
-        return Reason(f"{name} has its level of {registry.level_text}")
+        return WaitReason(f"{name} has its level of {registry.level_text}")
     if registry.transfers is not None and registry.started >= registry.transfers:
-        return Reason(f"{name} has its {registry.transfers} transfers of this window", registry.window_frees)
+        return WaitReason(f"{name} has its {registry.transfers} transfers of this window", registry.window_frees)
     if is_source and registry.quota_left is not None and registry.quota_left <= registry.reserve:
         left = "no pulls left" if registry.quota_left <= 0 else f"{registry.quota_left} pulls left, in reserve"
-        return Reason(f"{name} has {left}; it is asked again", registry.probe)
+        return WaitReason(f"{name} has {left}; it is asked again", registry.probe)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.access.clients import RegistryAccess
@@ -18,7 +18,7 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Targets:
+class TaskTargets:
     """Where a task writes: repositories whose selection is known, and all that it wants to be there.
 
     `wanted` are whole references; one without tag and digest stands for a repository whose tags could not be listed.
@@ -31,7 +31,7 @@ class Targets:
     blind: bool
 
 
-async def left_over(config: Config, tasks: Sequence[Targets], access: RegistryAccess) -> list[list[str]]:
+async def left_over(config: Config, tasks: Sequence[TaskTargets], access: RegistryAccess) -> list[list[str]]:
     """Whole references by task, sorted; each is told once.
 
     Registries that tasks other than `tasks` write to are left out, and those where what is wanted is not all known.
@@ -48,15 +48,12 @@ async def left_over(config: Config, tasks: Sequence[Targets], access: RegistryAc
             told.add((host, repository))
     found = []
     for targets in tasks:
-        places = [place for place in _places(targets) if place not in told and place[0] not in unknown]
-        told.update(places)
-        looks = (_look(targets.task, place[1], wanted.get(place, set()), access) for place in places)
-        found.append(sorted([name async for names in completed(looks, AT_ONCE) for name in names]))
+        registry = registry_key(targets.task.target.host)
+        named = [] if registry in unknown else [name for name in targets.repositories if (registry, name) not in told]
+        told.update((registry, name) for name in named)
+        looks = (_look(targets.task, name, wanted.get((registry, name), set()), access) for name in named)
+        found.append(sorted([tag async for tags in completed(looks, AT_ONCE) for tag in tags]))
     return found
-
-
-def _places(targets: Targets) -> Iterator[tuple[str, str]]:
-    return ((registry_key(targets.task.target.host), repository) for repository in targets.repositories)
 
 
 def _parts(name: str) -> tuple[str, str, str]:

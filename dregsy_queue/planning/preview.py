@@ -24,7 +24,7 @@ from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.planning.comparison import Planned
 from dregsy_queue.planning.context import PlanningContext, Route
-from dregsy_queue.planning.left_over import Targets, left_over
+from dregsy_queue.planning.left_over import TaskTargets, left_over
 from dregsy_queue.planning.planner import Planner, Rounds
 from dregsy_queue.planning.pulls import Estimate, estimate
 from dregsy_queue.planning.sizes import image_size
@@ -76,11 +76,11 @@ class TaskPreview:
     selections: tuple[Selection, ...]
 
     @property
-    def targets(self) -> Targets:
+    def targets(self) -> TaskTargets:
         """What it wants at its target."""
         listed = dict.fromkeys(selection.target for selection in self.selections)
         blind = any(row.error and (row.source.endswith("/") or "/regex:" in row.source) for row in self.rows)
-        return Targets(self.task, tuple(listed), tuple(row.target for row in self.rows), blind)
+        return TaskTargets(self.task, tuple(listed), tuple(row.target for row in self.rows), blind)
 
 
 @dataclass(frozen=True)

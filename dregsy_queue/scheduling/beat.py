@@ -28,7 +28,7 @@ from dregsy_queue.scheduling.leader import Leader
 from dregsy_queue.scheduling.leadership import Leadership
 from dregsy_queue.scheduling.order_desk import OrderDesk
 from dregsy_queue.scheduling.pidboxes import Pidboxes
-from dregsy_queue.scheduling.presence import Presence, scheduler_name
+from dregsy_queue.scheduling.presence import SchedulerPresence, scheduler_name
 from dregsy_queue.scheduling.starter import RunStarter
 from dregsy_queue.scheduling.timetable import Timetable
 
@@ -69,7 +69,7 @@ class Scheduler(celery_beat.Scheduler):
         self._pidboxes, self._next_sweep = Pidboxes(redis), SYSTEM.monotonic() + SWEEP
         kept_for = chosen.keep_days * 86400
         self._desk = OrderDesk(redis, config, starter, least_age=0, kept_for=kept_for, tells_ends=not chosen.alone)
-        self._presence = Presence(redis, name, config)
+        self._presence = SchedulerPresence(redis, name, config)
         config.follow()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGHUP, self._note_hangup)

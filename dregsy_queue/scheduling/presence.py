@@ -23,7 +23,7 @@ def scheduler_name() -> str:
     return f"{socket.gethostname()}#{os.getpid() if os.getpid() > 1 else secrets.token_hex(3)}"
 
 
-class Presence:
+class SchedulerPresence:
     def __init__(self, connection: Connection, name: str, config: CurrentConfig, clock: Clock = SYSTEM) -> None:
         self._redis, self._roles = connection, Roles(connection)
         self._name, self._config = name, config

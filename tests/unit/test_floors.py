@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 #: From the ground up. Rooms on the same floor do not import each other.
 FLOORS = [
-    {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "loading", "oci"},
-    {"kinds", "logs", "matching", "terminal"},
+    {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "loading", "oci", "terminal"},
+    {"kinds", "logs", "matching"},
     {"ledger"},
     {"settings"},
     {"config", "registry", "notify"},

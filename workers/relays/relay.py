@@ -86,7 +86,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Copied:
+class CopyResult:
     """What a relay knows of a copy that succeeded."""
 
     #: what the relay printed, without secrets
@@ -107,7 +107,7 @@ class Relay(Protocol):
     async def problem(self) -> str | None:
         """Why this relay cannot work here, as a sentence; None when it can."""
 
-    async def copy(self, copy: Copy) -> Copied:
+    async def copy(self, copy: Copy) -> CopyResult:
         """Copy the image.
 
         Raises:

@@ -26,11 +26,11 @@ from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
 from workers.relays.direct.blob import SMALL
 from workers.relays.direct.relay import DirectRelay
-from workers.relays.relay import Access, Copied, Copy, RelayError
+from workers.relays.relay import Access, Copy, CopyResult, RelayError
 
 MIB = 2**20
 #: From host, from reference, to host, to reference.
-CopyImage = Callable[..., Awaitable[Copied]]
+CopyImage = Callable[..., Awaitable[CopyResult]]
 
 
 class Direct:
@@ -42,7 +42,7 @@ class Direct:
 
     async def copy(
         self, source: str, target: str, *, user: Credentials | None = None, replaces: bool = False
-    ) -> Copied:
+    ) -> CopyResult:
         """References with hosts; `user` signs in to the source."""
         read, write = self._access(source, user), self._access(target, None)
         return await self.relay.copy(

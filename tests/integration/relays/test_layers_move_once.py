@@ -30,7 +30,7 @@ from tests.lab.registry import Registry
 from workers.cluster_blobs import ClusterBlobs
 from workers.relays.direct.blob import WORTH_WAITING
 from workers.relays.direct.relay import DirectRelay
-from workers.relays.relay import Access, Copied, Copy, Relay
+from workers.relays.relay import Access, Copy, CopyResult, Relay
 from workers.relays.skopeo.mounts import REFUSALS, VAIN
 from workers.relays.skopeo.relay import SkopeoRelay
 
@@ -46,7 +46,7 @@ class Node:
         self.others = ClusterBlobs(self.index)
         self.registries = Registries()
 
-    async def copy(self, source: str, target: str) -> Copied:
+    async def copy(self, source: str, target: str) -> CopyResult:
         """References with hosts. Afterwards the other workers know of it."""
         copied = await self.relay.copy(
             Copy(

@@ -18,7 +18,7 @@ from dregsy_queue.registry.responses import Answer
 from workers.cluster_blobs import ClusterBlobs
 from workers.relays.direct.body import Body
 from workers.relays.direct.content import Blob
-from workers.relays.direct.known import Known, Place
+from workers.relays.direct.known import Known, RepositoryKey
 from workers.relays.direct.manners import MIB, Manners, Way
 from workers.relays.mountable import Barred
 from workers.relays.stalls import SLOWEST, StalledError
@@ -45,16 +45,16 @@ class End:
     blobs: Blobs
     repository: str
 
-    @property
-    def place(self) -> Place:
-        return Place(self.blobs.registry, self.repository)
-
 
 @dataclass(frozen=True)
 class Target(End):
     """`others`: what other workers know of this registry's blobs; None: there are no others."""
 
     others: ClusterBlobs | None = None
+
+    @property
+    def key(self) -> RepositoryKey:
+        return RepositoryKey(self.blobs.registry, self.repository)
 
 
 class LearnedError(Exception):
@@ -76,7 +76,7 @@ class BlobMover:
         self._known = known
         self._stalled_after = stalled_after
         self._manners: defaultdict[str, Manners] = defaultdict(Manners)
-        self._calls = Shared[tuple[Place, str], int]()
+        self._calls = Shared[tuple[RepositoryKey, str], int]()
         self._barred = Barred()
         self._leading = weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock]()
         self._big = asyncio.Semaphore(BIG_AT_ONCE)
@@ -89,7 +89,7 @@ class BlobMover:
         unknown = [
             blob.digest
             for blob in blobs
-            if not self._known.has(target.place, blob.digest) and self._known.where(registry, blob.digest) is None
+            if not self._known.has(target.key, blob.digest) and self._known.where(registry, blob.digest) is None
         ]
         if target.others is not None and unknown:
             for digest, repositories in (await target.others.find(registry, unknown)).items():
@@ -109,9 +109,9 @@ class BlobMover:
             led = True
             return await self._ensure(source, target, blob, tell)
 
-        while not self._known.has(target.place, blob.digest):
+        while not self._known.has(target.key, blob.digest):
             try:
-                moved = await self._calls.run((target.place, blob.digest), call)
+                moved = await self._calls.run((target.key, blob.digest), call)
                 return moved if led else 0
             except (RegistryError, StalledError):
                 # The job that led may have read the blob elsewhere: its failure says nothing about this source.
@@ -154,7 +154,7 @@ class BlobMover:
                 upload = await self._begin(source, target, blob)
                 # Where an answer got lost, the target has what an earlier try has sent.
                 moved = await self._send(source, target, blob, upload, count) if upload else passed
-                self._known.learn(target.place, blob.digest)
+                self._known.learn(target.key, blob.digest)
                 if target.others is not None:
                     target.others.note(target.blobs.registry, target.repository, [blob.digest])
                 return moved if blob.size is None else min(moved, blob.size)

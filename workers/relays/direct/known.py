@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from dregsy_queue.clock import SYSTEM, Clock
 
 #: Seconds for which it is believed: a registry that deletes what nobody names may do so later.
 BELIEVED = 300.0
@@ -13,37 +13,37 @@ MOST = 50_000
 
 
 @dataclass(frozen=True)
-class Place:
+class RepositoryKey:
     """A repository of a target registry."""
 
     registry: str
-    repository: str
+    name: str
 
 
 class Known:
-    """Blobs and manifests by place; to be used on one event loop."""
+    """Blobs and manifests by repository; to be used on one event loop."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
         self._clock = clock
-        self._here: dict[tuple[Place, str], float] = {}
+        self._here: dict[tuple[RepositoryKey, str], float] = {}
         #: registry and digest → a repository that has it
         self._where: dict[tuple[str, str], str] = {}
         #: the same by the word of other workers
         self._told: dict[tuple[str, str], tuple[str, ...]] = {}
 
-    def has(self, place: Place, digest: str) -> bool:
-        since = self._here.get((place, digest))
-        return since is not None and self._clock() - since < BELIEVED
+    def has(self, repository: RepositoryKey, digest: str) -> bool:
+        since = self._here.get((repository, digest))
+        return since is not None and self._clock.monotonic() - since < BELIEVED
 
     def where(self, registry: str, digest: str) -> str | None:
         """A repository of `registry` that has a blob."""
         repository = self._where.get((registry, digest))
-        return repository if repository and self.has(Place(registry, repository), digest) else None
+        return repository if repository and self.has(RepositoryKey(registry, repository), digest) else None
 
-    def learn(self, place: Place, digest: str) -> None:
-        self._here.pop((place, digest), None)
-        self._here[place, digest] = self._clock()
-        self._where[place.registry, digest] = place.repository
+    def learn(self, repository: RepositoryKey, digest: str) -> None:
+        self._here.pop((repository, digest), None)
+        self._here[repository, digest] = self._clock.monotonic()
+        self._where[repository.registry, digest] = repository.name
         while len(self._here) > MOST:
             oldest, gone = next(iter(self._here))
             self.forget(oldest, gone)
@@ -62,7 +62,7 @@ class Known:
     def disbelieve(self, registry: str, digest: str) -> None:
         self._told.pop((registry, digest), None)
 
-    def forget(self, place: Place, digest: str) -> None:
-        self._here.pop((place, digest), None)
-        if self._where.get((place.registry, digest)) == place.repository:
-            del self._where[place.registry, digest]
+    def forget(self, repository: RepositoryKey, digest: str) -> None:
+        self._here.pop((repository, digest), None)
+        if self._where.get((repository.registry, digest)) == repository.name:
+            del self._where[repository.registry, digest]

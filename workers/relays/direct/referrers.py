@@ -22,7 +22,7 @@ Push = Callable[[Manifest], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
-class Place:
+class RepositoryReferrers:
     """A repository, and the lists of its registry."""
 
     lists: Referrers
@@ -38,7 +38,9 @@ class ReferrerMover:
     def __init__(self) -> None:
         self._listing = weakref.WeakValueDictionary[tuple[str, str, str], asyncio.Lock]()
 
-    async def copy(self, source: Place, target: Place, subject: Manifest, fetch: Fetch, push: Push) -> None:
+    async def copy(
+        self, source: RepositoryReferrers, target: RepositoryReferrers, subject: Manifest, fetch: Fetch, push: Push
+    ) -> None:
         """Everything that refers to `subject`, or to a manifest in it, which the target has.
 
         Raises: RegistryError; also where more than `MOST` manifests refer to it.
@@ -63,7 +65,7 @@ class ReferrerMover:
         for child in subject.children:
             await self._follow(walk, await walk.fetch(child.digest, child.media_type), depth + 1)
 
-    async def _list(self, target: Place, subject: str, unlisted: list[Referrer]) -> None:
+    async def _list(self, target: RepositoryReferrers, subject: str, unlisted: list[Referrer]) -> None:
         if unlisted:
             lock = self._listing.setdefault((target.lists.registry, target.repository, subject), asyncio.Lock())
             async with lock:
@@ -74,8 +76,8 @@ class ReferrerMover:
 class _Walk:
     """One image, with all that refers to it."""
 
-    source: Place
-    target: Place
+    source: RepositoryReferrers
+    target: RepositoryReferrers
     fetch: Fetch
     push: Push
     _met: set[str] = field(default_factory=set)

@@ -22,8 +22,8 @@ from dregsy_queue.settings import Settings
 from workers.relays.direct.blob import BlobMover, End, Target
 from workers.relays.direct.content import Child, Manifest, parse_manifest, read_manifest
 from workers.relays.direct.known import Known
-from workers.relays.direct.referrers import Place, ReferrerMover
-from workers.relays.relay import Copied, Copy, RelayError
+from workers.relays.direct.referrers import ReferrerMover, RepositoryReferrers
+from workers.relays.relay import Copy, CopyResult, RelayError
 from workers.relays.stalls import StalledError
 
 #: Manifests kept for other tags of the same image: how many, and up to which size in bytes.
@@ -75,7 +75,7 @@ class DirectRelay:
     async def problem(self) -> str | None:
         return None
 
-    async def copy(self, copy: Copy) -> Copied:
+    async def copy(self, copy: Copy) -> CopyResult:
         image = _Image(
             End(copy.source_access.client.blobs, copy.source.repository),
             Target(copy.target_access.client.blobs, copy.target.repository, copy.others),
@@ -98,7 +98,7 @@ class DirectRelay:
                 raise
             side = "source" if error.registry == image.source.blobs.registry else "target"
             raise RelayError(str(error), "unauthorized", "source" if side == "source" else "target") from None
-        return Copied("", manifest.digest, sent=image.sent, confirmed=pushed.confirmed)
+        return CopyResult("", manifest.digest, sent=image.sent, confirmed=pushed.confirmed)
 
     async def _push(self, image: _Image, manifest: Manifest, reference: str, *, depth: int) -> _Pushed:
         """Push a manifest and before it all that it names."""
@@ -122,8 +122,8 @@ class DirectRelay:
         async def push(referrer: Manifest) -> bool:
             return (await self._push(image, referrer, referrer.digest, depth=0)).listed
 
-        source = Place(copy.source_access.client.referrers, image.source.repository)
-        target = Place(copy.target_access.client.referrers, image.target.repository)
+        source = RepositoryReferrers(copy.source_access.client.referrers, image.source.repository)
+        target = RepositoryReferrers(copy.target_access.client.referrers, image.target.repository)
         await self._referrers.copy(source, target, manifest, fetch, push)
 
     def _cut(self, source: End, index: Manifest, platforms: Sequence[Platform]) -> Manifest:
@@ -152,14 +152,14 @@ class DirectRelay:
 
     async def _ensure_child(self, image: _Image, child: Child, depth: int) -> None:
         target = image.target
-        if self._known.has(target.place, child.digest):
+        if self._known.has(target.key, child.digest):
             return
         if image.replaces and await target.blobs.has_manifest(target.repository, child.digest):
-            self._known.learn(target.place, child.digest)
+            self._known.learn(target.key, child.digest)
             return
         manifest = await self._fetch(image.source, child.digest, child.media_type)
         await self._push(image, manifest, child.digest, depth=depth)
-        self._known.learn(target.place, child.digest)
+        self._known.learn(target.key, child.digest)
 
     async def _fetch(self, source: End, reference: str, media_type: str) -> Manifest:
         """A manifest of the source by its digest, the same one under many tags once; or what a tag names now."""
@@ -181,7 +181,7 @@ class DirectRelay:
 
     def _forget_parts(self, image: _Image, manifest: Manifest) -> None:
         for digest in (*(blob.digest for blob in manifest.blobs), *(child.digest for child in manifest.children)):
-            self._known.forget(image.target.place, digest)
+            self._known.forget(image.target.key, digest)
         image.replaces = True
 
     def _accepted(self, image: _Image, manifest: Manifest, answer: Answer) -> bool:

@@ -18,7 +18,7 @@ from dregsy_queue.concurrency import in_threads
 from dregsy_queue.config.models import Config, DockerSettings
 from dregsy_queue.settings import Settings
 from workers.relays.failures import error_of
-from workers.relays.relay import Access, Copied, Copy, RelayError, Side
+from workers.relays.relay import Access, Copy, CopyResult, RelayError, Side
 
 #: Seconds without a word from the daemon after which a pull or push hangs.
 _SILENCE = 600
@@ -54,7 +54,7 @@ class DockerRelay:
             return self._unreachable(error)
         return None
 
-    async def copy(self, copy: Copy) -> Copied:
+    async def copy(self, copy: Copy) -> CopyResult:
         cancelled = threading.Event()
         work = asyncio.create_task(in_threads(self._threads, lambda: self._copy(copy, cancelled)))
         try:
@@ -80,7 +80,7 @@ class DockerRelay:
     def _unreachable(self, error: BaseException) -> str:
         return f"the Docker daemon at {self._settings.dockerhost} does not answer ({_why(error)})"
 
-    def _copy(self, copy: Copy, cancelled: threading.Event) -> Copied:
+    def _copy(self, copy: Copy, cancelled: threading.Event) -> CopyResult:
         source, target = str(copy.source), str(copy.target)
         try:
             client = self._client()
@@ -121,7 +121,7 @@ class DockerRelay:
             client.close()
         if not found:
             raise RelayError("docker: the daemon did not say what it pushed")
-        return Copied("\n".join(lines), found, sent)
+        return CopyResult("\n".join(lines), found, sent)
 
     def _forget(self, client: docker.APIClient, references: Iterable[str]) -> None:
         """Drop references that no copy needs; an image goes with its last one."""

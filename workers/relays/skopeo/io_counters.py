@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Moved:
+class IoBytes:
     """Bytes since the process began, sockets included; its children's too, once it has waited for them."""
 
     read: int
@@ -37,14 +37,14 @@ class Counters:
         moved = self.moved()
         return moved.relayed if moved else None
 
-    def moved(self) -> Moved | None:
+    def moved(self) -> IoBytes | None:
         """Up to now, or up to the end of a process that has exited and is not reaped; None where nobody tells."""
         try:
             with self._lock:
                 if self._descriptor is None:
                     return None
                 lines = os.pread(self._descriptor, 4096, 0).decode().splitlines()
-            return Moved(*(int(line.partition(":")[2]) for line in lines[:2]))
+            return IoBytes(*(int(line.partition(":")[2]) for line in lines[:2]))
         except (OSError, ValueError, TypeError):
             return None
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import Shared, together
-from dregsy_queue.ledger.blobs import Image
+from dregsy_queue.ledger.blobs import ImageBlobs
 from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.hosts import registry_key
@@ -22,7 +22,7 @@ from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from workers.cluster_blobs import ClusterBlobs
 from workers.relays.direct.content import Manifest, read_manifest
-from workers.relays.direct.known import Known, Place
+from workers.relays.direct.known import Known, RepositoryKey
 from workers.relays.mountable import Barred
 from workers.relays.relay import Copy
 
@@ -61,7 +61,7 @@ class Mounter:
     def __init__(self, clock: Clock = SYSTEM) -> None:
         self._clock = clock
         self._barred = Barred(clock)
-        self._known = Known(clock.monotonic)
+        self._known = Known(clock)
         #: by login
         self._registries = weakref.WeakKeyDictionary[Blobs, _Patience]()
         self._repositories = OrderedDict[tuple[str, str, str, str], _Patience]()
@@ -81,7 +81,7 @@ class Mounter:
     def learn(self, target: Blobs, repository: str, blobs: Sequence[str]) -> None:
         """A target has these: to mount them again would disturb who pushes a manifest that names them."""
         for blob in blobs:
-            self._known.learn(Place(target.registry, repository), blob)
+            self._known.learn(RepositoryKey(target.registry, repository), blob)
 
     async def _mount(self, copy: Copy, others: ClusterBlobs, digest: Digest) -> None:
         target, repository = copy.target_access.client.blobs, copy.target.repository
@@ -98,7 +98,7 @@ class Mounter:
             mountable = await self._mount_all(others, target, repository, image)
             pays.note(mountable, VAIN, self._clock.monotonic() + VAIN_FOR)
 
-    async def _mount_all(self, others: ClusterBlobs, target: Blobs, repository: str, image: Image) -> bool:
+    async def _mount_all(self, others: ClusterBlobs, target: Blobs, repository: str, image: ImageBlobs) -> bool:
         """Whether there was something to mount."""
         limit = asyncio.Semaphore(AT_ONCE)
 
@@ -110,10 +110,10 @@ class Mounter:
 
         wanted = {
             blob: origin
-            for blob, places in image.blobs.items()
-            if repository not in places
-            and not self._known.has(Place(target.registry, repository), blob)
-            and (origin := next((place for place in places if not self._barred.is_barred(target, place)), None))
+            for blob, repositories in image.blobs.items()
+            if repository not in repositories
+            and not self._known.has(RepositoryKey(target.registry, repository), blob)
+            and (origin := next((other for other in repositories if not self._barred.is_barred(target, other)), None))
         }
         await together(mount(blob, origin) for blob, origin in wanted.items())
         return bool(wanted)
@@ -154,17 +154,17 @@ class Mounter:
             self._repositories.popitem(last=False)
         return patience if self._clock.monotonic() >= patience.until else None
 
-    async def _read(self, copy: Copy, others: ClusterBlobs, digest: Digest) -> Image:
+    async def _read(self, copy: Copy, others: ClusterBlobs, digest: Digest) -> ImageBlobs:
         """What the manifest names, by the source's own word."""
         manifest = await _manifest(copy, digest)
         children = manifest.children if copy.all_platforms else ()
         if len(children) >= MOST_MANIFESTS:
-            return Image({})
+            return ImageBlobs({})
         manifests = [manifest, *await together(_manifest(copy, child.digest) for child in children)]
         blobs = list(dict.fromkeys(str(blob.digest) for found in manifests for blob in found.blobs))
         others.note_image(digest, blobs)
-        places = await others.find(copy.target_access.client.registry, blobs)
-        return Image({blob: places.get(blob, ()) for blob in blobs})
+        repositories = await others.find(copy.target_access.client.registry, blobs)
+        return ImageBlobs({blob: repositories.get(blob, ()) for blob in blobs})
 
 
 async def _manifest(copy: Copy, digest: Digest) -> Manifest:

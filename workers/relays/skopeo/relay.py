@@ -19,7 +19,7 @@ from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
 from workers.relays.direct.relay import DirectRelay
-from workers.relays.relay import Access, Copied, Copy, RelayError
+from workers.relays.relay import Access, Copy, CopyResult, RelayError
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
 from workers.relays.skopeo.gate import Gate
@@ -77,7 +77,7 @@ class SkopeoRelay:
             return _missing(self.binary, error)
         return None if ended.returncode == 0 else f"'{self.binary} --version' fails: {ended.output.strip()}"
 
-    async def copy(self, copy: Copy) -> Copied:
+    async def copy(self, copy: Copy) -> CopyResult:
         await self.mounter.mount(copy)
         try:
             copied = await self._by_skopeo_or_again(copy)
@@ -93,7 +93,7 @@ class SkopeoRelay:
                     raise
                 return await self._changed(copy, refusal)
 
-    async def _by_skopeo_or_again(self, copy: Copy) -> Copied:
+    async def _by_skopeo_or_again(self, copy: Copy) -> CopyResult:
         try:
             return await self._by_skopeo(copy)
         except RelayError as error:
@@ -104,7 +104,7 @@ class SkopeoRelay:
             await asyncio.sleep(random.uniform(*_MOMENT))  # noqa: S311 - spreads load
             return await self._by_skopeo(copy)
 
-    def _tell_others(self, copy: Copy, copied: Copied) -> None:
+    def _tell_others(self, copy: Copy, copied: CopyResult) -> None:
         """Let all workers know which blobs the target has now."""
         blobs = output.blobs(copied.output)
         if copy.others is None or not blobs:
@@ -115,7 +115,7 @@ class SkopeoRelay:
         if copy.source.digest and len(copied.output) < process.KEPT_OUTPUT:
             copy.others.note_image(copy.source.digest, blobs)
 
-    async def _changed(self, copy: Copy, error: RelayError | RegistryError) -> Copied:
+    async def _changed(self, copy: Copy, error: RelayError | RegistryError) -> CopyResult:
         """Copy as dregsy does: skopeo makes another kind of manifest of one that the target does not take.
 
         Raises: `error`, where it says something else, or where that does not help.
@@ -137,7 +137,7 @@ class SkopeoRelay:
         log.log(level, text, error, extra=log_fields(target=str(copy.target)))
         return copied
 
-    async def _by_skopeo(self, copy: Copy, change: Sequence[str] | None = None) -> Copied:
+    async def _by_skopeo(self, copy: Copy, change: Sequence[str] | None = None) -> CopyResult:
         """`change`: options for an image that skopeo may change; None: it stays what it is."""
         with contextlib.ExitStack() as files:
             descriptors: list[int] = []
@@ -175,9 +175,9 @@ class SkopeoRelay:
         text = redact.scrub(ended.output)
         if ended.returncode != 0:
             raise output.error(text, ended.returncode, names=(copy.source, copy.target))
-        return Copied(text, made or None, sent=ended.relayed)
+        return CopyResult(text, made or None, sent=ended.relayed)
 
-    async def _directly(self, copy: Copy, error: RelayError) -> Copied:
+    async def _directly(self, copy: Copy, error: RelayError) -> CopyResult:
         """Copy what skopeo cannot, byte for byte. Where that fails for good, its error counts; else skopeo's."""
         try:
             copied = await DirectRelay(self.stalled_after).copy(copy)
