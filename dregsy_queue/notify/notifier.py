@@ -9,14 +9,14 @@ import json
 import logging
 import sys
 import threading
-import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from redis import RedisError
 
-from dregsy_queue import settings
+from dregsy_queue import backoff, settings
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.outbox import Outbox
@@ -40,8 +40,9 @@ REASONS = 5
 
 
 class Notifier:
-    def __init__(self, connection: Connection, hook: Webhook, *, first: float = FIRST) -> None:
-        self._hook, self._first = hook, first
+    def __init__(self, connection: Connection, hook: Webhook, *, first: float = FIRST, clock: Clock = SYSTEM) -> None:
+        """`first`: seconds before the second try of a letter."""
+        self._hook, self._first, self._clock = hook, first, clock
         self._overview, self._reader = Overview(connection), RunReader(connection)
         self._outbox = Outbox(connection)
 
@@ -68,13 +69,29 @@ class Notifier:
                     log.error("a notification is given up after %d tries: %s", letter.attempt, error)
                     self._outbox.delivered(letter)
                     continue
-                wait = min(LONGEST, self._first * 2.0 ** min(letter.attempt - 1, 20))
+                wait = backoff.delay(self._first, letter.attempt, longest=LONGEST)
                 log.warning("a notification waits %.0f s: %s", wait, error)
                 self._outbox.put_off(letter, wait)
             else:
                 self._outbox.delivered(letter)
                 arrived += 1
         return arrived
+
+    def run(self) -> None:
+        """Look and deliver every `PAUSE` seconds, for ever. An outage of Redis is logged once."""
+        told = False
+        while True:
+            try:
+                self.look()
+                self.deliver()
+                told = False
+            except (RedisError, OSError) as error:
+                if not told:
+                    log.warning("notifications wait for Redis: %s", error)
+                told = True
+            except Exception:
+                log.exception("unexpected error in notifications")
+            self._clock.pause(PAUSE)
 
     def _letter(self, task: TaskOverview, event: Event, now: float) -> dict[str, Any]:
         run = task.last
@@ -116,20 +133,4 @@ def start_if_wanted() -> None:
         sys.exit(str(error))
     if hook is not None:
         notifier = Notifier(connect(redis_url), hook)
-        threading.Thread(target=_run, args=[notifier], name="notifier", daemon=True).start()
-
-
-def _run(notifier: Notifier) -> None:
-    told = False
-    while True:
-        try:
-            notifier.look()
-            notifier.deliver()
-            told = False
-        except (RedisError, OSError) as error:
-            if not told:
-                log.warning("notifications wait for Redis: %s", error)
-            told = True
-        except Exception:
-            log.exception("unexpected error in notifications")
-        time.sleep(PAUSE)
+        threading.Thread(target=notifier.run, name="notifier", daemon=True).start()

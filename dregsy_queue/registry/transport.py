@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
+from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.oci.hosts import api_host, registry_key
@@ -37,18 +37,19 @@ _WHOLE = 120.0
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How temporary errors are met: up to `tries` requests, with waits drawn between 0 and a doubling bound.
+    """How temporary errors are met: up to `tries` requests, with waits as `backoff` has them.
 
     A registry that asks for a longer wait than `longest` seconds is not waited for here.
     """
 
     tries: int = 3
-    first: float = 0.4
+    first: float = 0.2
     longest: float = 10.0
     clock: Clock = SYSTEM
 
-    def wait(self, attempt: int) -> float:
-        return random.uniform(0, min(self.first * 2**attempt, self.longest))  # noqa: S311 - spreads load
+    def wait(self, attempt: int, asked: float | None) -> float:
+        """Seconds after failed attempt number `attempt` (from 1); `asked`: by the registry."""
+        return backoff.delay(self.first, attempt, asked, longest=self.longest)
 
 
 @dataclass(frozen=True)
@@ -108,18 +109,17 @@ class Transport:
             RegistryError: no answer, no login, or a temporary error that stayed.
         """
         most = tries or self._policy.tries
-        for attempt in range(most):
-            last = attempt == most - 1
+        for attempt in range(1, most + 1):
             try:
                 answer = await self._read(request, limit)
                 if answer.status not in responses.TEMPORARY:
                     return answer
                 raise responses.error(answer, self.registry, request.what)
             except RegistryError as error:
-                asked = error.retry_after or 0
-                if last or not error.temporary or asked > self._policy.longest:
+                asked = error.retry_after
+                if attempt == most or not error.temporary or (asked or 0) > self._policy.longest:
                     raise
-            await self._policy.clock.sleep(max(asked, self._policy.wait(attempt)))
+            await self._policy.clock.sleep(self._policy.wait(attempt, asked))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _read(self, request: Request, limit: int) -> Answer:

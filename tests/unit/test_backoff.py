@@ -10,6 +10,7 @@ from dregsy_queue.backoff import LONGEST, delay
 
 def test_waits_double_up_to_the_longest() -> None:
     assert [delay(2, attempt, jitter=0.5) for attempt in range(1, 8)] == [2, 4, 8, 16, 32, 60, 60]
+    assert [delay(5, attempt, jitter=0.5, longest=15) for attempt in range(1, 4)] == [5, 10, 15]
     assert delay(2, 1, jitter=0) == 1 and delay(2, 1, jitter=1) == 3
 
 
