@@ -44,6 +44,8 @@ class Places:
         self.limit = FIRST
         self.under_way = 0
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        #: places that are waited for
+        self.waiting = 0
         self._share: int | None = None
         self._epoch = 0
         self._first: dict[str, tuple[int, float]] = {}
@@ -60,16 +62,13 @@ class Places:
         """Whether something is under way, or was since the last `figures`."""
         return self.under_way > 0 or bool(self._queue) or self._wanted > 0
 
-    @property
-    def waiting(self) -> int:
-        return sum(number for number, _ in self._queue)
-
     async def take(self, number: int = 1, *, waits: bool = True) -> None:
         """Take places, all of them at once; at last `leave` so many. Those who do not wait are counted all the same."""
         if waits and (self._queue or not self._has_room(number)):
             entry = (number, asyncio.get_running_loop().create_future())
             self._note()
             self._queue.append(entry)
+            self.waiting += number
             try:
                 await entry[1]
             except asyncio.CancelledError:
@@ -79,6 +78,7 @@ class Places:
                 elif entry in self._queue:
                     self._note()
                     self._queue.remove(entry)
+                    self.waiting -= number
                     self._let_in()
                 raise
         else:
@@ -134,6 +134,7 @@ class Places:
     def _let_in(self) -> None:
         while self._queue and self._has_room(self._queue[0][0]):
             number, place = self._queue.popleft()
+            self.waiting -= number
             if not place.done():
                 self.under_way += number
                 place.set_result(None)

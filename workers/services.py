@@ -72,6 +72,7 @@ class Services:
             kept_for=settings.keep_days * 86400,
             tells_ends=not settings.alone,
         )
+        self._rates_of, self._rates = self.config.get(), dict[str, tuple[int, float] | None]()
         self.levels = LevelKeeper(Levels(redis))
         self.pacer = ClusterPacer(self.limiter, self.quotas, self._request_rate, self.levels)
         #: set when somebody should look at once for what may run now
@@ -110,4 +111,10 @@ class Services:
         self.loop.close()
 
     def _request_rate(self, registry: str) -> tuple[int, float] | None:
-        return limits_for(self.config.get().config.registries, registry).requests
+        """Asked before each request, so each registry is looked up once per config."""
+        loaded = self.config.get()
+        if loaded is not self._rates_of:
+            self._rates_of, self._rates = loaded, {}
+        if registry not in self._rates:
+            self._rates[registry] = limits_for(loaded.config.registries, registry).requests
+        return self._rates[registry]
