@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -14,63 +14,82 @@ from typing import Any, Generic, TypeVar
 CLOUD_THREADS = ThreadPoolExecutor(8, "cloud")
 
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 V = TypeVar("V")
 
 
-async def completed(coroutines: Iterable[Coroutine[Any, Any, V]], limit: int) -> AsyncIterator[V]:
+def completed(coroutines: Iterable[Coroutine[Any, Any, V]], limit: int) -> AsyncGenerator[V, None]:
     """Results as they come, with at most `limit` coroutines under way; the iterable is drawn on demand.
 
     The first exception ends it: what is under way is cancelled, and nothing is drawn any more.
     """
-    source = iter(coroutines)
-    under_way: set[asyncio.Task[V]] = set()
-    try:
-        while True:
-            while len(under_way) < limit and (coroutine := next(source, None)) is not None:
-                under_way.add(asyncio.create_task(coroutine))
-            if not under_way:
-                return
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
-    finally:
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def result(coroutine: Coroutine[Any, Any, V], give: _Give[V]) -> None:
+        await give(await coroutine)
+
+    return _worked(coroutines, limit, result)
 
 
-async def merged(streams: Iterable[AsyncGenerator[V, None]], limit: int) -> AsyncIterator[V]:
+def merged(streams: Iterable[AsyncGenerator[V, None]], limit: int) -> AsyncGenerator[V, None]:
     """What many streams give, as it comes, with at most `limit` of them under way; the iterable is drawn on demand.
 
     The first exception ends it: what is under way is cancelled, and nothing is drawn any more.
     """
-    results: asyncio.Queue[tuple[V] | None] = asyncio.Queue(limit)
 
-    async def drain(stream: AsyncGenerator[V, None]) -> None:
+    async def drain(stream: AsyncGenerator[V, None], give: _Give[V]) -> None:
         async with contextlib.aclosing(stream):
             async for value in stream:
-                await results.put((value,))
+                await give(value)
 
-    async def drain_all() -> None:
-        try:
-            async for _ in completed((drain(stream) for stream in streams), limit):
-                pass
-        except BaseException:
-            # After an exception nobody reads results any more: empty the queue, so that no stream blocks on it.
-            if results.full():
-                results.get_nowait()
-            results.put_nowait(None)
-            raise
-        await results.put(None)
+    return _worked(streams, limit, drain)
 
-    work = asyncio.create_task(drain_all())
+
+_Give = Callable[[V], Awaitable[None]]
+
+
+async def _worked(
+    items: Iterable[T], limit: int, handle: Callable[[T, _Give[V]], Awaitable[None]]
+) -> AsyncGenerator[V, None]:
+    """What `handle` gives of `items`, each of which the next free one of `limit` tasks takes."""
+    source = iter(items)
+    tasks: set[asyncio.Task[None]] = set()
+    #: values, and at last how the tasks ended; as many values wait as there may be tasks
+    results: asyncio.Queue[tuple[V] | asyncio.Task[None]] = asyncio.Queue()
+    room = asyncio.Semaphore(limit)
+
+    async def give(value: V) -> None:
+        await room.acquire()
+        results.put_nowait((value,))
+
+    async def work() -> None:
+        for item in source:
+            if len(tasks) < limit:
+                begin()
+            await handle(item, give)
+
+    def begin() -> None:
+        task = asyncio.create_task(work())
+        tasks.add(task)
+        task.add_done_callback(ended)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        tasks.remove(task)
+        failed = task.cancelled() or task.exception() is not None
+        if failed or not tasks:
+            results.put_nowait(task)
+        for other in tasks if failed else ():
+            other.cancel()
+
+    begin()
     try:
-        while (value := await results.get()) is not None:
-            yield value[0]
-        await work
+        while isinstance(found := await results.get(), tuple):
+            room.release()
+            yield found[0]
+        found.result()
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def in_threads(threads: Executor, call: Callable[[], V]) -> V:
@@ -99,6 +118,17 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, V]]) -> list[V]:
             first = first.exceptions[0]
         raise first from None
     return [task.result() for task in tasks]
+
+
+async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, V]) -> tuple[T, V]:
+    """Run two at once. An exception of `one` cancels the other; one of `other` is raised when `one` has ended."""
+    task = asyncio.create_task(other)
+    try:
+        return await one, await task
+    except BaseException:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
+from dregsy_queue.concurrency import both
 from dregsy_queue.config.models import Mapping
 from dregsy_queue.ledger.jobs import PlannedOutcome, Reason, SyncRecord, TransferJob
 from dregsy_queue.oci.digest import Digest
@@ -78,10 +78,10 @@ class Comparison:
     ) -> tuple[Descriptor | None, Descriptor | None]:
         """What source and target have. What is told of many tags at once counts where it says that the image is up to
         date; anything else HEADs decide."""
-        told = await asyncio.gather(hints.source.of(image.source_reference), hints.target.of(image.target_reference))
-        source, target = await asyncio.gather(
-            self._at_source(image, told[0]), self._at_target(image, hints.listing, told[1])
-        )
+        told: tuple[Descriptor | None, Descriptor | None] = None, None
+        if hints.source.tells or hints.target.tells:
+            told = await both(hints.source.of(image.source_reference), hints.target.of(image.target_reference))
+        source, target = await both(self._at_source(image, told[0]), self._at_target(image, hints.listing, told[1]))
         if source is None or target is None or not decision.is_same(source, target, image.platform, record):
             source = await self._at_source(image) if told[0] else source
             target = await self._at_target(image) if told[1] else target

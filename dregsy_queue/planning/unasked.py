@@ -66,6 +66,10 @@ class Told:
         self._tags = tags
         self._asked = SingleFlight[str, Mapping[str, Descriptor]]()
 
+    @property
+    def tells(self) -> bool:
+        return self._digests is not None
+
     async def of(self, reference: str) -> Descriptor | None:
         """None: it must be asked for."""
         digests = self._digests

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from dregsy_queue.concurrency import Shared, merged
+from dregsy_queue.concurrency import Shared, both, completed, merged
 
 
 async def test_streams_are_merged_as_they_give_and_an_exception_closes_all() -> None:
@@ -31,6 +32,73 @@ async def test_streams_are_merged_as_they_give_and_an_exception_closes_all() -> 
             await asyncio.sleep(0.001)
     # one was drawn beside the broken stream; the others never were
     assert closed == [0]
+
+
+async def test_results_come_with_so_many_under_way_and_what_nobody_takes_is_waited_for() -> None:
+    begun = under_way = most = 0
+
+    async def number(wanted: int) -> int:
+        nonlocal begun, under_way, most
+        begun, under_way = begun + 1, under_way + 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return wanted
+
+    assert sorted([n async for n in completed(map(number, range(50)), 3)]) == list(range(50))
+    assert most == 3
+    begun = 0
+    async with contextlib.aclosing(completed(map(number, range(50)), 3)) as results:
+        await anext(results)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        # one was taken, three wait to be, and three more until there is room for them
+        assert begun == 7
+
+
+async def test_the_first_exception_cancels_what_is_under_way() -> None:
+    ended = []
+
+    async def last(number: int) -> int:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append(number)
+        return number
+
+    async def fail() -> int:
+        await asyncio.sleep(0)
+        raise ValueError("no more")
+
+    coroutines = (fail() if number == 1 else last(number) for number in range(10))
+    with pytest.raises(ValueError, match="no more"):
+        async for _ in completed(coroutines, 3):
+            pass
+    assert sorted(ended) == [0, 2]
+
+
+async def test_of_two_the_one_that_fails_ends_the_other() -> None:
+    ended = []
+
+    async def last() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append("last")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    async def value() -> int:
+        return 1
+
+    assert await both(value(), value()) == (1, 1)
+    with pytest.raises(ValueError, match="no"):
+        await both(fail(), last())
+    with pytest.raises(ValueError, match="no"):
+        await both(value(), fail())
+    assert ended == ["last"]
 
 
 async def test_a_shared_call_that_has_just_failed_is_not_joined() -> None:
