@@ -17,6 +17,7 @@ from dregsy_queue.celery import app
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.dispatch import MESSAGE_VERSION, dispatch
 from dregsy_queue.kinds import queue_name
+from dregsy_queue.loading import look_seldom
 from workers.jobs.run import run
 from workers.worker import Worker
 
@@ -91,6 +92,7 @@ def _take_messages_of(controller: Any, kinds: Sequence[str]) -> None:  # noqa: A
 
 @worker_ready.connect
 def _start(**_: Any) -> None:  # noqa: ANN401
+    look_seldom()
     if _worker:
         _worker.start()
 
