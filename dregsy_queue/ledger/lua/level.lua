@@ -175,15 +175,17 @@ local function judge(sum)
     return
   end
   s.phase, s.next_dip = '', now + DIPS
-  local earlier, later_on = 0, 0
+  -- Of the kinds of requests that were asked for before, too: the seconds that they took, and that they would have taken.
+  local number, later_on, earlier = 0, 0, 0
   for kind, mean in pairs(sum.means) do
     if was.means[kind] then
-      earlier, later_on = earlier + s.n[kind] * was.means[kind], later_on + s.n[kind] * mean
+      number, later_on, earlier = number + s.n[kind], later_on + s.n[kind] * mean, earlier + s.n[kind] * was.means[kind]
     end
   end
   local fell = earlier > 0 and later_on / earlier or 1
-  -- The work of a second by what it took before, as different requests take their own time.
-  local work = sum.n > 0 and was.mean > 0 and was.pace > 0 and sum.pace * earlier / sum.n / (was.mean * was.pace) or 0
+  -- The work of a second by what it took before, as different requests take their own time; others count as the average.
+  local weight = number > 0 and was.mean > 0 and (earlier / was.mean + sum.n - number) / sum.n or 1
+  local work = was.pace > 0 and sum.pace * weight / was.pace or 0
   if sum.flight <= 0.95 * was.flight and sum.flight > 0 then
     -- Their number alone is enough: how long answers take tells too little while they still grow more.
     if work >= AS_MUCH or (sum.flight / was.flight / fell >= AS_MUCH and work >= ABOUT_AS_MUCH) then

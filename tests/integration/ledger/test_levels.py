@@ -69,6 +69,7 @@ class Fleet:
     demand: float = 200
     workers: int = 4
     noise: float = 0.03
+    kind: str = "POST blobs/uploads"
     #: (seconds since the start, requests under way, level)
     seen: list[tuple[float, float, float | None]] = field(default_factory=list)
     heard: dict[int, tuple[Level, float]] = field(default_factory=dict)
@@ -102,7 +103,7 @@ class Fleet:
             bad,
             good * latency,
             good,
-            {"GET manifests": (good, good * latency)},
+            {self.kind: (good, good * latency)},
         )
         told = self.levels.tell(HOST, f"w{worker}", figures if counts else Figures(epoch), refused=refused)
         self.heard[worker] = (told, self.clock.now)
@@ -146,6 +147,17 @@ def test_the_best_number_is_found_within_a_minute_and_kept(
     fleet.run(60)
     served = fleet.run(120)
     assert all(6 <= number <= 10 for number in served), served
+
+
+def test_a_dip_tells_although_other_things_are_asked_for_in_it(levels: Levels, clock: Clock) -> None:
+    """With fewer requests under way, transfers come to their manifests."""
+    fleet = Fleet(levels, clock, steep(8), demand=100)
+    while fleet.heard.get(0, (Level(0, None, None, 0, 0), 0.0))[0].level is None:
+        fleet.run(1)
+    fleet.kind = "PUT manifests"
+    fleet.run(60)
+    assert all(level is not None for _, _, level in fleet.seen[-60:])
+    assert all(6 <= number <= 10 for number in fleet.run(60))
 
 
 @pytest.mark.parametrize("kind", [linear, steep, failing])
