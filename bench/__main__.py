@@ -6,10 +6,11 @@ import compileall
 import sys
 from pathlib import Path
 
-from bench import compare, ledger, queue, scale, startup, waiting, workers
+from bench import compare, ledger, levels, queue, scale, startup, waiting, workers
 
 BENCHMARKS = {
     "ledger": ledger.main,
+    "levels": levels.main,
     "queue": queue.main,
     "scale": scale.main,
     "startup": startup.main,

@@ -21,12 +21,15 @@ local SLOW, BADLY, BUSY, CLEARLY_SLOWER, CLEARLY_BY, EPOCHS = 0.04, 1, 6, 2, 0.0
 -- As much is done in a dip when it is so much of what was done before: by how long answers take; and by their number,
 -- which depends on other things, too.
 local AS_MUCH, ABOUT_AS_MUCH = 0.93, 0.8
+-- Up to so many requests a dip is less deep.
+local FEW = 12
 -- Longest time, in seconds, that what was begun before a dip is waited for.
 local DRAINED = 40
--- Seconds before a first dip that told nothing is made again; between two dips; before one that was of no use is made
--- again; before more is tried after a refusal, and after failures; and for which a level is remembered.
+-- Seconds before a first dip that told nothing is made again; until the next dip, twice as many after each that was of
+-- no use, up to so many; before a first one that was of no use is made again; before more is tried after a refusal, and
+-- after failures; and for which a level is remembered.
 local AGAIN = 10
-local DIPS, NO_USE, REFUSED, FAILED, REMEMBERED = 60, 300, 60, 45, 86400
+local DIP_SOON, DIP_LATE, NO_USE, REFUSED, FAILED, REMEMBERED = 10, 60, 300, 60, 45, 86400
 
 local registry, worker = ARGV[1], ARGV[2]
 local epoch, refused = number(ARGV[3], 0, 1e15), ARGV[4] == '1'
@@ -161,7 +164,7 @@ local function shrink(sum, why, from, hold)
   local old = level or math.max(6, sum.flight)
   s.was = {flight = sum.flight, level = level or 0, means = sum.means, good = sum.good, rate = sum.rate}
   s.cap, s.cap_until = math.max(LEAST, math.floor(old + 0.5) - 1), from + hold
-  s.grown, s.shrinks, s.next_dip = 0, (s.shrinks or 0) + 1, from + DIPS
+  s.grown, s.shrinks, s.next_dip = 0, (s.shrinks or 0) + 1, from + DIP_LATE
   s.phase = 'failures'
   set(math.max(LEAST, math.min(level and old or math.max(4, sum.good), old * 0.75)), why, from - now)
 end
@@ -174,7 +177,7 @@ local function judge(sum)
     begin_figures(now)
     return
   end
-  s.phase, s.next_dip = '', now + DIPS
+  s.phase = ''
   -- Of the kinds of requests that were asked for before, too: the seconds that they took, and that they would have taken.
   local number, later_on, earlier = 0, 0, 0
   for kind, mean in pairs(sum.means) do
@@ -186,19 +189,25 @@ local function judge(sum)
   -- The work of a second by what it took before, as different requests take their own time; others count as the average.
   local weight = number > 0 and was.mean > 0 and (earlier / was.mean + sum.n - number) / sum.n or 1
   local work = was.pace > 0 and sum.pace * weight / was.pace or 0
-  if sum.flight <= 0.95 * was.flight and sum.flight > 0 then
+  local useful = sum.flight <= 0.95 * was.flight and sum.flight > 0
     -- Their number alone is enough: how long answers take tells too little while they still grow more.
-    if work >= AS_MUCH or (sum.flight / was.flight / fell >= AS_MUCH and work >= ABOUT_AS_MUCH) then
-      learn(sum.means)
-      s.shrinks = (s.shrinks or 0) + 1
-      if s.seek and level > LEAST then
-        dip(sum, level * ((fell <= 0.75 and level > 12) and 0.5 or 0.75), 'slower', true)
-      else
-        s.why = 'slower'
-        begin_figures(now)
-      end
-      return
+    and (work >= AS_MUCH or (sum.flight / was.flight / fell >= AS_MUCH and work >= ABOUT_AS_MUCH))
+  if s.seek then
+    s.dips = useful and DIP_SOON / 2 or math.min(DIP_LATE, 2 * (s.dips or DIP_SOON / 2))
+    s.next_dip = now + s.dips
+  end
+  if useful then
+    learn(sum.means)
+    s.shrinks = (s.shrinks or 0) + 1
+    if s.seek and level > LEAST then
+      dip(sum, level * (level <= FEW and 0.8 or fell <= 0.75 and 0.5 or 0.75), 'slower', true)
+    else
+      s.why = 'slower'
+      begin_figures(now)
     end
+    return
+  end
+  if sum.flight <= 0.95 * was.flight and sum.flight > 0 then
     learn(sum.means, was.level > 0 or sum.n >= ENOUGH)
     local most = was.level > 0 and was.level or was.flight
     local best = math.max(level, math.min(most, was.flight * fell))
@@ -296,7 +305,7 @@ local function decide(workers)
     dip(sum, math.max(level / 2, to), s.why or 'slower', false)
   elseif sum.used and (s.grown or 0) == 0 and now >= (s.next_dip or 0) and level > LEAST then
     learn(sum.means)
-    dip(sum, level * 0.75, s.why, true)
+    dip(sum, level * (level <= FEW and 0.8 or 0.75), s.why, true)
   else
     learn(sum.means)
     if sum.used and sum.ratio <= FLAT and sum.rate <= math.max(0.02, 2 * (s.usual or 0)) then

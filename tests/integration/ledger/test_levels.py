@@ -11,7 +11,7 @@ import pytest
 from redis import ResponseError
 
 from dregsy_queue.ledger.keys import key
-from dregsy_queue.ledger.levels import Figures, Level, Levels
+from dregsy_queue.ledger.levels import Figures, Level, Levels, transfers_at
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 from dregsy_queue.ledger.scripts import Scripts
 
@@ -133,6 +133,12 @@ class Fleet:
         return counts
 
 
+def assert_served_at_the_best_number(served: list[float]) -> None:
+    """Of 8; a dip that tries fewer, some seconds long, may be at 5."""
+    assert all(5 <= number <= 10 for number in served), served
+    assert sum(number < 6 for number in served) <= len(served) / 10, served
+
+
 @pytest.fixture
 def levels(ledger: Ledger) -> Levels:
     return Levels(ledger.redis)
@@ -145,8 +151,7 @@ def test_the_best_number_is_found_within_a_minute_and_kept(
 ) -> None:
     fleet = Fleet(levels, clock, kind(8), demand)
     fleet.run(60)
-    served = fleet.run(120)
-    assert all(6 <= number <= 10 for number in served), served
+    assert_served_at_the_best_number(fleet.run(120))
 
 
 def test_a_dip_tells_although_other_things_are_asked_for_in_it(levels: Levels, clock: Clock) -> None:
@@ -157,7 +162,7 @@ def test_a_dip_tells_although_other_things_are_asked_for_in_it(levels: Levels, c
     fleet.kind = "PUT manifests"
     fleet.run(60)
     assert all(level is not None for _, _, level in fleet.seen[-60:])
-    assert all(6 <= number <= 10 for number in fleet.run(60))
+    assert_served_at_the_best_number(fleet.run(60))
 
 
 @pytest.mark.parametrize("kind", [linear, steep, failing])
@@ -198,13 +203,14 @@ def test_a_registry_that_became_slower_for_good_is_not_throttled_for_ever(levels
 def test_shares_together_are_the_level_and_go_to_those_who_use_them(levels: Levels, clock: Clock) -> None:
     fleet = Fleet(levels, clock, linear(8))
     fleet.run(60)
-    for wanted, expected in (([50.0] * 4, {2, 3}), ([0.5, 0.5, 50.0, 50.0], {1, 3, 4})):
+    for wanted, idle in (([50.0] * 4, 0), ([0.5, 0.5, 50.0, 50.0], 2)):
         for _ in range(9):
             clock.let_pass(1)
             told = [levels.tell(HOST, f"w{n}", Figures(fleet.heard[n][0].epoch, 1, 1, wanted[n])) for n in range(4)]
-        shares = [one.share for one in told]
-        assert told[0].level and sum(share or 0 for share in shares) == round(told[0].level)
-        assert set(shares) <= expected
+        shares = [one.share or 0 for one in told]
+        assert told[0].level and sum(shares) == transfers_at(told[0].level)
+        assert shares[:idle] == [1] * idle
+        assert max(shares[idle:]) - min(shares[idle:]) <= 1
 
 
 def test_transfers_are_admitted_up_to_the_level(levels: Levels, clock: Clock, ledger: Ledger) -> None:
