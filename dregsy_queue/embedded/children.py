@@ -10,12 +10,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.errors import DregsyError
+
+#: Seconds that a private Redis gets to answer, and between two looks whether it does.
+COMES_UP, _LOOK = 10.0, 0.005
 
 
 class ChildError(DregsyError):
@@ -50,9 +53,10 @@ class Program:
         environment: Mapping[str, str],
         *,
         stderr: int | IO[bytes] | None,
+        clock: Clock = SYSTEM,
     ) -> None:
         self.name = name
-        self.started = time.monotonic()
+        self.started = clock.monotonic()
         setpriv = shutil.which("setpriv")
         prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
         self.process = subprocess.Popen(
@@ -84,10 +88,10 @@ class Program:
 class PrivateRedis:
     """A Redis that only this user reaches, on a socket in a folder; it keeps nothing on disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock = SYSTEM) -> None:
         """Start it; it takes a few milliseconds to come up. Raises: ChildError: there is no server program."""
         self._socket, self._log = folder / "redis.sock", folder / "redis.log"
-        self._program = _server_program()
+        self._program, self._clock = _server_program(), clock
         options = (
             *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
             *("--save", "", "--appendonly", "no", "--dir", str(folder), "--logfile", str(self._log)),
@@ -97,16 +101,16 @@ class PrivateRedis:
 
     def wait(self) -> None:
         """Until it answers. Raises: ChildError: it does not come up."""
-        deadline = time.monotonic() + 10
+        deadline = self._clock.monotonic() + COMES_UP
         while not self._answers():
-            if self._child.poll() is not None or time.monotonic() > deadline:
+            if self._child.poll() is not None or self._clock.monotonic() > deadline:
                 self.end()
                 log = self._log.read_text(errors="replace") if self._log.exists() else ""
                 last = log.strip().splitlines()[-1:]
                 raise ChildError(
                     f"the private Redis ({self._program}) did not start: {' '.join(last) or 'no reason given'}"
                 )
-            time.sleep(0.005)
+            self._clock.pause(_LOOK)
 
     def end(self) -> None:
         """At once: nobody needs what it holds any more."""

@@ -9,10 +9,11 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import IO, NoReturn
+
+from dregsy_queue.clock import SYSTEM, Clock
 
 #: Seconds between two looks whether a child that is to end has ended.
 _LOOK = 0.005
@@ -24,12 +25,19 @@ class Forked:
     """A copy of this process that runs one function; to be made while this process has no other thread."""
 
     def __init__(
-        self, name: str, run: Callable[[], int], environment: Mapping[str, str], *, pipe_errors: bool = False
+        self,
+        name: str,
+        run: Callable[[], int],
+        environment: Mapping[str, str],
+        *,
+        pipe_errors: bool = False,
+        clock: Clock = SYSTEM,
     ) -> None:
         """`run` returns the exit code. `pipe_errors`: its standard error is to be read here, from `stderr`."""
         assert threading.active_count() == 1, "a thread that holds a lock is not copied, but its lock is"
         self.name = name
-        self.started = time.monotonic()
+        self._clock = clock
+        self.started = clock.monotonic()
         self.stderr: IO[bytes] | None = None
         self._code: int | None = None
         here, there = os.pipe() if pipe_errors else (None, None)
@@ -56,11 +64,11 @@ class Forked:
 
     def end(self, timeout: float) -> None:
         self.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + timeout
+        deadline = self._clock.monotonic() + timeout
         while self.poll() is None:
-            if time.monotonic() > deadline:
+            if self._clock.monotonic() > deadline:
                 self.send_signal(signal.SIGKILL)
-            time.sleep(_LOOK)
+            self._clock.pause(_LOOK)
 
 
 def _be_child(run: Callable[[], int], environment: Mapping[str, str], parent: int, errors: int | None) -> NoReturn:

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.embedded.progress import Progress, counts
 from dregsy_queue.ledger.report import RunCounts
 from dregsy_queue.terminal import clean, fitted, flow
@@ -21,9 +22,9 @@ SHOWN, REASONS = 8, 4
 class LiveDisplay:
     """Overall bar, counts and rate, the transfers that run now, and what waits. The clock runs to the end."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._started = time.monotonic()
+    def __init__(self, console: Console, clock: Clock = SYSTEM) -> None:
+        self._console, self._clock = console, clock
+        self._started = clock.monotonic()
         self._progress = Progress([], [], [], 0)
         #: when it was told last, and for how long it has worked: rates leave out the time between runs
         self._seen, self._worked = self._started, 0.0
@@ -37,7 +38,7 @@ class LiveDisplay:
         self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if not progress.idle:
             self._worked += now - self._seen
         self._seen, self._progress = now, progress
@@ -48,12 +49,12 @@ class LiveDisplay:
         self._console.print(Text(text, style="red" if run.failed else "green"), soft_wrap=True)
 
     def _render(self) -> Group:
-        progress, now = self._progress, time.time()
-        elapsed = int(time.monotonic() - self._started)
+        progress, now = self._progress, self._clock.time()
+        elapsed = int(self._clock.monotonic() - self._started)
         clock = f"{elapsed // 3600}:{elapsed // 60 % 60:02}:{elapsed % 60:02}"
         rate = progress.moved / max(self._worked, 0.1)
         moved = f"  {flow(progress.moved, rate)}" if progress.moved else ""
-        head = Text(f"{clock}  {progress.phase()}{moved}", style="bold", no_wrap=True, overflow="ellipsis")
+        head = Text(f"{clock}  {progress.phase(now)}{moved}", style="bold", no_wrap=True, overflow="ellipsis")
         lines: list[Text | Table] = [head, self._bar(progress)]
         for job in progress.running[:SHOWN]:
             far = "" if job.begins(now) else flow(job.bytes, job.rate)

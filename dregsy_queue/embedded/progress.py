@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.ledger.waiting import Waiting
 from dregsy_queue.logs import log_fields
@@ -48,15 +48,15 @@ class Progress:
         """Bytes, running transfers included as far as their relays tell."""
         return self.sent + sum(job.bytes or 0 for job in self.running)
 
-    def phase(self) -> str:
-        """One word or sentence: what it does now."""
+    def phase(self, now: float) -> str:
+        """One word or sentence: what it does now (Unix time)."""
         if not self.runs:
             return "starting"
         if self.idle:
             if self.following is None:
                 return "idle"
             task, at = self.following
-            return f"idle, next run of {clean(task)} at {moment(at, time.time())}"
+            return f"idle, next run of {clean(task)} at {moment(at, now)}"
         if self.running:
             return "syncing"
         planning = any(run.state == "planning" for run in self.runs)
@@ -100,8 +100,9 @@ class Display(Protocol):
 class LineDisplay:
     """A log line now and then, when something moved, and when there is another reason to wait."""
 
-    def __init__(self) -> None:
-        self._next = time.monotonic() + LINE_EVERY
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
+        self._next = clock.monotonic() + LINE_EVERY
         self._last = ""
 
     def __enter__(self) -> LineDisplay:
@@ -120,18 +121,18 @@ class LineDisplay:
         )
 
     def show(self, progress: Progress) -> None:
-        if time.monotonic() < self._next:
+        if self._clock.monotonic() < self._next:
             return
-        self._next = time.monotonic() + LINE_EVERY
+        self._next = self._clock.monotonic() + LINE_EVERY
         done, running = progress.total - progress.open, len(progress.running)
         line = f"{done} of {progress.total} images done, {plural(running, 'transfer')} running"
         reasons = progress.reasons()
         if not progress.total and not reasons:
-            line = progress.phase()
+            line = progress.phase(self._clock.time())
         elif not running and reasons:
             line = f"{done} of {progress.total} images done; waiting: {reasons[0]}"
         if progress.idle:
-            line = progress.phase()
+            line = progress.phase(self._clock.time())
         if line != self._last:
             self._last = line
             log.info("%s", line, extra=log_fields(failed=sum(run.failed for run in progress.runs) or ""))

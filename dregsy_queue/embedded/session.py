@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dregsy_queue import settings
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.load import LoadedConfig
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of
@@ -103,8 +103,8 @@ def _signals() -> Iterator[list[int]]:
 
 
 class _Session:
-    def __init__(self, request: Request, folder: Path, received: list[int]) -> None:
-        self._request = request
+    def __init__(self, request: Request, folder: Path, received: list[int], clock: Clock = SYSTEM) -> None:
+        self._request, self._clock = request, clock
         self._received = received
         self._names = [task.name for task in request.tasks]
         direct = all(relay_of(request.loaded.config, task) == "direct" for task in request.tasks)
@@ -140,7 +140,7 @@ class _Session:
 
     def _watch(self, *, periodic: bool) -> None:
         # Late: workers have nothing of this. They load what is theirs at this moment, and get the processor first.
-        time.sleep(HEAD_START)
+        self._clock.pause(HEAD_START)
         from dregsy_queue.embedded.watcher import Watcher
 
         with self._display() as display:
@@ -150,7 +150,7 @@ class _Session:
 
     def _follow(self, watcher: Watcher, display: Display, *, periodic: bool) -> None:
         """Until every run has ended (periodic tasks: for ever), or a signal came."""
-        started = time.monotonic()
+        started = self._clock.monotonic()
         while not self._received:
             self._restart_ended()
             progress = watcher.look()
@@ -161,10 +161,10 @@ class _Session:
                     self._save_state()
             if not periodic and len(progress.runs) == len(self._names) and progress.idle:
                 return
-            elapsed = time.monotonic() - started
+            elapsed = self._clock.monotonic() - started
             if elapsed > MEANWHILE:
                 importlib.import_module(_SUMMARY)
-            time.sleep(min(POLL, max(FIRST_POLL, elapsed / 40)))
+            self._clock.pause(min(POLL, max(FIRST_POLL, elapsed / 40)))
 
     def _save_state(self) -> bool:
         """False when it cannot be written."""
@@ -251,7 +251,7 @@ class _Session:
             code = child.poll()
             if code is None:
                 continue
-            if time.monotonic() - child.started < TOO_SOON:
+            if self._clock.monotonic() - child.started < TOO_SOON:
                 raise ChildError(f"the {child.name} ended right after its start (exit code {code})")
             log.warning("the %s ended (exit code %d) and is started again", child.name, code)
             scheduler = child.name == "scheduler"

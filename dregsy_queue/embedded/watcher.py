@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.embedded.progress import Progress
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.overview import Overview
@@ -17,12 +17,12 @@ SELDOM = 1.0
 
 
 class Watcher:
-    def __init__(self, connection: Connection, tasks: Sequence[str], *, live: bool) -> None:
+    def __init__(self, connection: Connection, tasks: Sequence[str], *, live: bool, clock: Clock = SYSTEM) -> None:
         """`live`: transfers are shown as they run, so they are read at each look."""
         self._tasks, self._live = tasks, live
         self._reader, self._overview = RunReader(connection), Overview(connection)
         self._waiting_reader, self._roles = WaitingReader(connection), Roles(connection)
-        self._read_at = 0.0
+        self._clock, self._read_at = clock, float("-inf")
         self._waiting: Sequence[Waiting] = []
         self._running: Sequence[RunningJob] = []
         self._sent = 0
@@ -31,10 +31,10 @@ class Watcher:
 
     def look(self) -> Progress:
         """The runs of now; the rest may be a second old."""
-        seldom = time.monotonic() - self._read_at >= SELDOM
+        seldom = self._clock.monotonic() - self._read_at >= SELDOM
         if seldom:
             self._read_seldom()
-            self._read_at = time.monotonic()
+            self._read_at = self._clock.monotonic()
         runs = [counts for name in self._tasks if (counts := self._reader.newest(name)) is not None]
         if self._live or seldom:
             self._running = self._reader.running_transfers()
