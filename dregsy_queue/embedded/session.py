@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redis import RedisError
+
 from dregsy_queue import settings
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.config.load import LoadedConfig
@@ -81,7 +83,9 @@ def run(request: Request) -> int:
             return session.run()
         except ChildError as error:
             log.error("%s", error)
-            return 1
+        except RedisError as error:
+            log.error("the private Redis ended or does not answer: %s; is this machine out of memory?", error)
+        return 1
 
 
 @contextlib.contextmanager

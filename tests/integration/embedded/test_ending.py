@@ -78,6 +78,21 @@ def test_after_sigkill_no_process_goes_on_and_the_next_call_cleans_up(
     assert list(temporary.iterdir()) == []
 
 
+def test_a_private_redis_that_is_killed_is_told_in_one_line(tmp_path: Path, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", ["1"])
+    tasks = task("t", location(source), location(target), mapping("lib/app"))
+    temporary, log = tmp_path / "tmp", tmp_path / "log"
+    process = start(write_config(tmp_path, tasks, skopeo={"binary": slow_skopeo(tmp_path)}), temporary, log)
+    wait_until(lambda: [line for line in processes_with(str(tmp_path)) if "sleep 60" in line])
+    (redis,) = [line for line in processes_with(str(temporary)) if "redis.sock" in line]
+    os.kill(int(redis.split()[0]), signal.SIGKILL)
+    assert process.wait(60) == 1
+    told = log.read_text()
+    assert "the private Redis ended or does not answer" in told and "Traceback" not in told
+    assert [line for line in processes_with(str(tmp_path)) if "pytest" not in line] == []
+    assert list(temporary.iterdir()) == []
+
+
 def test_periodic_tasks_stay_and_run_again(tmp_path: Path, source: Registry, target: Registry) -> None:
     push_many(source, "lib/app", ["1"])
     config = write_config(
