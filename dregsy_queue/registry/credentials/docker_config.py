@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.login import Credentials, decode_auth
-from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
+from dregsy_queue.registry.credentials.cached import CachedSource, Fetched
 from dregsy_queue.registry.errors import RegistryError
 
 #: How long a login from a file or a helper is used, in seconds: after that it is read again.
@@ -28,7 +28,7 @@ _HUB_KEYS = ("docker.io", "https://index.docker.io/v1/", "index.docker.io")
 
 
 @dataclass(frozen=True)
-class DockerConfigSource(KeptSource):
+class DockerConfigSource(CachedSource):
     """The login for `host`; anonymous where there is none.
 
     `namespace`: the key of an entry for a part of the registry, as ``quay.io/team``; '' for the registry as a whole.
@@ -38,12 +38,12 @@ class DockerConfigSource(KeptSource):
     namespace: str = ""
 
     async def credentials(self, repository: str = "") -> Credentials | None:
-        if repository and not self.namespace and (namespace := _namespace_of(self.host, repository)):
+        if repository and not self.namespace and (namespace := NAMESPACES.of(self.host, repository)):
             return await replace(self, namespace=namespace).credentials()
         found = await super().credentials()
         return found if found and (found.username or found.identity_token) else None
 
-    def fetch(self) -> Fetched:
+    def fetch(self, _: float) -> Fetched:
         for document in _documents():
             found = self._look_in(document)
             if found:
@@ -148,30 +148,37 @@ def _documents() -> list[dict[str, Any]]:
     return found
 
 
-def _namespace_of(host: str, repository: str) -> str:
-    """The most specific entry for `repository` that is not the registry's own, as ``host/team``; '' for none.
+class Namespaces:
+    """Entries for parts of a registry, remembered for a few seconds: each image of a plan asks for them.
 
     Source: containers-auth.json(5), "auths": keys may be ``host[/namespace[/user[/repo]]]``.
     """
-    now = time.monotonic()
-    if now >= _namespaces_until.get(host, 0):
-        _namespaces[host] = {
-            key
-            for document in _documents()
-            for section in ("auths", "credHelpers")
-            if isinstance(document.get(section), dict)
-            for key in document[section]
-            if key.startswith(f"{host}/")
-        }
-        _namespaces_until[host] = now + _LOOK_AGAIN
-    parts = repository.split("/")
-    names = (f"{host}/{'/'.join(parts[:end])}" for end in range(len(parts), 0, -1))
-    return next((name for name in names if name in _namespaces[host]), "")
+
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
+        #: by host: the keys of its entries, and until when they are believed, on the monotonic clock
+        self._known: dict[str, tuple[set[str], float]] = {}
+
+    def of(self, host: str, repository: str) -> str:
+        """The most specific entry for `repository` that is not the registry's own, as ``host/team``; '' for none."""
+        keys, until = self._known.get(host, (set[str](), 0.0))
+        if self._clock.monotonic() >= until:
+            keys = {
+                key
+                for document in _documents()
+                for section in ("auths", "credHelpers")
+                if isinstance(document.get(section), dict)
+                for key in document[section]
+                if key.startswith(f"{host}/")
+            }
+            self._known[host] = keys, self._clock.monotonic() + _LOOK_AGAIN
+        parts = repository.split("/")
+        names = (f"{host}/{'/'.join(parts[:end])}" for end in range(len(parts), 0, -1))
+        return next((name for name in names if name in keys), "")
 
 
-#: Entries for parts of a registry, by host, and until when they are believed on the monotonic clock.
-_namespaces: dict[str, set[str]] = {}
-_namespaces_until: dict[str, float] = {}
+#: Of this process.
+NAMESPACES = Namespaces()
 
 
 def _files() -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -12,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dregsy_queue.oci.hosts import EcrRegistry
 from dregsy_queue.oci.login import Credentials
-from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
+from dregsy_queue.registry.credentials.cached import CachedSource, Fetched
 from dregsy_queue.registry.errors import Kind, RegistryError
 
 #: Errors of AWS and of its library after which the same call may succeed.
@@ -30,7 +29,7 @@ class EcrImage:
 
 
 @dataclass(frozen=True)
-class EcrSource(KeptSource):
+class EcrSource(CachedSource):
     """`refresh`: seconds after which a token is fetched again, although it may live longer.
 
     The identity is that of `profile`, or what AWS' own library finds (environment, files, EKS, EC2), and `role` is
@@ -42,7 +41,7 @@ class EcrSource(KeptSource):
     profile: str = ""
     role: str = ""
 
-    def fetch(self) -> Fetched:
+    def fetch(self, now: float) -> Fetched:
         try:
             if self.registry.public:
                 found: Any = self._client("ecr-public").get_authorization_token()["authorizationData"]
@@ -50,9 +49,9 @@ class EcrSource(KeptSource):
                 client = self._client("ecr")
                 found = client.get_authorization_token(registryIds=[self.registry.account])["authorizationData"][0]
             username, _, password = base64.b64decode(found["authorizationToken"]).decode().partition(":")
+            left = found["expiresAt"].timestamp() - now
         except (BotoCoreError, ClientError, KeyError, IndexError, ValueError) as error:
             raise self._error("no token", error) from None
-        left = (found["expiresAt"] - datetime.now(UTC)).total_seconds()
         return Fetched(Credentials(username, password), max(60.0, min(self.refresh, left)))
 
     def repositories(self, limit: int | None) -> list[str]:

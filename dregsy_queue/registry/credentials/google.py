@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 
 import google.auth
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
 from dregsy_queue.oci.login import Credentials
-from dregsy_queue.registry.credentials.cached import Fetched, KeptSource
+from dregsy_queue.registry.credentials.cached import CachedSource, Fetched
 from dregsy_queue.registry.errors import RegistryError
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -19,18 +19,18 @@ USER = "oauth2accesstoken"
 
 
 @dataclass(frozen=True)
-class GoogleSource(KeptSource):
+class GoogleSource(CachedSource):
     """The file that GOOGLE_APPLICATION_CREDENTIALS names (a service account, or workload identity), else gcloud's own
     login, else the metadata server of GCE and GKE."""
 
     host: str
 
-    def fetch(self) -> Fetched:
+    def fetch(self, now: float) -> Fetched:
         try:
             identity, _ = google.auth.default(scopes=[_SCOPE])
             identity.refresh(Request())  # type: ignore[no-untyped-call]
         except (GoogleAuthError, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0][:300]
+            reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
             raise RegistryError(
                 f"{self.host}: Google: no token: {reason}; give 'auth', or 'auth: none' for public images",
                 kind="auth",
@@ -39,5 +39,5 @@ class GoogleSource(KeptSource):
             ) from None
         left = 3600.0
         if identity.expiry is not None:
-            left = (identity.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+            left = identity.expiry.replace(tzinfo=UTC).timestamp() - now
         return Fetched(Credentials(USER, str(identity.token)), max(60.0, left))

@@ -19,10 +19,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from dregsy_queue.oci.hosts import EcrRegistry, ecr_registry
+from dregsy_queue.registry.credentials import cached
+from dregsy_queue.registry.credentials.cached import CredentialsCache
 from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
 from tests.conftest import MakeProxy, MakeRegistry
+from tests.lab.clock import FakeClock
 from tests.lab.dregsy import BIN, auth, location, mapping, sync, task, write_config
 from tests.lab.images import push_image, push_many
 from tests.lab.processes import ManagedProcess, free_port, wait_until
@@ -210,19 +213,22 @@ async def test_ecr_tokens_are_kept_and_renewed(aws: str, monkeypatch: pytest.Mon
     fetches = 0
     fetch = EcrSource.fetch
 
-    def counting(self: EcrSource) -> Any:
+    def counting(self: EcrSource, now: float) -> Any:
         nonlocal fetches
         fetches += 1
-        return fetch(self)
+        return fetch(self, now)
 
     monkeypatch.setattr(EcrSource, "fetch", counting)
-    source = EcrSource(registry, 3600)
+    clock = FakeClock()
+    clock.now = time.time()
+    monkeypatch.setattr(cached, "CACHE", CredentialsCache(clock))
     first = [await EcrSource(registry, 3600).credentials() for _ in range(5)]
     assert fetches == 1 and all(found and found.username == "AWS" for found in first)
-    from dregsy_queue.registry.credentials import cached
-
-    cached._kept[source] = (cached._kept[source][0], 0.0)
-    assert await source.credentials() and fetches == 2
+    # The tokens of this AWS have ended long ago, and are used for a minute.
+    clock.pause(53)
+    assert await EcrSource(registry, 3600).credentials() and fetches == 1
+    clock.pause(2)
+    assert await EcrSource(registry, 3600).credentials() and fetches == 2, "a tenth of the minute is left"
 
 
 async def test_a_role_is_assumed_and_a_profile_used(aws: str, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import google.auth
 import pytest
+from google.auth.exceptions import GoogleAuthError
 
 from dregsy_queue.access.identity import choose_source, ecr_api, ecr_source
 from dregsy_queue.config.models import Location
@@ -14,6 +16,7 @@ from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.credentials.google import GoogleSource
 from dregsy_queue.registry.credentials.source import CredentialsSource, Static
+from dregsy_queue.registry.errors import RegistryError
 
 BOB = base64.b64encode(b'{"username": "bob", "password": "x"}').decode()
 EMPTY = base64.b64encode(b'{"username": "", "password": ""}').decode()
@@ -83,3 +86,23 @@ def test_aws_lists_and_creates_whoever_signs_in(registry: str, keys: dict[str, A
 )
 def test_google_hosts(host: str, expected: bool) -> None:
     assert is_google(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "reason"),
+    [
+        (GoogleAuthError, [], "GoogleAuthError"),
+        (GoogleAuthError, ["no metadata\nserver"], "no metadata"),
+        (OSError, [], "OSError"),
+    ],
+)
+async def test_google_says_why_there_is_no_token(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception], words: list[str], reason: str
+) -> None:
+    def refuse(**_: object) -> None:
+        raise kind(*words)
+
+    monkeypatch.setattr(google.auth, "default", refuse)
+    with pytest.raises(RegistryError, match=f"^gcr.io: Google: no token: {reason}; give 'auth'") as caught:
+        await GoogleSource("gcr.io").credentials()
+    assert caught.value.kind == "auth"

@@ -11,8 +11,10 @@ import pytest
 
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.registry.credentials import cached, docker_config
-from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
+from dregsy_queue.registry.credentials.cached import CredentialsCache
+from dregsy_queue.registry.credentials.docker_config import DockerConfigSource, Namespaces
 from dregsy_queue.registry.errors import RegistryError
+from tests.lab.clock import FakeClock
 
 
 def b64(text: str) -> str:
@@ -25,8 +27,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    cached._kept.clear()
-    docker_config._namespaces_until.clear()
+    monkeypatch.setattr(cached, "CACHE", CredentialsCache())
+    monkeypatch.setattr(docker_config, "NAMESPACES", Namespaces())
     return tmp_path
 
 
@@ -89,3 +91,25 @@ async def test_credential_helpers(
         assert caught.value.kind == "auth"
     else:
         assert await source.credentials() == expected
+
+
+async def test_files_are_read_again_after_a_while(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, file, source = FakeClock(), machine / "config.json", DockerConfigSource("a.example")
+    monkeypatch.setattr(cached, "CACHE", CredentialsCache(clock))
+    monkeypatch.setattr(docker_config, "NAMESPACES", Namespaces(clock))
+    bob, eve, ann = (Credentials(name, "secret") for name in ("bob", "eve", "ann"))
+
+    def write(**users: str) -> None:
+        names = {"whole": "a.example", "team": "a.example/team"}
+        entries = {names[part]: {"auth": b64(f"{user}:secret")} for part, user in users.items()}
+        file.write_text(json.dumps({"auths": entries}))
+
+    write(whole="bob")
+    assert await source.credentials("team/app") == bob
+    write(whole="eve", team="ann")
+    assert await source.credentials("team/app") == bob, "nobody reads files for each image"
+    clock.pause(docker_config._LOOK_AGAIN)
+    assert await source.credentials("team/app") == ann
+    assert await source.credentials("other/app") == bob
+    clock.pause(docker_config.LIFE)
+    assert await source.credentials("other/app") == eve
