@@ -28,10 +28,18 @@ class LoopThread:
         self._loop.call_soon_threadsafe(time.sleep, seconds)
 
     def stop(self) -> None:
-        """End the thread; what runs in it must have ended."""
+        """End the thread, and what still runs in it: handlers of requests that nobody waits for any more."""
+        self.run(_cancel_all(), timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_all() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class ThreadedServer:

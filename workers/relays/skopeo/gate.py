@@ -1,12 +1,12 @@
-"""How many skopeo processes run at once? As many as this machine's cores can feed; more only while cores are idle."""
+"""How many skopeo processes run at once? As many as this worker's cores can feed; more only while these are idle."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
+
+from workers.relays.skopeo.cores import Cores, usable_cores
 
 #: Processes per core that run in any case: one waits for the network while the other computes.
 PER_CORE = 2
@@ -15,26 +15,15 @@ IDLE_ENOUGH = 0.25
 #: Seconds between looks at that.
 LOOK = 0.25
 
-#: Seconds of all cores so far: idle ones, and all of them; None: this machine does not tell.
-CoreTime = Callable[[], tuple[float, float] | None]
-
-
-def core_time() -> tuple[float, float] | None:
-    """Source: proc_stat(5): user, nice, system, idle, iowait, …, in ticks."""
-    try:
-        ticks = [float(tick) for tick in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
-        return ticks[3] + ticks[4], sum(ticks)
-    except (OSError, ValueError, IndexError):
-        return None
-
 
 class Gate:
     """Lets processes start one by one; to be used on one event loop."""
 
-    def __init__(self, cores: int = 0, times: CoreTime = core_time) -> None:
-        """`cores`: 0: those that this process may use."""
-        self._always = PER_CORE * (cores or len(os.sched_getaffinity(0)))
-        self._times = times
+    def __init__(self, cores: Cores | None = None) -> None:
+        """`cores`: None: those that this process may use."""
+        cores = cores or usable_cores()
+        self._always = max(1, round(PER_CORE * cores.number))
+        self._times = cores.times
         self._running = 0
         self._turn = asyncio.Lock()
         self._ended = asyncio.Event()
