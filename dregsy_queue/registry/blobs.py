@@ -60,7 +60,7 @@ class Blobs:
         request = Request("GET", f"/v2/{name}/blobs/{digest}", what, scopes.pull(name), headers)
         async with self._transport.open(request) as incoming:
             if incoming.status not in (200, 206, 416):
-                raise responses.error(await _whole(incoming), self.registry, what)
+                raise responses.error(await self._whole(incoming, what), self.registry, what)
             yield incoming
 
     async def size(self, repository: str, digest: str) -> int | None:
@@ -127,7 +127,10 @@ class Blobs:
         return await self._request("PATCH", upload, upload.url, headers, chunk)
 
     async def cancel(self, upload: Upload) -> None:
-        await self._request("DELETE", upload, upload.url, {}, b"")
+        """A registry that cannot cancel an upload lets it expire. Raises nothing."""
+        request = Request("DELETE", upload.url, f"upload to {upload.repository}", self._scope(upload))
+        with contextlib.suppress(RegistryError):
+            await self._transport.request(request, tries=1)
 
     async def manifest(self, repository: str, digest: str) -> Answer:
         """A manifest of any kind by its digest, unchecked. Counts as a pull."""
@@ -170,7 +173,7 @@ class Blobs:
         headers = {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
         try:
             async with self._transport.open(Request(method, url, what, scope, headers, watched)) as incoming:
-                return await _whole(incoming)
+                return await self._whole(incoming, what)
         except RegistryError:
             # The connection broke because its body did.
             if failed:
@@ -181,13 +184,16 @@ class Blobs:
         what = f"upload to {upload.repository}"
         return await self._transport.request(Request(method, url, what, self._scope(upload), headers, body))
 
+    async def _whole(self, incoming: Incoming, what: str) -> Answer:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return Answer(incoming.status, incoming.headers, await incoming.read(), str(incoming.url))
+        except TimeoutError:
+            text = f"{self.registry}: {what}: no whole answer within {_PATIENCE} s"
+            raise RegistryError(text, kind="unavailable", temporary=True, registry=self.registry) from None
+
     def _scope(self, upload: Upload) -> str:
         return scopes.push(api_repository(self.registry, upload.repository))
-
-
-async def _whole(incoming: Incoming) -> Answer:
-    async with asyncio.timeout(_PATIENCE):
-        return Answer(incoming.status, incoming.headers, await incoming.read(), str(incoming.url))
 
 
 def _ending(upload: Upload, digest: str) -> str:

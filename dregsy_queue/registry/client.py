@@ -16,7 +16,7 @@ from dregsy_queue.oci.hosts import is_ecr
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_tag
 from dregsy_queue.registry import responses, scopes
-from dregsy_queue.registry.blobs import Blobs
+from dregsy_queue.registry.blobs import Blobs, Upload
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
 from dregsy_queue.registry.looks import Looks, described
@@ -163,7 +163,7 @@ class RegistryClient:
     async def may_push(self, repository: str) -> None:
         """Open an upload and cancel it: nothing is left. Raises: RegistryError: nothing can be pushed.
 
-        Source: OCI distribution-spec, "Pushing a blob in chunks"; a registry that knows no cancelling lets it expire.
+        Source: OCI distribution-spec, "Pushing a blob in chunks".
         """
         name, what = api_repository(self.registry, repository), f"upload to {repository}"
         scope = scopes.push(name)
@@ -173,7 +173,7 @@ class RegistryClient:
             # By its path alone: what a registry behind a proxy calls itself may not be reachable from here.
             upload = URL(opened.url).join(URL(location, encoded=True))
             url = f"{URL(opened.url).origin()}{upload.raw_path_qs}"
-            await self._transport.request(Request("DELETE", url, what, scope))
+            await self.blobs.cancel(Upload(repository, url))
 
     async def _ask(self, method: str, path: str, scope: str, good: int, *, what: str) -> Answer:
         answer = await self._transport.request(Request(method, path, what, scope))
