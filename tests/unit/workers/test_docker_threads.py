@@ -1,4 +1,4 @@
-"""A Docker daemon whose pulls hang holds up nobody but its own copies."""
+"""A Docker daemon whose pulls hang holds up nobody but its own copies; one that dies during a pull is an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from dregsy_queue.config.models import DockerSettings
 from dregsy_queue.oci.reference import Reference
 from workers.relays.docker.relay import _COPIES, DockerRelay
-from workers.relays.relay import Access, Copy
+from workers.relays.relay import Access, Copy, RelayError
 
 
 class Daemon(BaseHTTPRequestHandler):
@@ -49,13 +49,30 @@ def host() -> Iterator[str]:
         server.shutdown()
 
 
-async def test_copies_that_hang_hold_up_neither_redis_nor_the_look_at_the_daemon(host: str) -> None:
-    relay = DockerRelay(DockerSettings(dockerhost=host))
+@pytest.mark.parametrize("said", ['19\r\n{"status":"Pulling from x"}\r\n', '5\r\n{"sta\r\n0\r\n\r\n', ""])
+async def test_a_daemon_that_dies_during_a_pull_is_one_line(
+    host: str, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    def pull(self: Daemon) -> None:
+        self.wfile.write(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{said}".encode())
+        self.close_connection = True
+
+    monkeypatch.setattr(Daemon, "do_POST", pull)
+    with pytest.raises(RelayError, match=r"^docker: the daemon at tcp://127.* ended the connection") as caught:
+        await DockerRelay(DockerSettings(dockerhost=host)).copy(_copy())
+    assert caught.value.temporary and "\n" not in str(caught.value)
+
+
+def _copy() -> Copy:
     reference = Reference.parse_full("127.0.0.1:1/lib/app:1")
     nobody: Any = None
     anybody = Access(None, False, None, nobody)
-    one = Copy(reference, reference, anybody, anybody, all_platforms=False)
-    copies = [asyncio.create_task(relay.copy(one)) for _ in range(_COPIES)]
+    return Copy(reference, reference, anybody, anybody, all_platforms=False)
+
+
+async def test_copies_that_hang_hold_up_neither_redis_nor_the_look_at_the_daemon(host: str) -> None:
+    relay = DockerRelay(DockerSettings(dockerhost=host))
+    copies = [asyncio.create_task(relay.copy(_copy())) for _ in range(_COPIES)]
     for _ in copies:
         await asyncio.to_thread(Daemon.pulls.acquire)
     assert await asyncio.wait_for(relay.problem(), 20) is None

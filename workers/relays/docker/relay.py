@@ -12,7 +12,8 @@ from typing import Any
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound
+import urllib3
+from docker.errors import APIError, DockerException, StreamParseError
 
 from dregsy_queue.concurrency import in_threads
 from dregsy_queue.config.models import Config, DockerSettings
@@ -26,6 +27,9 @@ _SILENCE = 600
 _COPIES = 64
 #: Lines of progress kept for the log.
 _KEPT_LINES = 40
+#: What the library raises when the daemon does not answer, or when its answer breaks off; some of it comes from the
+#: libraries under it.
+_NO_ANSWER = (DockerException, StreamParseError, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 def make(config: Config, _: Settings) -> DockerRelay:
@@ -50,7 +54,7 @@ class DockerRelay:
     async def problem(self) -> str | None:
         try:
             await in_threads(self._pings, self._ping)
-        except (DockerException, requests.RequestException, OSError) as error:
+        except _NO_ANSWER as error:
             return self._unreachable(error)
         return None
 
@@ -84,7 +88,7 @@ class DockerRelay:
         source, target = str(copy.source), str(copy.target)
         try:
             client = self._client()
-        except (DockerException, requests.RequestException, OSError) as error:
+        except _NO_ANSWER as error:
             raise RelayError(self._unreachable(error), "away") from None
         lines: list[str] = []
         used = (source, target)
@@ -128,7 +132,7 @@ class DockerRelay:
         for reference in references:
             if self._in_use[reference] <= 0:
                 del self._in_use[reference]
-                with contextlib.suppress(ImageNotFound, APIError, requests.RequestException):
+                with contextlib.suppress(*_NO_ANSWER):
                     client.remove_image(reference)
 
 
@@ -182,6 +186,6 @@ def _typed(side: Side, copy: Copy, daemon: str) -> Iterator[None]:
     except APIError as error:
         text = str(error.explanation or error)
         raise error_of("docker", text, names=(copy.source, copy.target), side=side) from None
-    except (DockerException, requests.RequestException, OSError) as error:
+    except _NO_ANSWER as error:
         reason = " ".join(str(error).split())[:200]
         raise RelayError(f"docker: the daemon at {daemon} ended the connection ({reason})") from None
