@@ -16,6 +16,9 @@ from dregsy_queue.oci.hosts import registry_key
 
 T = TypeVar("T")
 
+#: Registries and digests, and where the repositories of each go.
+_Question = tuple[list[tuple[str, str]], asyncio.Future[list[tuple[str, ...]]]]
+
 #: What was seen is told to Redis so often, in seconds, for all images together.
 EVERY = 0.1
 #: Seconds between two looks at a blob that somebody else moves.
@@ -35,7 +38,7 @@ class ClusterBlobs:
     def __init__(self, index: BlobIndex, clock: Clock = SYSTEM) -> None:
         self._index, self._clock = index, clock
         self._rests_until = 0.0
-        self._asked: list[tuple[list[tuple[str, str]], asyncio.Future[list[tuple[str, ...]]]]] = []
+        self._asked: list[_Question] = []
         #: used as ordered sets
         self._seen: dict[Seen, None] = {}
         self._images: dict[str, Sequence[str]] = {}
@@ -121,14 +124,27 @@ class ClusterBlobs:
             await self._try(tell, None)
 
     async def _ask(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked, []
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, []
+                await self._answer(asked)
+        finally:
+            self._asking = False
+
+    async def _answer(self, asked: Sequence[_Question]) -> None:
+        """Nobody waits for ever: an unexpected error is that of all who asked."""
+        try:
             found = iter(await self._find([one for some, _ in asked for one in some]))
-            for some, future in asked:
-                answer = [next(found) for _ in some]
-                if not future.done():
-                    future.set_result(answer)
-        self._asking = False
+            answers: list[list[tuple[str, ...]] | Exception] = [[next(found) for _ in some] for some, _ in asked]
+        except Exception as error:
+            answers = [error] * len(asked)
+        for (_, future), answer in zip(asked, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
 
     async def _find(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
         nothing: list[tuple[str, ...]] = [()] * len(wanted)

@@ -68,6 +68,23 @@ class TransferJob:
 
 
 @dataclass(frozen=True)
+class ShownJob:
+    """What reports and status show of a transfer job, also of one of another release that this one could not run; ""
+    for what it does not say."""
+
+    source: str
+    target: str
+    reason: str
+    digest: str
+
+    @classmethod
+    def parse(cls, text: str) -> ShownJob:
+        values = json.loads(text)
+        given = values if isinstance(values, dict) else {}
+        return cls(*(str(given.get(known.name) or "") for known in fields(cls)))
+
+
+@dataclass(frozen=True)
 class PlannedOutcome:
     """An image whose outcome planning knew already: it is up to date, or it cannot be planned (`error`).
 

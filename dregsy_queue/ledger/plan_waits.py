@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from redis import RedisError
 
@@ -51,9 +51,11 @@ class PlanWaits:
         found, now = {}, self._now()
         for task, text in self._redis.hgetall(key("plan waits")).items():
             value = json.loads(text)
-            left = float(value.pop("until")) - now
+            left = float(value["until"]) - now
             if left > -STALE:
-                found[task] = PlanWait(**{**value, "seconds": max(0.0, left)})
+                # A planner of a newer release may have noted more.
+                known = {field.name: value[field.name] for field in fields(PlanWait)}
+                found[task] = PlanWait(**{**known, "seconds": max(0.0, left)})
         return found
 
     def _now(self) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from dregsy_queue.kinds import RELAYS
 from dregsy_queue.ledger.connection import Connection, answers
-from dregsy_queue.ledger.jobs import JobResult, TransferJob, run_of
+from dregsy_queue.ledger.jobs import JobResult, ShownJob, run_of
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.presence import HEARTBEAT, Moved, Presence
@@ -170,11 +170,11 @@ class RunReader:
         for job, spec, (started, task, owner) in zip(jobs, specs, fields, strict=True):
             if not spec or not started:
                 continue
-            transfer = TransferJob.from_json(spec)
+            shown = ShownJob.parse(spec)
             found.append(
                 RunningJob(
-                    transfer.source,
-                    transfer.target,
+                    shown.source,
+                    shown.target,
                     float(started),
                     task=task or "",
                     worker=(owner or "").partition("#")[0],
@@ -206,20 +206,20 @@ class RunReader:
             for job, _ in part:
                 pipeline.hgetall(key("job", job))
             for (_, spec), fields in zip(part, pipeline.execute(), strict=True):
-                yield _result(TransferJob.from_json(spec), fields)
+                yield _result(ShownJob.parse(spec), fields)
 
     def _hash(self, name: str) -> dict[str, str]:
         return dict(self._redis.hscan_iter(name, count=1000))
 
 
-def _result(transfer: TransferJob, fields: dict[str, str]) -> JobResult:
+def _result(shown: ShownJob, fields: dict[str, str]) -> JobResult:
     status = fields.get("state", "failed")
-    as_planned = transfer.digest if status in ("copied", "up-to-date") else ""
+    as_planned = shown.digest if status in ("copied", "up-to-date") else ""
     return JobResult(
-        source=transfer.source,
-        target=transfer.target,
+        source=shown.source,
+        target=shown.target,
         status=status,
-        reason=transfer.reason,
+        reason=shown.reason,
         digest=fields.get("digest") or as_planned,
         attempts=int(fields.get("attempts", 0)),
         seconds=float(fields.get("seconds", 0) or 0),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dregsy_queue.ledger.causes import generalised
 from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Hold
-from dregsy_queue.ledger.jobs import JobResult, TransferJob, run_of
+from dregsy_queue.ledger.jobs import JobResult, ShownJob, run_of
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.levels import transfers_at
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
@@ -133,7 +133,7 @@ class WaitingReader:
                 continue
             why = "another job writes its target" if spec else "planning is tried again"
             if error:
-                image = TransferJob.from_json(spec) if spec else None
+                image = ShownJob.parse(spec) if spec else None
                 text = _cause(error, *((image.source, image.target) if image else ()))
                 why = f"{text}; attempt {int(attempts or 0) + 1}"
             groups.setdefault((task, why), []).append(at - now)

@@ -70,8 +70,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | N
     url = value_or_file("DREGSY_WEBHOOK_URL", environment)
     if not url:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_url(url):
         raise SettingsError("DREGSY_WEBHOOK_URL is not a URL; write https://…")
     secret = value_or_file("DREGSY_WEBHOOK_SECRET", environment)
     form = environment.get("DREGSY_WEBHOOK_FORMAT") or "json"
@@ -82,6 +81,16 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | N
         after = float(text)
     except ValueError:
         raise SettingsError(f"DREGSY_STALE_AFTER is '{text}', which is not a number of seconds") from None
+    if not 0 <= after < float("inf"):
+        raise SettingsError(f"DREGSY_STALE_AFTER is {text}; it must be at least 0")
     redact.hide(url)
     redact.hide(secret)
     return Webhook(url, secret, "slack" if form == "slack" else "json", after)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

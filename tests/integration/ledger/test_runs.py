@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.jobs import PlannedOutcome
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.outcome import Copied, Failed, RunFailure
+from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import report
 from dregsy_queue.ledger.runs import PlanLostError
 
@@ -111,6 +113,33 @@ def test_a_failure_of_planning_that_the_release_before_wrote_is_read(ledger: Led
     ledger.redis.hdel(key("run", run), "failure")
     counts = ledger.reader.counts(run)
     assert counts and counts.failure == RunFailure("t", "old") and list(ledger.reader.results(run)) == []
+
+
+def test_what_another_release_wrote_is_shown(ledger: Ledger) -> None:
+    ledger.worker()
+    run = ledger.planned([image(1), image(2)])
+    runs, waits = ledger.admission.admit()
+    ledger.claim(runs)
+    for job in (runs.job, waits.job):
+        known = json.loads(ledger.redis.hget(key("run", run, "jobs"), job) or "")
+        other = {"source": known["source"], "target": known["target"], "reason": "missing", "more": 1}
+        pipeline = ledger.redis.pipeline(transaction=True)
+        pipeline.hset(key("run", run, "jobs"), mapping={job: json.dumps(other)})
+        pipeline.execute()
+    assert ledger.claims.take(waits.job, waits.epoch, "w1") is None, "handed back"
+    overview, note = Overview(ledger.redis), {"number": 3, "attempt": 2, "most": 6, "seconds": 9, "error": "e"}
+    pipeline = ledger.redis.pipeline(transaction=True)
+    pipeline.hset(key("plan waits"), mapping={"t": json.dumps({**note, "until": overview.now() + 9, "more": 1})})
+    pipeline.execute()
+    (running,) = ledger.reader.running_transfers()
+    assert running.source in {image(1).source, image(2).source}
+    assert {row["source"] for row in report(ledger.reader, ["t"])["tasks"]["t"]["jobs"]} == {
+        image(1).source,
+        image(2).source,
+    }
+    told = [waiting.why for waiting in situation.read(ledger.redis).waiting]
+    assert len(told) == 2 and told[0].startswith("e;")
+    assert told[1].startswith("another release made this job, this one cannot read it")
 
 
 def test_a_plan_that_no_worker_survives_is_given_up(ledger: Ledger) -> None:

@@ -56,6 +56,11 @@ def test_changes(task: TaskOverview, told: Told, events: list[str]) -> None:
     assert change(task, Told.parse(str(after)), 1000, 100) == (after, []), "told once"
 
 
+def test_what_another_release_told_is_read() -> None:
+    assert Told.parse('{"failing":true,"stale":false,"paused":true}') == Told(failing=True)
+    assert Told.parse('{"stale":true}') == Told(stale=True)
+
+
 def test_settings() -> None:
     assert from_environment({}) is None
     hook = from_environment({"DREGSY_WEBHOOK_URL": "https://h.example/secret", "DREGSY_WEBHOOK_SECRET": "key of it"})
@@ -64,6 +69,9 @@ def test_settings() -> None:
         {"DREGSY_WEBHOOK_URL": "h.example"},
         {"DREGSY_WEBHOOK_URL": "https://h.example", "DREGSY_WEBHOOK_FORMAT": "xml"},
         {"DREGSY_WEBHOOK_URL": "https://h.example", "DREGSY_STALE_AFTER": "1h"},
+        {"DREGSY_WEBHOOK_URL": "https://h.example", "DREGSY_STALE_AFTER": "nan"},
+        {"DREGSY_WEBHOOK_URL": "https://h.example", "DREGSY_STALE_AFTER": "-1"},
+        {"DREGSY_WEBHOOK_URL": "https://[h.example"},
         {"DREGSY_WEBHOOK_URL_FILE": "/no/such"},
     ):
         with pytest.raises(SettingsError):
