@@ -30,12 +30,16 @@ def convert(file: Path, destination: str, scoped: bool) -> None:
         document = yaml.safe_load(file.read_text())
     except OSError as error:
         raise click.ClickException(f"{file}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         raise click.ClickException(f"{file}: is not YAML") from None
     try:
         draft = _convert(document, destination, scoped)
     except NotOursError as error:
         raise click.ClickException(f"{file}: {error}") from None
+    except (AttributeError, TypeError, ValueError):
+        raise click.ClickException(
+            f"{file}: a value in it has another type than it should, for example text instead of a list"
+        ) from None
     for note in draft.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(draft.text(), nl=False)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from dregsy_queue.cli import group
 from dregsy_queue.config.convert import constraints, regsync, skopeo_sync
 from dregsy_queue.config.load import load
 from dregsy_queue.matching.semver import Version, parse_range
@@ -133,3 +135,21 @@ def test_skopeo_sync(tmp_path: Path) -> None:
     assert "cert-dir" in notes and "quay.io/edge: left out" in notes and "set 'auth' for registry.example.com" in notes
     scoped = skopeo_sync.convert({"docker.io": {"images": {"busybox": []}}}, "h/p", scoped=True).document()
     assert scoped["tasks"][0]["mappings"][0]["to"] == "p/docker.io/library/busybox"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sync: [{source: a/b, target: c/d}]\ndefaults: [1]",
+        "sync: [{source: a/b, target: c/d}]\ncreds: [docker.io]",
+        "sync: [{source: a/b, target: c/d}]\ncreds: [{registry: docker.io, reqPerSec: many}]",
+        "sync: [{source: a/b, target: c/d, type: repository, tags: [1.0]}]",
+        "docker.io: {images: [library/busybox]}",
+        "docker.io: {images: {library/busybox: []}, credentials: bob}",
+    ],
+)
+def test_a_value_of_another_type_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "other.yaml").write_text(text)
+    result = CliRunner().invoke(group, ["convert", str(tmp_path / "other.yaml"), "--to", "r.example/m"])
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "a value in it has another type than it should" in result.output
