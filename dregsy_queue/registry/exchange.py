@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from dregsy_queue.registry.errors import RegistryError
@@ -48,7 +48,7 @@ class Incoming:
     """An answer whose body has not been read. Its connection is free again when the context ends, or after `close`."""
 
     status: int
-    headers: CIMultiDict[str]
+    headers: CIMultiDictProxy[str]
     #: where it came from, after redirects
     url: URL
     _response: aiohttp.ClientResponse
@@ -121,13 +121,14 @@ async def exchange(
     """
     target, data = url, body if isinstance(body, bytes) else None
     for _ in range(_REDIRECTS):
-        sent = CIMultiDict({"Accept-Encoding": "identity", **(headers or {})})
+        sent = CIMultiDict(headers or {})
+        sent.setdefault("Accept-Encoding", "identity")
         if authorization and home is not None and same_origin(target, home):
             sent["Authorization"] = authorization
         response = await _send(session, method, target, sent, context, body if data is None else data)
-        location = response.headers.get("Location")
-        if response.status not in (301, 302, 303, 307, 308) or not location or data is None:
-            return Incoming(response.status, CIMultiDict(response.headers), target, response)
+        location = response.headers.get("Location") if response.status in (301, 302, 303, 307, 308) else None
+        if not location or data is None:
+            return Incoming(response.status, response.headers, target, response)
         async with response:
             following = follow(target, location)
             if following is None:
@@ -154,6 +155,7 @@ async def _send(
     options: dict[str, Any] = {"ssl": context}
     if body or method in ("POST", "PUT", "PATCH"):
         options["data"] = body if isinstance(body, bytes) else body()
+        options["skip_auto_headers"] = ("Content-Type",)
     try:
         return await session.request(
             method,
@@ -162,7 +164,6 @@ async def _send(
             allow_redirects=False,
             timeout=_TIMEOUT if isinstance(body, bytes) else _STREAMED,
             proxy=proxy_for(url),
-            skip_auto_headers=("Content-Type",),
             **options,
         )
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ssl.SSLError) as error:

@@ -30,6 +30,9 @@ _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in
 
 def same_origin(one: URL, other: URL) -> bool:
     """True when scheme, host and port are the same (RFC 6454 §5)."""
+    if one.raw_authority == other.raw_authority:
+        # as written already: no need to take both to pieces
+        return one.scheme == other.scheme
     return (one.scheme, (one.host or "").lower(), one.port) == (other.scheme, (other.host or "").lower(), other.port)
 
 

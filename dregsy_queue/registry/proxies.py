@@ -1,6 +1,6 @@
 """Which proxy does a request go through? HTTP_PROXY, HTTPS_PROXY and NO_PROXY mean what they mean to Go's programs.
 
-Source: golang.org/x/net/http/httpproxy. Loopback addresses never go through a proxy.
+Source: golang.org/x/net/http/httpproxy; net/http reads them once, too. Loopback addresses never go through a proxy.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from collections.abc import Mapping
 
 from yarl import URL
 
+#: As it was at the start: it is looked at before each request.
+_ENVIRONMENT = dict(os.environ)
 
-def proxy_for(url: URL, environment: Mapping[str, str] = os.environ) -> str | None:
+
+def proxy_for(url: URL, environment: Mapping[str, str] = _ENVIRONMENT) -> str | None:
     """The proxy's URL, or None for a direct connection."""
     name = f"{url.scheme}_proxy"
     proxy = environment.get(name.upper()) or environment.get(name)
+    if not proxy:
+        return None
     host = (url.host or "").lower().rstrip(".")
-    if not proxy or host == "localhost" or _is_loopback(host):
+    if host == "localhost" or _is_loopback(host):
         return None
     excluded = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
     if any(_excludes(entry.strip().lower(), host, url.port) for entry in excluded.split(",")):

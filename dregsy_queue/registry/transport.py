@@ -151,7 +151,8 @@ class Transport:
         out. Raises: RegistryError."""
         if not self._begun and (first := await self._as_greeting(request, sent)):
             return first
-        await self.greet()
+        if not self._begun:
+            await self.greet()
         target = self._absolute(request.url)
         header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
         incoming = await self._paced(request, target, header, sent)
@@ -227,6 +228,7 @@ class Transport:
             incoming = await self._ping()
         if incoming.status == 401 and same_origin(incoming.url, self._home):
             self._authorization.learn(parse_challenges(incoming.headers.getall("WWW-Authenticate", [])))
+        self._begun = True
 
     async def _ping(self, login: str = "") -> Incoming:
         async with (
@@ -297,6 +299,9 @@ class Transport:
 
     def _absolute(self, url: str) -> URL:
         """A path at the registry's API, or a whole URL."""
+        if self._begun and url.startswith("/") and "?" not in url and "#" not in url:
+            # What the registry was asked by has been found good.
+            return self._home.with_path(self._home.raw_path.rstrip("/") + url, encoded=True)
         target = parse_url(str(self._home).rstrip("/") + url if url.startswith("/") else url)
         if target is None:
             raise invalid(self._home, "it names a URL that cannot be asked")
