@@ -12,6 +12,8 @@ from dregsy_queue.logs import scrub_line
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import Reference
 
+#: Made once: a run has many images.
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 #: Why an image is copied, or is not.
 Reason = Literal["missing", "changed", "drifted", "up-to-date", "planning"]
 
@@ -40,7 +42,7 @@ class TransferJob:
     referrers: bool = False
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return _COMPACT({field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def from_json(cls, text: str) -> TransferJob:
@@ -102,7 +104,8 @@ class PlannedOutcome:
 
     def to_json(self) -> str:
         """Without secrets: `error` may quote a server."""
-        return json.dumps({**asdict(self), "error": scrub_line(self.error)}, separators=(",", ":"))
+        error = scrub_line(self.error) if self.error else ""
+        return _COMPACT({**vars(self), "error": error})
 
 
 @dataclass(frozen=True)
