@@ -1,9 +1,9 @@
-"""kombu's transport for Redis, as cheap as messages need it that only wake somebody.
+"""A cheaper Redis transport for kombu: our messages only wake a worker, so one may get lost.
 
-What is to be done, and who does it, is in the ledger: a job whose message is lost is admitted again (see
-`ledger.admission.CLAIM_WITHIN`). So a message that was received is remembered by this process alone. kombu 5.7 keeps it
-in Redis until it is acknowledged, which takes two transactions a message. kombu also makes a client for each command,
-which looks through all commands that redis-py knows; this transport keeps its client.
+The ledger knows what is to be done and who does it, and admits a job again whose message is lost (see
+`ledger.admission.CLAIM_WITHIN`). So a received message is in this process's memory alone. kombu 5.7 keeps it in Redis
+until it is acknowledged, which takes two transactions a message. kombu also makes a client for each command, which
+looks through all commands that redis-py knows; this transport keeps one client.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
 
     class _Base(kombu_redis.Channel):
-        """What kombu's channels have beside what is told of their types."""
+        """Members of kombu's channels that its type stubs leave out."""
 
         _queue_cycle: Any
         connection_errors: tuple[type[Exception], ...]
@@ -50,7 +50,8 @@ class QoS(virtual.QoS):
     _flush: Any
 
     def restore_unacked(self) -> Any:  # noqa: ANN401 - kombu takes a list of failures, its stubs say None
-        """Send what is left in hand at the end to others. Without Redis nothing is sent, and nothing is lost by it."""
+        """The worker ends: send its unfinished messages to others. Without Redis nothing is sent; the
+        ledger admits their jobs again."""
         self._flush()
         try:
             while self._delivered:
@@ -67,9 +68,9 @@ class _Cheap(_Base):
 
     ack_emulation = False
     _kept: redis.Redis | None = None
-    #: how many heard the last message that went to everybody who listens; None: there was none
+    #: how many listeners got the last broadcast message; None: none was sent yet
     heard: int | None = None
-    _tells_many = True
+    _has_blmpop = True
     #: messages asked for by the command that waits for an answer, and by the next one
     _asked = _next = 1
 
@@ -90,8 +91,8 @@ class _Cheap(_Base):
         yield self._kept
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Ask for a message, or for several: twice as many as last time when there were so many, so that few messages
-        are shared by all who wait for some. Redis before 7 tells one at a time."""
+        """Ask for one message, or for several: twice as many as last time if that many came. So where messages are few,
+        each waiting worker gets some. Redis before 7 gives one at a time."""
         queues = self._queue_cycle.consume(len(self.active_queues))
         room = self.qos.can_consume_max_estimate() or _MOST
         self._asked = min(self._next, room, _MOST)
@@ -108,7 +109,7 @@ class _Cheap(_Base):
         if self._asked < 2:
             self._next = 1
             found = bool(super()._brpop_read(**options))
-            self._next = 2 if self._tells_many else 1
+            self._next = 2 if self._has_blmpop else 1
             return found
         self._next, client = 1, self.client
         try:
@@ -117,7 +118,7 @@ class _Cheap(_Base):
             # Redis before 7, or one that does not let this user do so
             if "unknown command" not in str(error) and not isinstance(error, redis.exceptions.NoPermissionError):
                 raise
-            self._tells_many = False
+            self._has_blmpop = False
             raise Empty from error
         except self.connection_errors:
             client.connection.disconnect()
@@ -158,7 +159,7 @@ class SentinelTransport(kombu_redis.SentinelTransport):
 
 
 def register() -> None:
-    """Make kombu use it for every address of Redis."""
+    """Make kombu use this transport for every Redis URL."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{Transport.__name__}"
     TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{SentinelTransport.__name__}"

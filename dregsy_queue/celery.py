@@ -111,7 +111,7 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
 # for it; Flower's own option and flowerconfig.py take precedence.
 os.environ.setdefault("FLOWER_TASKS_COLUMNS", "args,state,received,runtime,worker,uuid")
 
-# It has no login, so it listens on this machine alone, unless `--address` or the variable says otherwise.
+# Flower has no login, so it listens on this machine alone, unless `--address` or the variable says otherwise.
 os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
 
 # Celery warns of workers that run as root, as messages could hold code: ours hold JSON.

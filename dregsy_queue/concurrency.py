@@ -93,12 +93,12 @@ async def _worked(
 
 
 async def in_threads(threads: Executor, call: Callable[[], V]) -> V:
-    """`call`, which blocks, in one of these threads; who waits for daemons and clouds has threads of its own, so that
-    nobody who waits for Redis waits for them."""
+    """Run a blocking `call` in one of these threads. Daemons and clouds have threads of their own, so that calls to
+    Redis never wait for them."""
     return await asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, call)
 
 
-#: Bytes from which on a document is parsed in a thread: the event loop must not stand still for it.
+#: Bigger documents, in bytes, are parsed in a thread: the event loop must not stand still for them.
 _MUCH = 128 * 1024
 
 
@@ -145,7 +145,7 @@ class Shared(Generic[K, V]):
 
     async def run(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:
         found = self._calls.get(key)
-        # One that has just ended is not shared: who tries again after its error must not get that error for ever.
+        # A call that has just ended is not shared: who retries after its error would get the same error again.
         if found is None or found.task.done():
             found = self._calls[key] = _Call(asyncio.create_task(call()))
             found.task.add_done_callback(lambda _: self._forget(key, found))

@@ -14,7 +14,7 @@ from dregsy_queue.prefix import MESSAGES_PREFIX
 
 #: Version of the message arguments: [version, job id, epoch].
 MESSAGE_VERSION = 1
-#: What Celery wants of a message's sender; who it was says nothing here, as any worker admits for all.
+#: Celery's field for the sender. Any worker may send the message of any job, so its name would tell nothing.
 _ORIGIN = "dregsy"
 
 
@@ -24,7 +24,7 @@ def dispatch(admission: Admission) -> int:
     If the process ends between admission and sending, nothing is lost: a job that no worker claims within 30 s is
     admitted again.
 
-    Raises: redis.RedisError or OSError; the same holds for what was not sent then.
+    Raises: redis.RedisError or OSError; what was not sent then is admitted again, too.
     """
     admitted = admission.admit()
     messages: defaultdict[str, list[str]] = defaultdict(list)
@@ -32,7 +32,7 @@ def dispatch(admission: Admission) -> int:
         queue = queue_name(job.kind)
         messages[queue].append(json.dumps(message(job, queue)))
     for queue, texts in messages.items():
-        # Where kombu's transport for Redis looks for them. A doubled message, after a lost answer, is claimed once.
+        # kombu reads these lists. Where an answer is lost and the push repeated, one of both messages claims nothing.
         admission.connection.lpush(MESSAGES_PREFIX + queue, *texts)
     return len(admitted)
 

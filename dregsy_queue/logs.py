@@ -51,9 +51,9 @@ _SHOWN = {"warning": "WARN"}
 _COLORS = {"fatal": 31, "error": 31, "warning": 33, "info": 36, "debug": 37, "trace": 37}
 #: Chatty libraries speak only from warnings on, unless everything is wanted.
 _LIBRARIES = ("kombu", "amqp", "asyncio", "redis", "celery")
-#: What these say of their requests and answers has tokens in it, so they speak from warnings on, whatever is wanted.
+#: Below warnings these libraries log requests and answers with tokens in them, so they never do.
 _HOLD_SECRETS = ("aiohttp", "boto3", "botocore", "docker", "google", "requests", "s3transfer", "urllib3")
-#: What others wrote may be of any length; characters kept of a field, and of a message.
+#: Longest field and longest message, in characters: text from outside may be of any length.
 LONGEST_FIELD, LONGEST_MESSAGE = 2_000, 20_000
 
 
@@ -98,8 +98,8 @@ def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for what libraries say of a Redis that does not answer or refuses, again each second and with a traceback:
-    roles say so themselves, once and in a line. With ``LOG_LEVEL=debug`` all of it is shown."""
+    """False for log lines of libraries about an outage of Redis: they come each second, with a traceback, and roles log
+    an outage once, in one line. ``LOG_LEVEL=debug`` shows all of them."""
     error = record.exc_info[1] if record.exc_info else None
     outage = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in ("redis", "kombu")
     return not (outage and record.levelno <= logging.WARNING and record.name.partition(".")[0] in _LIBRARIES)
@@ -149,7 +149,7 @@ def scrub_line(text: str) -> str:
 
 
 def scrub_and_cut(text: str, longest: int) -> str:
-    """`text` without secrets, at most so long; a secret at the cut is hidden, too."""
+    """`text` without secrets, at most `longest` characters; a secret at the cut is hidden, too."""
     rest = len(text) - 2 * longest
     return cut(scrub(text[: 2 * longest]), longest, max(rest, 0))
 

@@ -20,8 +20,8 @@ _names: set[str] = set()
 
 #: A secret that could be part of an image's name (OCI distribution specification, "Pulling manifests").
 _COULD_BE_NAME = re.compile(r"[a-z0-9._-]{1,23}")
-#: Where secrets stand that nobody told us of: a URL's user information (RFC 3986, section 3.2.1), an ``Authorization``
-#: header, the query of a signed URL, as storage behind registries hands out.
+#: Where secrets stand that were never passed to `hide`: a URL's user information (RFC 3986, section 3.2.1), an
+#: ``Authorization`` header, the query of a signed URL, as storage behind registries hands out.
 _TELLING = (
     re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"),
     re.compile(r"(\bauthorization:\s*\w+\s+)[^\s,;\"']+", re.IGNORECASE),
@@ -55,7 +55,7 @@ def know(names: Iterable[str]) -> None:
 
 
 def scrub(text: str) -> str:
-    """`text` with every hidden secret replaced, except inside of names; and with what looks like one by its place."""
+    """`text` with every hidden secret replaced, except inside names, and what stands where secrets usually stand."""
     for secret in sorted(_hidden, key=len, reverse=True):
         if secret in text:
             text = _replace(text, secret)

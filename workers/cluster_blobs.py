@@ -1,4 +1,4 @@
-"""Where are blobs at target registries? Seen by one worker, known to all; and who moves one, while others wait."""
+"""Where are blobs at target registries, and which worker moves one while others wait? Shared through Redis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 #: Registries and digests, and where the repositories of each go.
 _Question = tuple[list[tuple[str, str]], asyncio.Future[list[tuple[str, ...]]]]
 
-#: What was seen is told to Redis so often, in seconds, for all images together.
+#: Seconds between two writes of what was seen, for all images together.
 EVERY = 0.1
 #: Seconds between two looks at a blob that somebody else moves.
 LOOK = 0.5
@@ -46,7 +46,7 @@ class ClusterBlobs:
         self._asking = self._telling = False
 
     async def find(self, registry: str, digests: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Repositories of `registry` that have these blobs, the newest first; of those that nobody knows nothing."""
+        """Repositories of `registry` that have these blobs, the newest first; blobs that nobody knows are left out."""
         if not digests or self._rests():
             return {}
         name = registry_key(registry)

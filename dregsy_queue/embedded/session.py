@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which workers start alone; none is ready sooner.
+#: Seconds that workers have the processor to themselves at the start; none is ready sooner.
 HEAD_START = 0.35
-#: Seconds after the start at which what the end needs is loaded: registries are waited for then.
+#: Seconds after the start at which the code of the summary is loaded: workers wait for registries then.
 MEANWHILE = 0.6
 _SUMMARY = "dregsy_queue.embedded.summary"
 #: Seconds between two looks at the ledger: at first, and at most; in between a fortieth of the time so far.
@@ -143,7 +143,7 @@ class _Session:
             redis.end()
 
     def _watch(self, *, periodic: bool) -> None:
-        # Late: workers have nothing of this. They load what is theirs at this moment, and get the processor first.
+        # Imported late: workers need none of it, and load their own code at this moment.
         self._clock.pause(HEAD_START)
         from dregsy_queue.embedded.watcher import Watcher
 

@@ -20,7 +20,7 @@ GIVE_UP_AFTER, SUSPECT_AFTER = 3, 2
 STOOD_STILL, COME_BACK = 5.0, 10.0
 #: Jobs admitted in one call of the script, and looks at lanes per priority: bound how long it holds Redis.
 ADMITTED_AT_ONCE, LOOKS = 25, 100
-#: Seconds between two looks for what cannot be, of all workers together.
+#: Seconds between two checks for contradictions in the ledger, by all workers together.
 AUDIT_PAUSE = 0.5
 
 

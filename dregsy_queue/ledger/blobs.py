@@ -1,7 +1,7 @@
-"""Where are blobs at target registries, as far as any worker saw? Hints: who uses one asks the registry itself.
+"""Where are blobs at target registries, as far as any worker saw? Hints: the registry is asked before one is used.
 
-Names of blobs are the first 108 bits of their SHA-256 digests; two that are alike cost a request in vain. So much fits
-into small hashes, which Redis keeps packed.
+A blob's name is the first 108 bits of its SHA-256 digest, so that Redis can keep the hashes packed. Two blobs of one
+name cost a request in vain.
 """
 
 from __future__ import annotations

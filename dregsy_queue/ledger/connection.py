@@ -90,7 +90,7 @@ def answers(connection: Connection, commands: Iterable[Sequence[str | float]]) -
 
 
 def connect(url: str, *, patient: bool = True) -> Connection:
-    """A thread-safe, pooled connection that answers with `str`; `url` as `address` describes it.
+    """A thread-safe, pooled connection that answers with `str`; `url`: see `redis_url`.
 
     A command that meets a broken connection is tried again for about two seconds before `redis.ConnectionError` is
     raised; with `patient` false it is raised at once.

@@ -16,7 +16,7 @@ T = TypeVar("T")
 #: How long a call is repeated while Redis is away or refuses, in seconds. What planning could not hand on by then is
 #: planned by the worker that takes the plan next.
 PATIENCE = 60.0
-#: What Redis answers while it can not (yet, or just now) do what it was asked; the first word of its error.
+#: First words of errors that pass by themselves: Redis cannot do it just now, or not yet.
 _PASSING = (
     "BUSY",
     "CLUSTERDOWN",

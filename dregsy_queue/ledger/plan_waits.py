@@ -34,7 +34,7 @@ class PlanWaits:
         self._redis = connection
 
     def note(self, task: str, wait: PlanWait) -> None:
-        """Planning of `task` waits from now on; the next note takes this one's place. Not told while Redis is away."""
+        """Planning of `task` waits from now on; the next note replaces this one. Not noted while Redis is away."""
         with contextlib.suppress(RedisError, OSError):
             value = {**asdict(wait), "error": scrub(wait.error), "until": self._now() + wait.seconds}
             pipeline = self._redis.pipeline(transaction=True)

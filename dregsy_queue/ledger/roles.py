@@ -54,7 +54,7 @@ class Role:
 
 
 def replaced(roles: Collection[Role], now: float) -> list[Role]:
-    """Those that were lost and in whose place another one of them has begun since; each takes one place.
+    """Lost roles that newer ones have replaced, each newer one a single lost one.
 
     A killed container or process is usually started again, under another name: that is no alarm any more. Roles that
     begin at the same time, give or take two marks of life, replace nobody.

@@ -48,8 +48,8 @@ class Blobs:
         self.registry = transport.registry
 
     def room_with(self, other: Blobs) -> AbstractAsyncContextManager[None]:
-        """Room for a request to each of both registries, of which one is sent while the other is under way. Who sends
-        such requests takes it first: else both could wait for each other."""
+        """Reserve a request at both registries, for a blob that is read from one while it is sent to the other. Without
+        it two copies could wait for each other."""
         return self._transport.room_with(other._transport)
 
     @contextlib.asynccontextmanager

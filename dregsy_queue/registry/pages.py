@@ -66,7 +66,7 @@ async def pages(
 ) -> AsyncIterator[list[str]]:
     """The names under `key`, page by page, each name once; `see` gets each page as it came.
 
-    - A `Link` to a next page is followed; only its path and query count, as proxies name hosts of their own.
+    - A `Link` to a next page is followed by its path and query alone: behind a proxy it may name an internal host.
     - A full page without `Link` is not taken for the end: the next one is asked for by ``last=``.
     - Where a next page cannot be had, the whole list is asked for, without ``n``.
 

@@ -17,8 +17,8 @@ class Beat(beat.Beat):
         super().__init__(**{**options, "quiet": True})
 
     def install_sync_handler(self, service: Service) -> None:
-        """SIGTERM and SIGINT end it. What is told to end while it starts has nothing to hand over; Celery would begin a
-        second scheduler then, amid the start of the first."""
+        """SIGTERM and SIGINT end it. A scheduler that gets one while it starts has nothing to hand over; Celery's own
+        handler would make a second scheduler then."""
 
         def end(signum: int, frame: FrameType | None) -> None:
             if "scheduler" in vars(service):

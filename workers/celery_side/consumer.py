@@ -16,7 +16,7 @@ from workers.celery_side.events import TOGETHER
 log = logging.getLogger(__name__)
 
 
-#: Seconds until a Redis that broke off, or one that refused (it would do so again at once), is asked again.
+#: Seconds until Redis is asked again after a broken connection, and after a refusal, which would come again at once.
 BROKE_OFF, REFUSED = 0.3, 1.0
 
 
@@ -58,8 +58,8 @@ class Consumer(consumer.Consumer):
         self._told = str(error)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Redis went away. kombu (5.7) closes a connection that broke while jobs ran by an error of its own, which
-        Celery takes for the worker's end; the connection is of no use any more, and another one follows."""
+        """Redis went away. When jobs ran at that moment, kombu 5.7 raises AttributeError as it closes the connection,
+        and Celery would shut the worker down. The error does not matter: another connection follows."""
         self._told = ""
         _pause(exc)
         try:

@@ -37,7 +37,7 @@ from workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which a claim is tried while Redis is away or refuses; some seconds later the job is admitted anew.
+#: Seconds for which a claim is tried while Redis is away or refuses; some seconds later the job is admitted again.
 CLAIMING = 25.0
 
 

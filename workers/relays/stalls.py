@@ -6,7 +6,7 @@ from dregsy_queue.errors import DregsyError
 
 #: Bytes a second; what moves less stands still. A peer that sends a byte now and then would hold a slot for ever.
 SLOWEST = 100
-#: Where nobody counts a copy's bytes, it stands still after so many times the time of others.
+#: A copy whose bytes nobody counts is ended after so many times the usual time.
 UNCOUNTED = 24
 
 

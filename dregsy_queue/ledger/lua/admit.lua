@@ -110,7 +110,7 @@ local function has_room(source, target, kind)
   return true
 end
 
--- Takes a place at each registry of an admitted job.
+-- Counts an admitted job at its registries.
 local function take_room(job, source, target, pulls)
   local registries = source == target and {source} or {source, target}
   redis.call('HSET', key('job', job), 'registries', table.concat(registries, ' '))

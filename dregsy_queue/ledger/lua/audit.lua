@@ -1,6 +1,6 @@
--- Looks for what cannot be, a slice at a time: jobs in an index that they do not belong to, or missing in one; places
--- held by jobs that do not run; runs in which nothing can move; records that nobody knows of. Such a thing is put right
--- and told; the scripts never leave one, an evicting or damaged Redis does.
+-- Looks for contradictions, a slice at a time: jobs in an index that they do not belong to, or missing in one; registries
+-- and targets that count jobs which do not run; runs in which nothing can move; records that nobody knows of. Repairs and
+-- reports them. The scripts never leave one; a Redis that evicts keys or lost data does.
 -- ARGV: shortest time between two looks in seconds, seconds that a worker gets to come back whose lease is lost
 -- Result: {what was put right, as texts, 1 when it is in the middle of a run's jobs}
 local pause = number(ARGV[1], 0, 3600)
@@ -9,8 +9,8 @@ local function check_task(task)
   enroll(task, 'backlog')
   enroll(task, 'plans')
   local run, source, target = unpack(redis.call('HMGET', key('task', task), 'active', 'source', 'target'))
-  check_places(source or '')
-  check_places(target or '')
+  check_registry(source or '')
+  check_registry(target or '')
   if not run then
     return
   end

@@ -166,7 +166,7 @@ local function mark_windows(job, latest, new)
   end
 end
 
--- Gives back what a job holds while admitted or running: its target, and its places in the indexes.
+-- Gives back what a job holds while admitted or running: its target, and its entries in the indexes.
 local function let_go(job)
   local kind, owner, target = unpack(redis.call('HMGET', key('job', job), 'kind', 'owner', 'target'))
   for _, registry in ipairs(registries_of(job)) do

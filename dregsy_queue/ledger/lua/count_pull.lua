@@ -1,4 +1,4 @@
--- A manifest was read outside any job, which registries count as a pull: it takes a place in the window of transfers.
+-- A manifest was read outside any job. Registries count that as a pull, so it counts in the window of transfers.
 -- ARGV: registry, name of the pull (any unique text)
 -- Result: 1 when the registry has such a limit
 local registry = ARGV[1]

@@ -57,7 +57,7 @@ Look = Callable[[str, str], Awaitable[Descriptor | None]]
 
 
 class BulkDigests:
-    """Asks a lister as long as it tells what HEADs say: of each answer the tag that changed last is compared."""
+    """Asks a lister while its answers agree with HEADs: of each answer the tag that changed last is compared."""
 
     def __init__(self, lister: DigestLister, look: Look, registry: str) -> None:
         self._lister = lister

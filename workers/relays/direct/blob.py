@@ -25,12 +25,12 @@ from workers.relays.stalls import SLOWEST, StalledError
 
 #: Up to so many bytes a blob is read whole before it is sent: such a request can be sent again.
 SMALL = 256 * 1024
-#: Blobs under way at once per process. A big one holds at most 1 MiB and a connection at each end, a chunked one its
-#: chunk; the connections of one registry must do for all big ones, should it be source and target.
+#: Blobs that a process moves at once. A big one takes one connection at each end, and at most 1 MiB of memory (if
+#: chunked: its chunk). A registry that is source and target has connections enough for all big ones.
 BIG_AT_ONCE, SMALL_AT_ONCE, CHUNKED_AT_ONCE = 12, 96, 4
 #: From so many bytes on, a registry that does not tell what it has is asked before the blob is sent.
 WORTH_ASKING = MIB
-#: From so many bytes on, one worker moves a blob and the others wait for it. Less costs less than to ask who does.
+#: From so many bytes on, one worker moves a blob while the others wait. To move a smaller one twice costs less.
 WORTH_WAITING = MIB
 #: Attempts at one blob, beside those of its job.
 TRIES, PAUSE = 3, 0.5
@@ -98,7 +98,7 @@ class BlobMover:
     async def ensure(
         self, source: End, target: Target, blob: Blob, tell: Callable[[int], None] = lambda _: None
     ) -> int:
-        """Returns the bytes that this caller moved; `tell` hears of each piece while it moves.
+        """Returns the bytes that this caller moved; `tell` is called with the bytes of each piece.
 
         Raises: RegistryError, StalledError.
         """

@@ -1,4 +1,4 @@
-"""What targets are known to have, for a while: nobody is asked twice for it."""
+"""What do targets have? Remembered for a while, so that no registry is asked twice."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Way:
 
 @dataclass
 class Manners:
-    #: it was told of by a POST that asks for a mount
+    #: it can be asked for a mount by the POST that opens an upload
     mounts: bool = True
     #: it can be asked by HEAD whether it has a blob
     heads: bool = True

@@ -46,7 +46,7 @@ class DockerRelay:
         self._lock = threading.Lock()
         # Threads of its own: a slow daemon delays only its own copies.
         self._threads = ThreadPoolExecutor(_COPIES, "docker")
-        # Who asks whether it works must not wait for copies.
+        # Whether the daemon works must be found out while copies run.
         self._pings = ThreadPoolExecutor(1, "docker-ping")
         #: references in the daemon that copies under way need
         self._in_use: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What the target registry has of an image is mounted before skopeo starts: then it moves no layer of these.
+"""Before skopeo starts, layers that the target registry has in other repositories are mounted: skopeo then skips them.
 
 skopeo itself knows only what it pushed on this machine, and mounts no configs.
 """

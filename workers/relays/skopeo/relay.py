@@ -28,8 +28,8 @@ from workers.relays.stalls import StalledError
 
 log = logging.getLogger(__name__)
 
-#: What is beyond skopeo for good, in containers/image's words: indexes in indexes, layers of zstd in an index, digests
-#: of other algorithms; and it gives up where a target does not say what blobs it has, or takes them in pieces alone.
+#: What containers/image says of what skopeo cannot copy at all: indexes in indexes, layers of zstd in an index, digests
+#: of other algorithms, targets that do not say which blobs they have, or that take blobs only in chunks.
 _BEYOND_SKOPEO = re.compile(
     r"manifest list instead of a manifest|preserve digests|would invalidate|no image found in"
     r"|unsupported (?:digest|schema|manifest)|does not match provided manifest digest|trying to reuse blob"

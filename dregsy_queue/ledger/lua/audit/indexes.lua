@@ -12,14 +12,14 @@ local function slice(scan, name)
 end
 
 local looked_at = {}
-local function check_places(registry)
+local function check_registry(registry)
   if looked_at[registry] then
     return
   end
   looked_at[registry] = true
   for _, job in ipairs(slice('SSCAN', key('using', registry))) do
     if not settle_held(job) and redis.call('SREM', key('using', registry), job) == 1 then
-      repaired('a place at ' .. registry .. ' was held by a job that does not run')
+      repaired('registry ' .. registry .. ' counted a job that does not run')
     end
   end
 end

@@ -63,7 +63,7 @@ local function settle_held(job)
     missing = missing + redis.call('SADD', key('using', registry), job)
   end
   if missing > 0 then
-    repaired('job ' .. job .. ' was ' .. state .. ' without its places')
+    repaired('job ' .. job .. ' was ' .. state .. ', and its target or registries did not count it')
   end
   return true
 end

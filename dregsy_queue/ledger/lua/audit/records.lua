@@ -32,7 +32,7 @@ local function check_key(kind, name, more)
       repaired('job ' .. job .. ' was of no run')
     end
   elseif kind == 'using' then
-    check_places(more == '' and name or name .. ':' .. more)
+    check_registry(more == '' and name or name .. ':' .. more)
   elseif kind == 'worker' and (more == '' or more == 'running') then
     give_lease(name)
   elseif kind == 'task' and more == '' and redis.call('HEXISTS', key('task', unescaped(name)), 'source') == 1
