@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from dregsy_queue.child_process import tied_to_parent
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.errors import DregsyError
 
@@ -57,10 +58,8 @@ class Program:
     ) -> None:
         self.name = name
         self.started = clock.monotonic()
-        setpriv = shutil.which("setpriv")
-        prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
         self.process = subprocess.Popen(
-            [*prefix, *command],
+            tied_to_parent(command),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

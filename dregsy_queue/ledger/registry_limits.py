@@ -15,6 +15,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
 LONGEST_ASKED = 6 * 3600.0
 #: An API request refused this soon after another belongs to the same refusal, in seconds.
 UNDER_WAY = 5.0
+#: Seconds for which a request that tries a registry after a pause is the only one.
+TRIAL = 30
 #: Longest time that an API request is counted as under way, in seconds.
 LONGEST_REQUEST = 120.0
 
@@ -85,8 +87,8 @@ class RegistryLimiter:
         self._scripts.run("end_request", registry, request, int(good))
 
     def claim_trial(self, registry: str) -> bool:
-        """Claim the one request that tries a registry after its pause. One caller gets True; the claim lasts 30 s."""
-        return bool(self._redis.set(key("trying", registry), "1", nx=True, ex=30))
+        """Claim the one request that tries a registry after its pause. One caller gets True, for `TRIAL` s."""
+        return bool(self._redis.set(key("trying", registry), "1", nx=True, ex=TRIAL))
 
     def end_trial(self, registry: str) -> None:
         """The request was answered, or came to nothing: the next one may be claimed."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from dregsy_queue.child_process import tied_to_parent
+
 ROOT = Path(__file__).parent.parent.parent
 
 #: not the common generator: tests that seed that one, each in its own process, would all get the same ports
@@ -76,7 +78,7 @@ class ManagedProcess:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*_ends_with_us(), *command],
+                tied_to_parent(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -108,12 +110,6 @@ class ManagedProcess:
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
-
-
-def _ends_with_us() -> list[str]:
-    """What goes before a command so that it ends with the thread that starts it; nothing where that is missing."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 class ProcessSampler:

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 #: From the ground up. Rooms on the same floor do not import each other.
 FLOORS = [
-    {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "loading", "oci", "terminal"},
+    {"version", "prefix", "errors", "redact", "clock", "backoff", "concurrency", "loading", "oci"}
+    | {"terminal", "child_process"},
     {"kinds", "logs", "matching"},
     {"ledger"},
     {"settings"},

@@ -157,7 +157,7 @@ local function admit(job, kind, source, target, epoch, text, spec, losses)
     redis.call('HSET', key('targets'), spec.target, job)
     redis.call('HSET', key('job', job), 'target', spec.target)
     take_room(job, source, target, math.max(0, math.min(1000, tonumber(spec.pulls) or 1)))
-    mark_windows(job, now + claim_within + 30, true)
+    mark_windows(job, now + claim_within + ASKED_WITHIN, true)
   end
   redis.call('ZADD', key('admitted', kind), now + claim_within, job)
   occupy(kind, 1)

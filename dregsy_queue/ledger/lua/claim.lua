@@ -22,6 +22,5 @@ redis.call('ZREM', key('admitted', kind), job)
 redis.call('SADD', key('running', kind), job)
 redis.call('SADD', key('worker', worker, 'running'), job)
 redis.call('HSET', key('job', job), 'state', 'running', 'owner', worker, 'claim', token, 'started', now)
--- A relay has asked for the manifest within half a minute of its start.
-mark_windows(job, now + 30, false)
+mark_windows(job, now + ASKED_WITHIN, false)
 return {task, kind, redis.call('HINCRBY', key('job', job), 'attempts', 1), spec, fingerprint}

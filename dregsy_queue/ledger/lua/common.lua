@@ -8,6 +8,8 @@ local KINDS = {'plan', 'skopeo', 'docker', 'direct'}
 local PREFIX = 'dregsy:'
 -- Records looked at in one slice of long work.
 local SLICE = 200
+-- A relay has asked for the manifest within so many seconds of its start.
+local ASKED_WITHIN = 30
 -- Ending a job costs as much as so many looks; and how many are ended in one slice.
 local END_COSTS, ENDED_AT_ONCE = 3, 50
 

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dregsy_queue.child_process import tied_to_parent
 from workers.meters import Meter
 from workers.relays.skopeo.io_counters import Counters, counters
 from workers.relays.stalls import UNCOUNTED, Pace, StalledError
@@ -69,7 +70,7 @@ async def run(
 def _start(command: Sequence[str], environment: dict[str, str], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
     """Not by asyncio, which reaps a child at once, whether its counters have been read or not."""
     return subprocess.Popen(
-        _tied_to_parent(command),
+        _command(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -138,11 +139,9 @@ def _signal(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def _tied_to_parent(command: Sequence[str]) -> list[str]:
+def _command(command: Sequence[str]) -> list[str]:
+    """After SIGKILL of the worker no child goes on pushing. Raises: FileNotFoundError."""
     program = shutil.which(command[0])
     if program is None:
         raise FileNotFoundError(command[0])
-    # PR_SET_PDEATHSIG (prctl(2)) is kept over exec: after SIGKILL of the worker no child goes on pushing.
-    setpriv = shutil.which("setpriv")
-    prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
-    return [*prefix, program, *command[1:]]
+    return tied_to_parent([program, *command[1:]])
