@@ -33,5 +33,5 @@ def _from_environment() -> str:
 PREFIX = _from_environment()
 #: What Celery puts before its keys and channels: two clusters in one database have queues of their own.
 MESSAGES_PREFIX = "" if PREFIX == DEFAULT_PREFIX else PREFIX
-#: What the people who run this cluster call it; "" when they have given it no name.
+#: The operators' name for this cluster; "" for none.
 CLUSTER = os.environ.get("DREGSY_CLUSTER", "")[:64]

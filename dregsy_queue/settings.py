@@ -29,7 +29,7 @@ class Settings:
     run: str
     #: DREGSY_KEEP_RUNS: runs kept per task, for reports and retries; 1 to `MOST_RUNS`
     keep_runs: int
-    #: DREGSY_KEEP_DAYS: days after which a run is forgotten although it is one of those, unless it is the last; ≥ 0
+    #: DREGSY_KEEP_DAYS: days after which an ended run is forgotten, too, unless it is the task's last; ≥ 0
     keep_days: float
     #: DREGSY_MAX_ATTEMPTS: how often a transfer is tried before a temporary failure counts; ≥ 1
     max_attempts: int

@@ -13,12 +13,12 @@ def wrong_option(arguments: Sequence[str]) -> str | None:
     if pool not in (None, "threads"):
         return (
             f"dregsy_queue runs its jobs in threads, its default, and cannot with the pool '{pool}': "
-            "leave out -P (--pool); how many jobs run at once says -c (--concurrency)"
+            "leave out -P (--pool); -c (--concurrency) sets how many jobs run at once"
         )
     if _value(arguments, "--autoscale", "") is not None:
         return (
-            "dregsy_queue cannot use --autoscale, waiting jobs cost a worker nothing: leave it out; how many jobs run "
-            "at once says -c (--concurrency)"
+            "dregsy_queue cannot use --autoscale, waiting jobs cost a worker nothing: leave it out; -c (--concurrency) "
+            "sets how many jobs run at once"
         )
     return None
 

@@ -15,7 +15,7 @@ from dregsy_queue.oci.hosts import registry_key
 
 T = TypeVar("T")
 
-#: What other workers found out is asked for at most so often, in seconds.
+#: Seconds between two looks at what other workers found out.
 EVERY = 60.0
 
 

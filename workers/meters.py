@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.presence import Moved
 
-#: Seconds over which a rate is taken at least.
+#: Shortest time over which a rate is measured, in seconds.
 LEAST = 0.5
 
 

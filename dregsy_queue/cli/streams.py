@@ -12,7 +12,7 @@ _CANNOT_BE_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def open_what_is_closed() -> None:
-    """Streams that the caller closed (``>&-``) lead to nowhere: no file that is opened later takes their place."""
+    """Open streams that the caller closed (``>&-``) as /dev/null, so that no file opened later gets their numbers."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # Open as long as the process.

@@ -62,7 +62,7 @@ def refusal(connection: Connection) -> str:
 
 
 def _others(connection: Connection, tasks: Collection[str], cluster: str) -> str:
-    """By what another cluster is known: by its name, where both have one, or by tasks none of which is ours."""
+    """What shows that another cluster is here: another name, or tasks none of which is ours."""
     roles = Roles(connection, cluster)
     if names := roles.others():
         return f"its name: {', '.join(names)}; this one's: {cluster}"

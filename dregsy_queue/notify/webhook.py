@@ -41,7 +41,7 @@ class Webhook:
     stale_after: float = STALE_AFTER
 
     def send(self, delivery: str, event: Mapping[str, Any]) -> None:
-        """POST it. Raises: DeliveryError, whose text says the receiver's host and never the URL."""
+        """POST it. Raises: DeliveryError, whose text names the receiver's host and never the URL."""
         body = json.dumps(event if self.format == "json" else {"text": event["text"]}, ensure_ascii=False).encode()
         headers = {
             "Content-Type": "application/json",

@@ -1,4 +1,4 @@
-"""Celery leaves a binding for remote control behind for each worker that was killed; who leads sweeps them up."""
+"""Each killed worker leaves a binding of Celery's remote control in Redis; the leading scheduler removes them."""
 
 from __future__ import annotations
 

@@ -52,12 +52,13 @@ def next_due(entry: Entry, before: Entry | None, due: float | None, now: float, 
 
 
 def following(due: float, interval: int, now: float) -> float:
-    """When a task that was due at `due` and starts now is due again: in time with its beat, unless that is over."""
+    """When a task that was due at `due` and starts now is due again: an interval after `due`, or after now, if
+    that is past."""
     return due + interval if now < due + interval <= now + interval else now + interval
 
 
 class Timetable:
-    """To be used by whoever leads."""
+    """For the leading scheduler alone."""
 
     def __init__(self, connection: Connection) -> None:
         self._redis = connection

@@ -31,7 +31,9 @@ class ClusterCollector(Collector):
         for kind, name in self._overview.holds():
             holds.add_metric([kind, name], 1)
         yield holds
-        repairs = CounterMetricFamily("dregsy_ledger_repairs", "what was put right in Redis, and should never be")
+        repairs = CounterMetricFamily(
+            "dregsy_ledger_repairs", "contradictions repaired in Redis; anything but 0 is a fault"
+        )
         repairs.add_metric([], self._overview.repairs())
         yield repairs
         workers = self._overview.workers()

@@ -1,5 +1,6 @@
-"""May this job run here? Jobs come from Redis, and whoever can write there could ask for any copy, so each is compared
-with this worker's own config before a byte moves: a mapping of its task selects the source and leads to the target.
+"""May this job run here? Jobs come from Redis, and anybody who can write there could ask for any copy. So each is
+compared with this worker's own config before a byte moves: a mapping of its task must select the source and lead to the
+target.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class _Transfer:
         return await self._target.confirm(target.repository, target.short, done.digest)
 
     async def in_index(self) -> Digest:
-        """What the platform is in an index that its registry called an image. Raises: RegistryError, RelayError."""
+        """The platform's manifest in an index that its registry called an image. Raises: RegistryError, RelayError."""
         job = self._job
         if job.target_reference.tag is None:
             raise RelayError(f"{job.source}: {INDEX_BY_DIGEST}", "refused")

@@ -16,7 +16,7 @@ from dregsy_queue.registry.errors import RegistryError
 
 log = logging.getLogger(__name__)
 
-#: From so many tags of a repository on it is worth asking.
+#: Least number of tags of a repository for which a lister is asked.
 WORTH_ASKING = 8
 #: Seconds for which a way that failed is not tried again.
 _LEFT_ALONE = 600.0

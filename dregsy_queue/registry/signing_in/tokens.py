@@ -14,7 +14,7 @@ from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.concurrency import SingleFlight
 from dregsy_queue.registry.go_json import member
 
-#: What a token without `expires_in` lives, in seconds (token specification).
+#: Life of a token without `expires_in`, in seconds (token specification).
 DEFAULT_LIFE = 60.0
 #: Longest life that is believed, in seconds.
 LONGEST_LIFE = 86400.0

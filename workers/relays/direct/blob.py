@@ -23,14 +23,14 @@ from workers.relays.direct.manners import MIB, Manners, Way
 from workers.relays.mountable import Barred
 from workers.relays.stalls import SLOWEST, StalledError
 
-#: Up to so many bytes a blob is read whole before it is sent: such a request can be sent again.
+#: A blob of at most so many bytes is read whole before it is sent, so that the request can be repeated.
 SMALL = 256 * 1024
 #: Blobs that a process moves at once. A big one takes one connection at each end, and at most 1 MiB of memory (if
 #: chunked: its chunk). A registry that is source and target has connections enough for all big ones.
 BIG_AT_ONCE, SMALL_AT_ONCE, CHUNKED_AT_ONCE = 12, 96, 4
-#: From so many bytes on, a registry that does not tell what it has is asked before the blob is sent.
+#: A blob of at least so many bytes is looked for first at a registry whose answers to uploads do not tell.
 WORTH_ASKING = MIB
-#: From so many bytes on, one worker moves a blob while the others wait. To move a smaller one twice costs less.
+#: A blob of at least so many bytes is moved by one worker while the others wait; moving less twice costs less.
 WORTH_WAITING = MIB
 #: Attempts at one blob, beside those of its job.
 TRIES, PAUSE = 3, 0.5

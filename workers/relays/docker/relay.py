@@ -164,7 +164,7 @@ def _follow(progress: Iterable[dict[str, Any]], lines: list[str], cancelled: thr
     return digest, sent.total()
 
 
-#: What libraries wrap, by the words of the system in it.
+#: Short reasons, by the words of the system in the long texts of libraries.
 _REASONS = {
     "No such file or directory": "there is no such socket",
     "Permission denied": "this user may not use its socket",

@@ -34,9 +34,9 @@ _COUNT_PULLS = ("docker.io",)
 PATIENCE = 60.0
 #: Mounts of an image under way at once, and most manifests that are read for one.
 AT_ONCE, MOST_MANIFESTS = 8, 16
-#: So many refusals in a row, and a registry is not asked for so many seconds.
+#: After so many refusals in a row, a registry is asked for no mount for so many seconds.
 REFUSALS, REFUSED = 5, 3600.0
-#: So many manifests of a source repository read in vain, and no more are read for so many seconds.
+#: After so many manifests of a source repository were read in vain, none is read for so many seconds.
 VAIN, VAIN_FOR = 2, 600.0
 #: Pairs of repositories remembered.
 _MOST = 10_000

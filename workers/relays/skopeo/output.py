@@ -9,7 +9,7 @@ from dregsy_queue.oci.reference import Reference
 from workers.relays.failures import error_of
 from workers.relays.relay import RelayError
 
-#: What skopeo says while it writes; all else is about the source.
+#: Errors with one of these words are about the target, all others about the source.
 _WRITING = re.compile(r"destination|writing|uploading", re.IGNORECASE)
 #: Each blob of an image, sent or already there, in containers/image's words.
 _BLOB = re.compile(r"^Copying (?:blob|config) (sha256:[0-9a-f]{64})", re.MULTILINE)

@@ -41,7 +41,7 @@ async def run(
     """Run `command` to its end; standard output and error come back together, the last 64 KiB of them.
 
     The kernel ends the child when the thread that started it ends, so it must be started from a thread that lives as
-    long as the worker. On cancellation, and when it stalls, the child and what it started is ended first.
+    long as the worker. On cancellation, and when it stalls, the child and what it started are ended first.
 
     Raises:
         FileNotFoundError: there is no such program.
