@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Held
@@ -40,8 +40,8 @@ class Retried:
 
 
 class Orders:
-    def __init__(self, connection: Connection) -> None:
-        self._redis = connection
+    def __init__(self, connection: Connection, clock: Clock = SYSTEM) -> None:
+        self._redis, self._clock = connection, clock
         self._scripts = Scripts(connection)
         self._reader = RunReader(connection)
 
@@ -132,10 +132,10 @@ class Orders:
 
     def forget(self, task: str) -> bool:
         """Forget everything about `task`; a run that is active is cancelled first. False: it does not end in time."""
-        deadline, admission = time.monotonic() + ENDS_WITHIN, Admission(self._redis)
+        deadline, admission = self._clock.monotonic() + ENDS_WITHIN, Admission(self._redis)
         cancelled: set[str] = set()
         while not self._scripts.run("forget_task", task):
-            if time.monotonic() > deadline:
+            if self._clock.monotonic() > deadline:
                 return False
             active = self._redis.hget(key("task", task), "active")
             if active and active not in cancelled:
@@ -144,7 +144,7 @@ class Orders:
                 self.cancel(active, "the task is forgotten")
             # Long cancelling goes on in slices; there may be no worker to do them.
             admission.reap()
-            time.sleep(0.05)
+            self._clock.pause(0.05)
         self._tell(f"task {task} is forgotten")
         return True
 

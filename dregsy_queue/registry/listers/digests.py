@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
+from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.manifests import Descriptor
@@ -59,15 +59,15 @@ Look = Callable[[str, str], Awaitable[Descriptor | None]]
 class BulkDigests:
     """Asks a lister while its answers agree with HEADs: of each answer the tag that changed last is compared."""
 
-    def __init__(self, lister: DigestLister, look: Look, registry: str) -> None:
+    def __init__(self, lister: DigestLister, look: Look, registry: str, clock: Clock = SYSTEM) -> None:
         self._lister = lister
         self._look = look
         self._registry = registry
-        self._not_before = 0.0
+        self._clock, self._not_before = clock, 0.0
 
     async def of(self, repository: str, wanted: Collection[str]) -> Mapping[str, Descriptor]:
         """By tag; what is missing must be asked for by HEAD. Never raises for what a registry says."""
-        if len(wanted) < WORTH_ASKING or time.monotonic() < self._not_before:
+        if len(wanted) < WORTH_ASKING or self._clock.monotonic() < self._not_before:
             return {}
         try:
             told = await self._lister.digests(repository, wanted)
@@ -76,7 +76,7 @@ class BulkDigests:
             seen = await self._look(repository, sample) if sample is not None else None
         except RegistryError as error:
             if error.kind != "not-found":
-                self._not_before = time.monotonic() + _LEFT_ALONE
+                self._not_before = self._clock.monotonic() + _LEFT_ALONE
             log.info("digests are asked for one by one: %s", error, extra=self._fields(repository))
             return {}
         if sample is not None and (seen is None or seen.digest != found[sample].digest):
