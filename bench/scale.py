@@ -21,15 +21,18 @@ from tests.lab.processes import wait_until
 from tests.lab.redis import RedisServer
 
 JOBS, TASKS, TAGS = 100_000, 10, 10_000
+#: Tags of the one repository of a single task.
+ONE_TASK = 40_000
 MIB = 1 << 20
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         _jobs(Path(name) / "jobs")
-        one = _tags(Path(name) / "one", 1)
-        two = _tags(Path(name) / "two", 2)
-        print(f"  two workers check {two / one:.1f} times as many tags a second as one", flush=True)
+        for tasks, tags in ((TASKS, TAGS), (1, ONE_TASK)):
+            one = _tags(Path(name) / f"{tasks}-one", 1, tasks, tags)
+            two = _tags(Path(name) / f"{tasks}-two", 2, tasks, tags)
+            print(f"  two workers check {two / one:.2f} times as many tags a second as one", flush=True)
 
 
 def _jobs(folder: Path) -> None:
@@ -42,31 +45,33 @@ def _jobs(folder: Path) -> None:
     )
 
 
-def _tags(folder: Path, workers: int) -> float:
-    """Tags per second of runs in which source and target are the same in-memory registry, as far as is known."""
+def _tags(folder: Path, workers: int, number: int, tags: int) -> float:
+    """Tags per second of the runs of so many tasks, each of one repository with so many tags; source and target are
+    the same in-memory registry, as far as is known."""
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
-        host = stack.enter_context(_registry())
+        host = stack.enter_context(_registry(tags))
         redis = RedisServer(folder / "redis").start()
         stack.callback(redis.kill)
-        tasks = [
-            task(f"t{n}", location(host), location(host), mapping(f"from/app{n}", f"to/app{n}")) for n in range(TASKS)
+        made = [
+            task(f"t{n}", location(host), location(host), mapping(f"from/app{n}", f"to/app{n}")) for n in range(number)
         ]
         cluster = Cluster(folder, redis)
-        config = write_config(folder, *tasks, relay="direct")
+        config = write_config(folder, *made, relay="direct")
         roles = [cluster.worker(config, f"w{n}", "--concurrency", "64") for n in range(workers)]
         for role in roles:
             stack.callback(role.process.kill)
         wait_until(lambda: redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
         beat = cluster.beat(config)
         stack.callback(beat.process.kill)
-        runs = [cluster.wait_for(found["name"], lambda counts: counts.done, timeout=900) for found in tasks]
-        assert sum(counts.up_to_date for counts in runs) == TASKS * TAGS, "not all tags were up to date"
+        runs = [cluster.wait_for(found["name"], lambda counts: counts.done, timeout=900) for found in made]
+        assert sum(counts.up_to_date for counts in runs) == number * tags, "not all tags were up to date"
         seconds = max(counts.ended for counts in runs) - min(counts.started for counts in runs)
         memory = max(psutil.Process(role.process.pid).memory_info().rss for role in roles)
-        rate = TASKS * TAGS / seconds
+        rate = number * tags / seconds
+        tasks, crew = f"{number} task{'s' * (number > 1)}", f"{workers} worker{'s' * (workers > 1)}"
         print(
-            f"  {TASKS * TAGS} tags, {workers} worker{'s' * (workers > 1)}: {rate:.0f} tags a second, "
+            f"  {number * tags} tags of {tasks}, {crew}: {rate:.0f} tags a second, "
             f"memory of a worker {memory / MIB:.0f} MiB, of Redis {_used(redis) / MIB:.0f} MiB",
             flush=True,
         )
@@ -86,6 +91,9 @@ class _Registry(asyncio.Protocol):
         f"Docker-Content-Digest: {_DIGEST}\r\n\r\n"
     ).encode()
 
+    def __init__(self, tags: int) -> None:
+        self._tags = tags
+
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own
         self._transport, self._rest = transport, b""
 
@@ -104,9 +112,9 @@ class _Registry(asyncio.Protocol):
         if b"/tags/list" in request:
             number, last = (re.search(pattern, request) for pattern in (rb"[?&]n=(\d+)", rb"[?&]last=t(\d+)"))
             start = int(last[1]) + 1 if last else 0
-            end = min(TAGS, start + (int(number[1]) if number else TAGS))
+            end = min(self._tags, start + (int(number[1]) if number else self._tags))
             body = ('{"tags":[' + ",".join(f'"t{n:06}"' for n in range(start, end)) + "]}").encode()
-            if end < TAGS:
+            if end < self._tags:
                 path = request.split(b" ")[1].split(b"?")[0].decode()
                 more = f'Link: <{path}?n={end - start}&last=t{end - 1:06}>; rel="next"\r\n'
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
@@ -114,10 +122,10 @@ class _Registry(asyncio.Protocol):
 
 
 @contextlib.contextmanager
-def _registry() -> Iterator[str]:
+def _registry(tags: int) -> Iterator[str]:
     """In a process of its own; gives its host."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(there,), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(there, tags), daemon=True)
     process.start()
     try:
         yield f"127.0.0.1:{here.recv()}"
@@ -126,9 +134,9 @@ def _registry() -> Iterator[str]:
         process.join()
 
 
-def _serve(told: Any) -> None:  # noqa: ANN401 - a connection of multiprocessing
+def _serve(told: Any, tags: int) -> None:  # noqa: ANN401 - a connection of multiprocessing
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(_Registry, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: _Registry(tags), "127.0.0.1", 0)
         told.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections import defaultdict
 from typing import Any
 
-from dregsy_queue.kinds import queue_name
+from dregsy_queue.kinds import PLANNING, queue_name
 from dregsy_queue.ledger.admission import Admission, Admitted
 from dregsy_queue.prefix import MESSAGES_PREFIX
 
@@ -52,7 +52,7 @@ def message(job: Admitted, queue: str) -> dict[str, Any]:
         "content-encoding": "utf-8",
         "headers": {
             "lang": "py",
-            "task": "dregsy.plan" if job.kind == "plan" else "dregsy.transfer",
+            "task": "dregsy.plan" if job.kind in PLANNING else "dregsy.transfer",
             "id": name,
             "root_id": name,
             # what Flower shows

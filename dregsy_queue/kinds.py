@@ -14,8 +14,11 @@ RelayName = Literal["skopeo", "docker", "direct"]
 
 RELAYS: tuple[RelayName, ...] = get_args(RelayName)
 
-#: Kinds of jobs: planning a run, and copying one image by each relay.
-KINDS: tuple[str, ...] = ("plan", *RELAYS)
+#: Kinds of jobs that plan: a run, or a part of a large one (a shard).
+PLANNING: tuple[str, ...] = ("plan", "shard")
+
+#: All kinds of jobs; the others copy one image, by each relay.
+KINDS: tuple[str, ...] = (*PLANNING, *RELAYS)
 
 
 def queue_name(kind: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from redis import RedisError
 
 from dregsy_queue.clock import SYSTEM, Clock
+from dregsy_queue.kinds import PLANNING
 from dregsy_queue.ledger.admission import Reaped
 from dregsy_queue.ledger.claims import claim_name
 from dregsy_queue.ledger.presence import HEARTBEAT
@@ -47,7 +48,7 @@ class Coordinator:
     @property
     def kinds(self) -> list[str]:
         """Kinds of jobs that this worker takes."""
-        return ["plan", *self._relays.offered]
+        return [*PLANNING, *self._relays.offered]
 
     def start(self) -> None:
         self._thread.start()

@@ -31,7 +31,7 @@ class Admitted:
     job: str
     epoch: int
     kind: str
-    #: None for a plan, and where this release cannot read it
+    #: None for a plan or a shard, and where this release cannot read it
     transfer: TransferJob | None
 
 
@@ -93,7 +93,7 @@ class Admission:
 
 
 def _transfer(spec: str) -> TransferJob | None:
-    """None for a plan, and for what only another release can read: the worker that claims it hands it back."""
+    """None for plans and shards, and for what only another release can read: who claims it hands it back."""
     try:
         return TransferJob.from_json(spec) if spec else None
     except ValueError:

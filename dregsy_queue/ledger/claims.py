@@ -37,10 +37,12 @@ class Claim:
     attempt: int
     #: fingerprint of the task when the run started
     fingerprint: str
-    #: None for a plan
+    #: None for a plan or a shard
     transfer: TransferJob | None
     #: who holds it
     worker: str = ""
+    #: the images of a shard, as `Runs.share` was given them; "" for all else
+    shard: str = ""
 
     @property
     def run(self) -> str:
@@ -85,6 +87,8 @@ class Claims:
         claim = Claim(job, epoch, task, kind, int(attempt), fingerprint, None, worker)
         if not spec:
             return claim
+        if kind == "shard":
+            return replace(claim, shard=spec)
         try:
             return replace(claim, transfer=TransferJob.from_json(spec))
         except ValueError as error:

@@ -5,19 +5,22 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``runs``                       counter that gives run ids
 ``turns``                      counter that gives turns in lanes and rings
 ``tasks``                      set of all tasks
-``task:<task>``                hash: priority, source, target, active run, last run, lane and plan lane, next (the
-                               run that follows the active one), left (since when it is in no config)
+``task:<task>``                hash: priority, source, target, active run, last run, lane, plan lane and shard lane,
+                               next (the run that follows the active one), left (since when it is in no config)
 ``task:<task>:runs``           list of the task's run ids, newest first
 ``run:<run>``                  hash: task, fingerprint, state (planning, running, done), times, counts (open,
                                jobs.<state>, planned.<state>; unlisted: repositories and
                                mappings whose images nobody knows), failure (why it could not be planned as a whole),
-                               cancelled (why it ends early), cursors of long work
+                               cancelled (why it ends early), cursors of long work; of a run that several workers
+                               plan: shards and shards ended (numbers), listed (mark: no shard comes any more)
 ``run:<run>:jobs``             hash: job id → what to do (JSON, never changes)
 ``run:<run>:planned``          hash: job id → outcome that planning already knew (JSON)
+``run:<run>:shards``           hash: shard that has not ended → its images (JSON)
 ``run:<run>:targets``          set of target references that planning has seen, until what has left is swept up
 ``job:<job>``                  hash: task, kind, state, epoch, owner, claim, settled, attempts, … (what changes)
 ``backlog:<task>``             list of waiting transfers, in order
 ``plans:<task>``               list of waiting plans
+``shards:<task>``              list of waiting shards, the parts of a large plan
 ``lane:<lane>``                sorted set: tasks whose next job is of one kind, between two registries, with one
                                priority (``<priority> <kind> <source> <target>``), by turn
 ``ring:<priority>``            sorted set: lanes, by turn
@@ -87,8 +90,9 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 =============================  =====================================================================
 
 A job's state moves so: waiting → admitted → running → copied | up-to-date | failed | cancelled, from admitted and
-running back to waiting. A waiting job is in its task's backlog (a plan in ``plans``) or in ``delayed``. A ``:`` in a
-task's name is written as ``%3A`` (and ``%`` as ``%25``), so that tasks ``a`` and ``a:runs`` have keys of their own.
+running back to waiting. A waiting job is in its task's list (``backlog``, ``plans`` or ``shards``) or in ``delayed``; a
+shard that ends is forgotten. A ``:`` in a task's name is written as ``%3A`` (and ``%`` as ``%25``), so that tasks ``a``
+and ``a:runs`` have keys of their own.
 
 For orders ``common.lua`` has `cancel_job(job, why, now, running_too)` and `cancel_run(run, why, now,
 running_too)`, which end early what waits (and what runs); and `enroll(task, list)`, to be called after a change of a
@@ -100,7 +104,7 @@ from __future__ import annotations
 from dregsy_queue.prefix import PREFIX
 
 #: Kinds of keys whose second part is the name of a task; Lua has the same.
-_NAMED = frozenset({"task", "backlog", "plans", "records", "looked", "pending", "once"})
+_NAMED = frozenset({"task", "backlog", "plans", "shards", "records", "looked", "pending", "once"})
 
 
 def key(kind: str, name: str | None = None, *more: str) -> str:

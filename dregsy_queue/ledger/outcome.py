@@ -63,9 +63,15 @@ Outcome = Copied | Failed | Cancelled | RetryAfter | WaitForRegistry | PutBack
 
 @dataclass(frozen=True)
 class Planned:
-    """A run is planned: `jobs` images are to be copied."""
+    """A run, or a part of it, is planned: `jobs` images are to be copied."""
 
     jobs: int
+    #: the task is not to be started again by itself
+    once: bool = False
+    #: parts that are left to all workers; the run is planned when they are
+    shards: int = 0
+    #: what it took, all workers together; None: the attempt did it
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,9 @@ class Overview:
 
     def _waiting(self, names: Sequence[str]) -> list[int]:
         """How many jobs of each task wait, plans included."""
-        lists = answers(self._redis, (("LLEN", key(name, task)) for task in names for name in ("backlog", "plans")))
-        return [jobs + plans for jobs, plans in zip(*[iter(lists)] * 2, strict=True)]
+        kinds = ("backlog", "plans", "shards")
+        lists = answers(self._redis, (("LLEN", key(name, task)) for task in names for name in kinds))
+        return [sum(of_task) for of_task in zip(*[iter(lists)] * len(kinds), strict=True)]
 
     def repairs(self) -> int:
         """Contradictions repaired since this Redis began; anything but 0 means that Redis lost something

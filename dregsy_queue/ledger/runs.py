@@ -38,6 +38,14 @@ class StartedRun:
     follows: bool = False
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A run that several workers planned: `jobs` images are to be copied, and it took `seconds` from its start on."""
+
+    jobs: int
+    seconds: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """A run of `task` to be started, unless one is active.
@@ -102,8 +110,34 @@ class Runs:
     def _add(self, plan: Claim, values: list[str]) -> int:
         added = int(outlast(lambda: self._scripts.run("add_planned", plan.job, plan.epoch, plan.worker, *values)))
         if added < 0:
-            raise PlanLostError(f"run {plan.run} of task '{plan.task}' is planned by another worker by now")
+            raise self._lost(plan)
         return added
+
+    @staticmethod
+    def _lost(plan: Claim) -> PlanLostError:
+        return PlanLostError(f"run {plan.run} of task '{plan.task}' is planned by another worker by now")
+
+    def share(self, plan: Claim, number: int, images: str) -> None:
+        """Leave a part of what is to be planned to whichever worker takes it; the run is planned when all parts are.
+
+        `number`: of this part, from 0, in this attempt at the plan; `images` is what the planner's `Claim.shard` says.
+
+        Raises:
+            PlanLostError: the run is planned by another worker by now.
+        """
+        shard = f"{plan.run}:shard-{plan.epoch}-{number}"
+        if outlast(lambda: self._scripts.run("add_shard", plan.job, plan.epoch, plan.worker, shard, images)) < 0:
+            raise self._lost(plan)
+
+    def listed(self, plan: Claim) -> Listed | None:
+        """What came of a plan whose shards have ended, so that nothing is left to look at; None: it has not come to
+        that."""
+        listed, started = self._redis.hmget(key("run", plan.run), ["listed", "started"])
+        if not listed:
+            return None
+        seconds, microseconds = self._redis.time()
+        jobs = self._redis.hlen(key("run", plan.run, "jobs"))
+        return Listed(jobs, max(0.0, seconds + microseconds / 1e6 - float(started or 0)))
 
     def planned_targets(self, plan: Claim, targets: Sequence[str]) -> set[str]:
         """Those of `targets` that an earlier attempt at this plan has put into the run: they need no second look."""
@@ -111,10 +145,6 @@ class Runs:
             return set()
         known = self._redis.smismember(key("run", plan.run, "targets"), list(targets))
         return {target for target, seen in zip(targets, known, strict=True) if seen}
-
-    def note_planned(self, plan: Claim) -> None:
-        """A one-off task was planned: it counts as started, and as it is now it does not start again."""
-        outlast(lambda: self._redis.set(key("once", plan.task), plan.fingerprint))
 
     def not_planned(self, fingerprints: Mapping[str, str]) -> list[str]:
         """Those of one-off tasks, by name, that no run was planned for since they have this fingerprint."""
@@ -125,11 +155,14 @@ class Runs:
         """Mark this Redis as known. True if it was not: it is new, or was emptied."""
         return bool(self._redis.set(key("seen"), "1", nx=True))
 
-    def end_plan(self, plan: Claim, failure: RunFailure | None = None) -> bool:
-        """Planning is over; `failure` says why it failed as a whole. False when the plan was lost.
+    def end_plan(self, plan: Claim, failure: RunFailure | None = None, *, once: bool = False) -> bool:
+        """Planning is over, that of a run or of a shard; `failure` says why it failed as a whole. False when it was
+        lost. A run whose shards have not ended is planned when they have.
+
+        `once`: now that it is planned the task counts as started, and as it is now it does not start again.
 
         While Redis does not take it, it is kept (see `InHand`).
         """
         text = scrub_line(failure.error) or "no reason given" if failure else ""
-        values = (plan.job, plan.epoch, plan.worker, text, secrets.token_hex(8))
+        values = (plan.job, plan.epoch, plan.worker, text, int(once), secrets.token_hex(8))
         return self._in_hand.write(plan.job, plan.epoch, lambda: bool(self._scripts.run("end_plan", *values)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dregsy_queue.kinds import PLANNING
 from dregsy_queue.ledger.causes import generalised
 from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Hold
@@ -47,14 +48,16 @@ def reason(
         return _held("the task", task.hold)
     takers = [worker for worker in workers if kind in worker.kinds and not worker.draining]
     if not takers:
-        return WaitReason("no worker lives" if kind == "plan" or not workers else f"no worker has {kind}")
+        return WaitReason("no worker lives" if kind in PLANNING or not workers else f"no worker has {kind}")
     for index, registry in enumerate(registries):
-        found = _closed(registry) or (None if kind == "plan" else _full(registry, is_source=index == 0))
+        found = _closed(registry) or (None if kind in PLANNING else _full(registry, is_source=index == 0))
         if found:
             return found
     slots = sum(worker.slots for worker in takers)
     if sum(worker.running for worker in takers) >= slots:
         return WaitReason(f"all {slots} slots of workers are taken")
+    if kind == "shard":
+        return WaitReason("as many parts of large plans as workers take at once are being planned")
     return WaitReason("it is about to start" if kind != "plan" else "planning is about to start")
 
 
@@ -98,7 +101,7 @@ class WaitingReader:
         now: float,
     ) -> list[Waiting]:
         """What waits, task by task; then what failed for a passing reason and is tried again."""
-        lists = [(task, name) for task in tasks if task.waiting for name in ("plans", "backlog")]
+        lists = [(task, name) for task in tasks if task.waiting for name in ("plans", "shards", "backlog")]
         firsts = answers(self._redis, (("LINDEX", key(name, task.name), 0) for task, name in lists))
         kinds = answers(self._redis, (("HGET", key("job", job or ""), "kind") for job in firsts))
         numbers = answers(self._redis, (("LLEN", key(name, task.name)) for task, name in lists))
@@ -128,8 +131,10 @@ class WaitingReader:
         delayed = self._redis.zrange(key("delayed"), 0, MOST - 1, withscores=True)
         fields = answers(self._redis, (("HMGET", key("job", job), "task", "error", "attempts") for job, _ in delayed))
         specs = answers(self._redis, (("HGET", key("run", run_of(job), "jobs"), job) for job, _ in delayed))
-        for (_, at), (task, error, attempts), spec in zip(delayed, fields, specs, strict=True):
-            if task is None:
+        shared = answers(self._redis, (("HGET", key("run", run_of(job)), "listed") for job, _ in delayed))
+        for (job, at), (task, error, attempts), spec, listed in zip(delayed, fields, specs, shared, strict=True):
+            if task is None or (listed and job == f"{run_of(job)}:plan"):
+                # It waits for its shards, which are told of.
                 continue
             why = "another job writes its target" if spec else "planning is tried again"
             if error:

@@ -9,6 +9,7 @@ from dregsy_queue.config import models
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.ledger.plan_waits import PlanWait
+from dregsy_queue.planning.images import Image
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.listers.digests import BulkDigests
 
@@ -44,6 +45,14 @@ class PlanningContext:
 
     def listed(self, mapping: models.Mapping, source: str, target: str, tags: Sequence[str]) -> None:
         """A source repository has these tags (none where the mapping names all that it wants)."""
+
+    def has_help(self) -> bool:
+        """Whether other planners could compare a part of what this run has."""
+        return False
+
+    def share(self, images: Sequence[Image]) -> None:
+        """Leave the comparison of these to whichever planner takes it. Only called after `has_help` said so."""
+        raise NotImplementedError
 
     def waits(self, wait: PlanWait) -> None:
         """Some images could not be compared; the next round comes later."""

@@ -3,13 +3,15 @@
 Costs per mapping: one tag list per source repository (none when all tags are verbatim), and per image one HEAD at
 the source and one at the target, in parallel. Only an image with several platforms of which one is wanted, and for
 which no sync record stands, costs one GET of its index. What `unasked` knows costs less.
+
+Of a large task most images are left to other planners, where there are any.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,6 +39,9 @@ COMPARISONS = 64
 MANY, CHOOSING = 5_000, ThreadPoolExecutor(2, "choosing")
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
+#: Images of a task that its planner compares itself, where others could help; and images that are left to others in one
+#: piece: half a second of work, so that workers end together.
+MOST_ALONE, SHARD = 2_000, 500
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Planner:
     comes once.
     """
 
-    def __init__(self, route: Route, context: PlanningContext, rounds: Rounds) -> None:
+    def __init__(self, route: Route, context: PlanningContext, rounds: Rounds, *, at_once: int = COMPARISONS) -> None:
         self._route = route
         self._task = route.task
         self._context = context
@@ -72,18 +77,22 @@ class Planner:
         self._comparison = Comparison(route)
         self._names = Names.of(route.task)
         self._targets = Targets(self._names)
-        self._room = asyncio.Semaphore(COMPARISONS)
+        self._at_once = at_once
+        self._room = asyncio.Semaphore(at_once)
+        #: images that it compares itself, and what is to be left to others
+        self._own, self._others = 0, list[Image]()
 
-    async def plan(self) -> AsyncIterator[Planned]:
-        """Every image of the task, as soon as it is compared. One that cannot be planned is a failed outcome;
-        it never stops the others.
+    async def plan(self, images: Sequence[Image] | None = None) -> AsyncIterator[Planned]:
+        """Every image of the task, or these `images` of it, as soon as it is compared; but for those that are left to
+        other planners (see `PlanningContext.share`). One that cannot be planned is a failed outcome; it never stops
+        the others.
 
         Raises:
             RegistryError: of kind ``rate-limited``: the rest must be planned later.
         """
-        unlisted = list(self._task.mappings)
+        unlisted = list(self._task.mappings) if images is None else []
         pairs: list[Pair] = []
-        images: list[Image] = []
+        images = list(images or ())
         for attempt in range(1, self._rounds.attempts + 1):
             unreached: list[_Unreached] = []
             async for planned in self._round(unlisted, pairs, images):
@@ -128,8 +137,10 @@ class Planner:
                     yield self._failure(pair, why)
                 else:
                     pairs.append(pair)
-        async for planned in merged((self._plan_pairs(group) for group in by_target(pairs)), COMPARISONS):
+        async for planned in merged((self._plan_pairs(group) for group in by_target(pairs)), self._at_once):
             yield planned
+        rest, self._others = self._others, []
+        await self._share(rest)
 
     async def _plan_pairs(self, pairs: list[Pair]) -> AsyncGenerator[Planned | _Unreached, None]:
         """Source repositories that go to one target repository, one after the other."""
@@ -166,8 +177,37 @@ class Planner:
                 yield up_to_date(self._names, image, "")
             else:
                 selected.append(image)
+        if pair:
+            selected = await self._left_here(pair, selected)
         async for planned in self._compare_all(selected, self._hints(pair, selected) if pair else NO_HINTS):
             yield planned
+
+    async def _left_here(self, pair: Pair, images: list[Image]) -> list[Image]:
+        """Those that this planner compares itself; the others are left to whoever takes them.
+
+        Not where images have companions, which are found one after the other, and not where a registry tells of many
+        tags at once: it would have to tell each planner.
+        """
+        room = max(0, MOST_ALONE - self._own)
+        told = self._route.source_digests or self._route.target_digests
+        if len(images) <= room or pair.mapping.referrers or told or not await asyncio.to_thread(self._context.has_help):
+            self._own += len(images)
+            return images
+        self._own += room
+        self._others += images[room:]
+        while len(self._others) >= SHARD:
+            some, self._others = self._others[:SHARD], self._others[SHARD:]
+            await self._share(some)
+        return images[:room]
+
+    async def _share(self, images: list[Image]) -> None:
+        """Leave these to others, but for those that an earlier attempt at this plan has put into the run."""
+        if not images:
+            return
+        known = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in images])
+        left = [image for image in images if self._names.target(image) not in known]
+        if left:
+            await asyncio.to_thread(self._context.share, left)
 
     def _hints(self, pair: Pair, images: list[Image]) -> Hints:
         return Hints(
@@ -218,7 +258,7 @@ class Planner:
             by_target = dict(zip(targets, batch, strict=True))
             known_before = replace(hints, listing=listing_of(self._route.target, batch, records))
             comparisons = (self._compare(*pair, seen, known_before) for pair in zip(batch, records, strict=True))
-            async for planned in completed(comparisons, COMPARISONS):
+            async for planned in completed(comparisons, self._at_once):
                 yield planned
                 if not isinstance(planned, _Unreached) and planned.digest:
                     more += by_target[planned.target].companions_of(planned.digest)

@@ -11,19 +11,20 @@ from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.causes import causes
-from dregsy_queue.ledger.claims import Claim
+from dregsy_queue.ledger.claims import UNREADABLE_DELAY, UNREADABLE_TRIES, Claim
 from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, SyncRecord, TransferJob
-from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
+from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RetryAfter, RunFailure
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import log_fields
 from dregsy_queue.planning.comparison import Planned as PlannedImage
 from dregsy_queue.planning.context import PlanningContext, Route
-from dregsy_queue.planning.planner import Planner, Rounds
+from dregsy_queue.planning.images import Image
+from dregsy_queue.planning.planner import COMPARISONS, Planner, Rounds
+from dregsy_queue.planning.shards import from_json, to_json
 from dregsy_queue.registry.errors import RegistryError
 from workers.jobs.outcome import is_expected, plan_outcome_of
 from workers.jobs.task_of import has_it_otherwise, left_to_others, task_of
-from workers.services import Services
 from workers.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -34,17 +35,23 @@ BATCH, FIRST_WAIT, LONGEST_WAIT = 200, 0.04, 0.3
 
 
 def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
-    """Plan a run; None when another planner has taken it over."""
+    """Plan a run or a shard; None when another planner has taken it over."""
     tags = log_fields(task=claim.task, run=claim.run)
+    if not claim.shard and (listed := worker.services.runs.listed(claim)):
+        task = worker.services.config.task(claim.task)
+        return Planned(listed.jobs, once=task is not None and not task.interval, seconds=listed.seconds)
     task = task_of(claim, worker.services.config)
     if task is None or has_it_otherwise(task, claim):
         later = left_to_others(claim, worker.name, worker.services)
         return later or RunFailure(claim.task, _why_not_planned(task))
+    context = _RunContext(worker, claim, task)
     try:
-        jobs = worker.services.loop.run(_plan_into_run(worker, claim, task), name=claim.name)
-        if not task.interval:
-            worker.services.runs.note_planned(claim)
-        return Planned(jobs)
+        images = from_json(claim.shard, named=context.relay == "docker") if claim.shard else None
+    except ValueError as error:
+        return _unreadable(claim, str(error))
+    try:
+        jobs = worker.services.loop.run(_plan_into_run(worker, claim, task, context, images), name=claim.name)
+        return Planned(jobs, once=not task.interval, shards=context.shards)
     except PlanLostError as error:
         log.warning("%s", error, extra=tags)
         return None
@@ -53,7 +60,13 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
             log.exception("unexpected error in planning", extra=tags)
         return plan_outcome_of(error, claim, worker.settings)
     finally:
-        worker.services.plan_waits.clear(claim.task)
+        if context.waited:
+            worker.services.plan_waits.clear(claim.task)
+
+
+def _unreadable(claim: Claim, why: str) -> PlanOutcome:
+    text = f"another release made this part of the plan, this one cannot read it: {why}"
+    return RetryAfter(UNREADABLE_DELAY, text) if claim.attempt < UNREADABLE_TRIES else RunFailure(claim.task, text)
 
 
 def _why_not_planned(task: SyncTask | None) -> str:
@@ -62,8 +75,10 @@ def _why_not_planned(task: SyncTask | None) -> str:
     return "no worker could plan it: the workers' config has the task, or its login, otherwise than the scheduler's"
 
 
-async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
-    """Returns how many images are to be copied."""
+async def _plan_into_run(
+    worker: Worker, claim: Claim, task: SyncTask, context: _RunContext, images: Sequence[Image] | None
+) -> int:
+    """`images`: of a shard. Returns how many of those that were compared here are to be copied."""
     jobs, batch, since, wait = 0, list[PlannedImage](), time.monotonic(), FIRST_WAIT
     failed: list[PlannedOutcome] = []
     retry = worker.services.orders.retried(claim.run)
@@ -75,7 +90,7 @@ async def _plan_into_run(worker: Worker, claim: Claim, task: SyncTask) -> int:
         return added
 
     try:
-        async for planned in _planner(worker, claim, task).plan():
+        async for planned in _planner(worker, context, shard=claim.shard != "").plan(images):
             if isinstance(planned, PlannedOutcome) and planned.error:
                 failed.append(planned)
             if retry and isinstance(planned, TransferJob) and not retry.covers(planned.source):
@@ -119,28 +134,34 @@ def _log_failures(task: str, failed: Iterable[PlannedOutcome]) -> None:
         log.error("cannot plan: %s%s", cause.text, images, extra=more)
 
 
-def _planner(worker: Worker, claim: Claim, task: SyncTask) -> Planner:
-    config, access = worker.services.config.get().config, worker.services.access()
-    route = Route(
-        task,
-        relay_of(config, task),
-        access.client(task.source),
-        access.client(task.target),
-        access.source_digests(task.source),
-        access.target_digests(task.target),
-    )
+def _planner(worker: Worker, context: _RunContext, *, shard: bool) -> Planner:
     rounds = Rounds(worker.settings.max_attempts, worker.settings.backoff)
-    return Planner(route, _RunContext(worker.services, claim, task), rounds)
+    # A worker plans two shards at once, see admit.lua: together they ask as many at once as one plan.
+    return Planner(context.route(), context, rounds, at_once=COMPARISONS // 2 if shard else COMPARISONS)
 
 
 class _RunContext(PlanningContext):
     """What the ledger knows of the task whose run is planned."""
 
-    def __init__(self, services: Services, claim: Claim, task: SyncTask) -> None:
-        self._services = services
-        self._claim = claim
-        self._task = task
+    def __init__(self, worker: Worker, claim: Claim, task: SyncTask) -> None:
+        services = self._services = worker.services
+        self._worker, self._claim, self._task = worker.name, claim, task
         self._config, self._access = services.config.get().config, services.access()
+        self.relay = relay_of(self._config, task)
+        #: how many parts it left to others, and whether it told that it waits
+        self.shards, self.waited = 0, False
+
+    def route(self) -> Route:
+        """To be called on the event loop."""
+        task, access = self._task, self._access
+        return Route(
+            task,
+            self.relay,
+            access.client(task.source),
+            access.client(task.target),
+            access.source_digests(task.source),
+            access.target_digests(task.target),
+        )
 
     async def repositories(self) -> list[str]:
         return await list_repositories(self._config, self._task, self._access, self._services.lists)
@@ -153,7 +174,19 @@ class _RunContext(PlanningContext):
     def already(self, targets: Sequence[str]) -> set[str]:
         return self._services.runs.planned_targets(self._claim, targets)
 
+    def has_help(self) -> bool:
+        if self._claim.shard:
+            return False
+        workers = self._services.presence.workers()
+        return any("shard" in other.kinds and not other.draining for other in workers if other.name != self._worker)
+
+    def share(self, images: Sequence[Image]) -> None:
+        self._services.runs.share(self._claim, self.shards, to_json(images))
+        self.shards += 1
+        self._services.dispatch()
+
     def waits(self, wait: PlanWait) -> None:
+        self.waited = True
         self._services.plan_waits.note(self._task.name, wait)
 
     def note_seen(self, records: Mapping[str, SyncRecord]) -> None:

@@ -77,8 +77,8 @@ def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, 
     match outcome:
         case None:
             return
-        case Planned():
-            written = worker.services.runs.end_plan(claim)
+        case Planned(once=once):
+            written = worker.services.runs.end_plan(claim, once=once)
         case RunFailure():
             written = worker.services.runs.end_plan(claim, outcome)
         case _:
@@ -132,8 +132,12 @@ def _tell(claim: Claim, outcome: Outcome | PlanOutcome, seconds: float) -> None:
     match outcome:
         case Copied():
             log.info("copied in %.1f s (%s)", seconds, claim.transfer and claim.transfer.reason, extra=tags)
-        case Planned(jobs):
-            log.info("planned in %.1f s, %d to copy", seconds, jobs, extra=tags)
+        case Planned(shards=shards) if shards:
+            log.info("listed in %.1f s, %d parts are left to all workers", seconds, shards, extra=tags)
+        case Planned(jobs) if claim.shard:
+            log.info("a part is planned in %.1f s, %d to copy", seconds, jobs, extra=tags)
+        case Planned(jobs, seconds=together):
+            log.info("planned in %.1f s, %d to copy", seconds if together is None else together, jobs, extra=tags)
         case Cancelled(error):
             log.warning("not copied: %s", error, extra=tags)
         case Failed(error):

@@ -1,6 +1,6 @@
 -- Adds what a planner found: jobs to run, and images whose outcome is known already. Adding the same again
 -- (a planner that was killed and began again) changes nothing; what could not be planned before is replaced.
--- ARGV: plan job, epoch, worker, then per image: job id, kind, target, spec (JSON), outcome (JSON; '' for a job to
+-- ARGV: plan job or shard, epoch, worker, then per image: job id, kind, target, spec (JSON), outcome (JSON; '' for a job to
 --       run), status
 -- Result: number of jobs put on the backlog, or -1 when this planner no longer holds the plan
 local plan, epoch, worker = ARGV[1], ARGV[2], ARGV[3]
@@ -8,8 +8,8 @@ if not holds(plan, epoch, worker) then
   return -1
 end
 local run = run_of(plan)
-local task = redis.call('HGET', key('run', run), 'task')
-if not task then
+local task, run_state = unpack(redis.call('HMGET', key('run', run), 'task', 'state'))
+if not task or run_state ~= 'planning' then
   return -1
 end
 local now = clock()

@@ -5,13 +5,15 @@
 -- on behind them.
 -- ARGV: most jobs to admit, seconds within which a worker must claim, seconds a job waits for a busy target, lost
 --       workers after which a job is a suspect, most looks per priority
--- Result: {job, epoch, kind, spec (JSON, '' for a plan), …} four values per admitted job
+-- Result: {job, epoch, kind, spec (JSON, '' for a plan or a shard), …} four values per admitted job
 local most, claim_within, busy_delay = number(ARGV[1], 1, 1000), number(ARGV[2], 0, 3600), number(ARGV[3], 0, 3600)
 local suspect_after, most_looks = number(ARGV[4], 1, 100), number(ARGV[5], 1, 10000)
 local now = clock()
 
 -- Free slots per kind. Kinds that share workers share these slots, so each admission counts for all of them.
-local free, shares, plan_room = {}, {}, 0
+local free, shares, plan_room, shard_room = {}, {}, 0, 0
+-- One alone keeps a worker's processor busy; of two, one goes on while the other one ends.
+local SHARDS_PER_WORKER = 2
 for _, kind in ipairs(KINDS) do
   free[kind], shares[kind] = 0, {}
 end
@@ -21,8 +23,12 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), '(' .. now, 
   if slots and draining ~= '1' then
     local room = math.max(0, slots - redis.call('SCARD', key('worker', worker, 'running')))
     -- Planners hold slots for as long as registries take to answer; at most half of a worker's slots.
-    plan_room = plan_room + math.max(1, math.floor(slots / 2))
+    local planners = math.max(1, math.floor(slots / 2))
+    plan_room = plan_room + planners
     for kind in string.gmatch(kinds or '', '[^,]+') do
+      if kind == 'shard' then
+        shard_room = shard_room + math.min(SHARDS_PER_WORKER, planners)
+      end
       if free[kind] then
         free[kind] = free[kind] + room
         for other in string.gmatch(kinds, '[^,]+') do
@@ -38,16 +44,24 @@ local function occupy(kind, count)
       free[other] = free[other] - count
     end
   end
-  if kind == 'plan' then
+  if kind == 'plan' or kind == 'shard' then
     plan_room = plan_room - count
   end
+  if kind == 'shard' then
+    shard_room = shard_room - count
+  end
 end
-plan_room = plan_room - redis.call('SCARD', key('running', 'plan'))
+local shards_running = redis.call('SCARD', key('running', 'shard'))
+plan_room = plan_room - redis.call('SCARD', key('running', 'plan')) - shards_running
+shard_room = shard_room - shards_running
 for _, kind in ipairs(KINDS) do
   occupy(kind, redis.call('ZCARD', key('admitted', kind)))
 end
 local function has_slot(kind)
-  return (free[kind] or 0) > 0 and (kind ~= 'plan' or plan_room > 0)
+  if kind == 'plan' or kind == 'shard' then
+    return (free[kind] or 0) > 0 and plan_room > 0 and (kind == 'plan' or shard_room > 0)
+  end
+  return (free[kind] or 0) > 0
 end
 local function any_slot()
   for _, kind in ipairs(KINDS) do
@@ -67,7 +81,7 @@ local function lets_in(registry, is_source, kind)
   if pause[1] and now < tonumber(pause[1]) then
     return false
   end
-  if kind == 'plan' then
+  if kind == 'plan' or kind == 'shard' then
     return true
   end
   -- After a pause one transfer tries whether the registry works again.
@@ -99,7 +113,7 @@ end
 local closed = {}
 local function has_room(source, target, kind)
   for _, side in ipairs({{source, true}, {target, source == target}}) do
-    local name = table.concat({side[1], tostring(side[2]), kind == 'plan' and 'plan' or 'transfer'}, ' ')
+    local name = table.concat({side[1], tostring(side[2]), list_of(kind) == 'backlog' and 'transfer' or 'plan'}, ' ')
     if closed[name] then
       return false
     elseif not lets_in(side[1], side[2], kind) then
@@ -123,15 +137,23 @@ local function take_room(job, source, target, pulls)
   end
 end
 
--- What stands in the way of the first job of a list: 'gone', 'cancel', 'lost', 'busy' or nothing.
+-- What stands in the way of the first job of a list: 'gone', 'cancel', 'lost', 'shards', 'busy' or nothing.
 local function obstacle(job, kind, spec, losses)
-  local run_state, cancelled = unpack(redis.call('HMGET', key('run', run_of(job)), 'state', 'cancelled'))
+  local run = run_of(job)
+  local run_state, cancelled = unpack(redis.call('HMGET', key('run', run), 'state', 'cancelled'))
   if not run_state then
     return 'gone'
   elseif cancelled then
     return 'cancel'
   end
-  if kind ~= 'plan' and not (spec and spec.target) then
+  if kind == 'shard' then
+    local wanted = run_state == 'planning' and redis.call('HEXISTS', key('run', run, 'shards'), job) == 1
+    if not wanted then
+      return 'gone'
+    end
+  elseif kind == 'plan' and redis.call('EXISTS', key('run', run, 'shards')) == 1 then
+    return 'shards'
+  elseif kind ~= 'plan' and not (spec and spec.target) then
     return 'lost'
   end
   -- We cannot tell which job killed a worker. Jobs that were on several dead workers run one at a time, so that
@@ -139,7 +161,7 @@ local function obstacle(job, kind, spec, losses)
   if losses >= suspect_after and redis.call('SCARD', key('suspects')) > 0 then
     return 'busy'
   end
-  local writer = kind ~= 'plan' and redis.call('HGET', key('targets'), spec.target)
+  local writer = spec and redis.call('HGET', key('targets'), spec.target)
   return writer and writer ~= job and 'busy' or nil
 end
 
@@ -182,9 +204,14 @@ local function turn(task, list, lane_kind, source, target)
   end
   losses = tonumber(losses or 0)
   local text = redis.call('HGET', key('run', run_of(job), 'jobs'), job) or ''
-  local spec = kind ~= 'plan' and decode(text) or nil
+  local spec = kind ~= 'plan' and kind ~= 'shard' and decode(text) or nil
   local why = obstacle(job, kind, spec, losses)
-  if why == 'cancel' then
+  if why == 'gone' and kind == 'shard' then
+    drop_shard(job)
+  elseif why == 'shards' then
+    local listed = redis.call('HEXISTS', key('run', run_of(job)), 'listed') == 1
+    redis.call('ZADD', key('delayed'), now + (listed and SHARDS_TAKE or busy_delay), job)
+  elseif why == 'cancel' then
     cancel_job(job, redis.call('HGET', key('run', run_of(job)), 'cancelled'), now, false)
   elseif why == 'lost' then
     redis.call('HSET', key('job', job), 'error', LOST)
@@ -206,7 +233,7 @@ end
 -- The turn of a lane: one turn for each of its tasks. Returns whether it may have another one.
 local function visit(priority, lane)
   local kind, source, target = string.match(lane, '^%S+ (%S+) (%S*) (%S*)$')
-  local list = kind == 'plan' and 'plans' or 'backlog'
+  local list = list_of(kind)
   local left = tonumber(redis.call('HGET', key('turns left'), lane) or redis.call('ZCARD', key('lane', lane)))
   while left > 0 and has_time() do
     if not has_slot(kind) or not has_room(source, target, kind) then
@@ -222,7 +249,7 @@ local function visit(priority, lane)
     left = left - 1
     turn(task, list, kind, source, target)
     enroll(task, list)
-    if redis.call('HGET', key('task', task), list == 'plans' and 'plan lane' or 'lane') ~= lane then
+    if redis.call('HGET', key('task', task), LISTS[list][2]) ~= lane then
       -- It has another one, or had this one before Redis lost its record.
       redis.call('ZREM', key('lane', lane), task)
     elseif redis.call('ZSCORE', key('lane', lane), task) then

@@ -6,8 +6,7 @@
 local pause = number(ARGV[1], 0, 3600)
 
 local function check_task(task)
-  enroll(task, 'backlog')
-  enroll(task, 'plans')
+  enroll_all(task)
   local run, source, target = unpack(redis.call('HMGET', key('task', task), 'active', 'source', 'target'))
   check_registry(source or '')
   check_registry(target or '')

@@ -1,7 +1,8 @@
 -- A worker takes an admitted job. For a late, doubled or old message there is nothing to take. The same
 -- call again (its answer was lost) gets the same answer.
 -- ARGV: job, epoch, worker, token (of this call)
--- Result: {task, kind, attempt (from 1), spec (JSON, '' for a plan), run's task fingerprint}, or nil
+-- Result: {task, kind, attempt (from 1), spec (JSON, of a shard its images, '' for a plan), run's task fingerprint}, or
+--         nil
 local job, epoch, worker, token = unpack(ARGV)
 local state, current, kind, task, owner, claimed, attempts =
   unpack(redis.call('HMGET', key('job', job), 'state', 'epoch', 'kind', 'task', 'owner', 'claim', 'attempts'))
@@ -10,7 +11,7 @@ local fingerprint = redis.call('HGET', key('run', run), 'fingerprint')
 if current ~= epoch or not kind or not task or not fingerprint then
   return false
 end
-local spec = redis.call('HGET', key('run', run, 'jobs'), job) or ''
+local spec = redis.call('HGET', key('run', run, kind == 'shard' and 'shards' or 'jobs'), job) or ''
 if state == 'running' and owner == worker and claimed == token then
   return {task, kind, tonumber(attempts or 1), spec, fingerprint}
 end

@@ -4,7 +4,7 @@
 -- that is gone, and never looks at more than some hundred things.
 
 -- Python puts its own values here when it loads a script, where they are others.
-local KINDS = {'plan', 'skopeo', 'docker', 'direct'}
+local KINDS = {'plan', 'shard', 'skopeo', 'docker', 'direct'}
 local PREFIX = 'dregsy:'
 -- Records looked at in one slice of long work.
 local SLICE = 200
@@ -14,7 +14,8 @@ local ASKED_WITHIN = 30
 local END_COSTS, ENDED_AT_ONCE = 3, 50
 
 -- Keys that end with the name of a task, or go on after it: ':' in the name is written as '%3A'.
-local NAMED = {task = true, backlog = true, plans = true, records = true, looked = true, pending = true, once = true}
+local NAMED = {task = true, backlog = true, plans = true, shards = true,
+  records = true, looked = true, pending = true, once = true}
 local ESCAPED = {['%'] = '%25', [':'] = '%3A'}
 
 local function key(kind, name, ...)
@@ -53,6 +54,11 @@ end
 -- "17-3fa9c2d1:ab04…" -> "17-3fa9c2d1"
 local function run_of(job)
   return string.match(job, '^([^:]*)')
+end
+
+-- "17-3fa9c2d1:shard-1760000000000-0": a part of a plan
+local function is_shard(job)
+  return string.match(job, ':shard%-') ~= nil
 end
 
 local function spec_of(job)
@@ -95,17 +101,33 @@ local function next_turn()
   return turn
 end
 
--- Puts a task into the lane of the first job of its `list` (backlog or plans), or out of all lanes while it is on hold.
--- To be called after a change of a hold, of a list's first job, or of a task's priority or registries; tidy calls it, too.
+-- Lists of waiting jobs: what is in each, and the field of a task that has its lane. All other kinds are in the backlog.
+local LISTS = {plans = {'plan', 'plan lane'}, shards = {'shard', 'shard lane'}, backlog = {nil, 'lane'}}
+local function list_of(kind)
+  return kind == 'plan' and 'plans' or kind == 'shard' and 'shards' or 'backlog'
+end
+
+-- A plan that waits for its shards is woken by the last of them. After so many seconds a release that knows none may
+-- take it, and plans all by itself.
+local SHARDS_TAKE = 60
+
+-- Puts a task into the lane of the first job of its `list`, or out of all lanes while it is on hold.
+-- To be called after a change of a hold, of a list's first job, or of a task's priority or registries; audit calls it, too.
 local function enroll(task, list)
-  local field = list == 'plans' and 'plan lane' or 'lane'
+  local one_kind, field = LISTS[list][1], LISTS[list][2]
   local priority, source, target, lane =
     unpack(redis.call('HMGET', key('task', task), 'priority', 'source', 'target', field))
   local job = redis.call('LINDEX', key(list, task), 0)
   local wanted = false
   -- Without its registries it has none: they are lost, and come back from the run's record (see audit.lua).
   if job and source and not on_hold('task ' .. task) then
-    local kind = list == 'plans' and 'plan' or redis.call('HGET', key('job', job), 'kind') or 'skopeo'
+    local kind = one_kind or redis.call('HGET', key('job', job), 'kind') or 'skopeo'
+    if list_of(kind) ~= list then
+      -- A release that knows no shards put one there.
+      redis.call('RPUSH', key(list_of(kind), task), redis.call('LPOP', key(list, task)))
+      enroll(task, list_of(kind))
+      return enroll(task, list)
+    end
     wanted = table.concat({priority or '5', kind, source, target or ''}, ' ')
   end
   if lane and lane ~= wanted then
@@ -121,6 +143,12 @@ local function enroll(task, list)
   end
 end
 
+local function enroll_all(task)
+  enroll(task, 'plans')
+  enroll(task, 'shards')
+  enroll(task, 'backlog')
+end
+
 -- Jobs: how they wait, what they hold while they are admitted or running, and who holds them.
 
 -- Puts a job on its task's list without a look at lanes; returns the task and the list, nil for a job that is gone.
@@ -131,7 +159,7 @@ local function push(job, at_front)
   end
   redis.call('HSET', key('job', job), 'state', 'waiting')
   redis.call('HDEL', key('job', job), 'owner', 'claim')
-  local list = kind == 'plan' and 'plans' or 'backlog'
+  local list = list_of(kind)
   redis.call(at_front and 'LPUSH' or 'RPUSH', key(list, task), job)
   return task, list
 end
@@ -203,8 +231,30 @@ end
 
 -- Runs: how they begin, end, and are forgotten.
 
+-- A shard goes, whatever becomes of it: a worker that runs it learns it from its next heartbeat. Its entry in the list
+-- is left, admit drops it.
+local function drop_shard(job)
+  let_go(job)
+  redis.call('ZREM', key('delayed'), job)
+  redis.call('UNLINK', key('job', job))
+  return redis.call('HDEL', key('run', run_of(job), 'shards'), job) == 1
+end
+
+-- One slice of the same for all shards of a run; returns whether it is through.
+local function drop_shards(run)
+  local some = redis.call('HRANDFIELD', key('run', run, 'shards'), ENDED_AT_ONCE)
+  touch(#some)
+  for _, job in ipairs(some) do
+    drop_shard(job)
+  end
+  return redis.call('EXISTS', key('run', run, 'shards')) == 0
+end
+
 -- One slice of forgetting a run; returns whether it is through.
 local function forget_slice(run)
+  if not drop_shards(run) then
+    return false
+  end
   local jobs = key('run', run, 'jobs')
   local some = redis.call('HRANDFIELD', jobs, SLICE)
   touch(#some)
@@ -240,7 +290,7 @@ local function begin_run(task, order, now)
     'started', now, 'open', 0, 'priority', order.priority, 'source', order.source, 'target', order.target)
   redis.call('HSET', key('job', plan), 'task', task, 'kind', 'plan', 'epoch', 0)
   wait(plan, true)
-  enroll(task, 'backlog')
+  enroll_all(task)
   local runs = key('task', task, 'runs')
   redis.call('LPUSH', runs, run)
   while redis.call('LLEN', runs) > tonumber(order.kept) do
@@ -293,6 +343,28 @@ local function note_loss(run, text)
   end
 end
 
+-- Ends a shard; `failure` (a text, or nil): why its images could not be planned. With the last one the plan that waits
+-- for them goes on.
+local function end_shard(job, failure)
+  local run = run_of(job)
+  local known = drop_shard(job)
+  local state, listed = unpack(redis.call('HMGET', key('run', run), 'state', 'listed'))
+  if state ~= 'planning' then
+    return
+  end
+  if known then
+    redis.call('HINCRBY', key('run', run), 'shards ended', 1)
+  end
+  if failure then
+    note_loss(run, failure)
+  end
+  local plan = run .. ':plan'
+  if listed and redis.call('EXISTS', key('run', run, 'shards')) == 0
+      and redis.call('ZREM', key('delayed'), plan) == 1 then
+    wait(plan, true)
+  end
+end
+
 -- How jobs end, each as the last one may end its run, too; and how what waits is cancelled.
 
 -- Ends a transfer job: status is copied, up-to-date, failed or cancelled.
@@ -327,19 +399,26 @@ local function end_planning(job, status, now, failure)
   if failure or status == 'cancelled' then
     redis.call('UNLINK', key('run', run, 'targets'), key('run', run, 'retry'))
   end
-  if failure and redis.call('HSETNX', key('run', run), 'failure', failure) == 1 then
-    redis.call('HINCRBY', key('run', run), 'planned.failed', 1)
+  if failure then
+    note_loss(run, failure)
+  end
+  if redis.call('EXISTS', key('run', run, 'shards')) == 1 then
+    later('cancel ' .. run)
   end
   finish_run_if_over(run, now)
 end
 
 -- Ends a job early, as cancelled. One that waits (or was admitted and not claimed) always; a running one only with
--- `running_too`: its worker learns it from its next heartbeat and ends it. Works for transfers and plans.
+-- `running_too`: its worker learns it from its next heartbeat and ends it. Works for transfers, plans and shards.
 -- Returns whether it was one that could be cancelled. The entry of a transfer in a backlog is left, admit drops it.
 local function cancel_job(job, why, now, running_too)
   local state, kind = unpack(redis.call('HMGET', key('job', job), 'state', 'kind'))
   if state ~= 'waiting' and state ~= 'admitted' and not (state == 'running' and running_too) then
     return false
+  end
+  if kind == 'shard' then
+    drop_shard(job)
+    return true
   end
   if state ~= 'waiting' then
     mark_windows(job, now, false)
@@ -357,11 +436,14 @@ local function cancel_job(job, why, now, running_too)
   return true
 end
 
--- One slice of cancelling a run's jobs; returns whether it is through. First from the front of the backlog, where
+-- One slice of cancelling a run's jobs; returns whether it is through. Its shards, then from the front of the backlog, where
 -- they are in order, then through all jobs of the run for those that are delayed, admitted or (when wanted) running.
 local function cancel_slice(run, now)
   local task, why, running_too, cursor, state =
     unpack(redis.call('HMGET', key('run', run), 'task', 'cancelled', 'cancel running', 'cancel cursor', 'state'))
+  if state ~= 'planning' and not drop_shards(run) then
+    return false
+  end
   if not task or not why or state == 'done' then
     return true
   end

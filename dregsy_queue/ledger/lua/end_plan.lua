@@ -1,17 +1,39 @@
--- Ends the planning of a run.
--- ARGV: plan job, epoch, worker, error ('' when planning went well), token (of this call: made again, it gets
---       the same answer)
+-- Ends the planning of a run, or of a shard. A plan with shards that have not ended waits for them, and is claimed once
+-- more when they have.
+-- ARGV: plan job or shard, epoch, worker, error ('' when planning went well), 1 when the task is not started again once
+--       it is planned, token (of this call: made again, it gets the same answer)
 -- Result: 1, or 0 when this planner no longer holds the plan
-local plan, epoch, worker, failure, token = unpack(ARGV)
+local plan, epoch, worker, failure, once, token = unpack(ARGV)
 if not holds(plan, epoch, worker) then
   return settled_before(plan, epoch, token) and 1 or 0
 end
-local run = run_of(plan)
+local run, now = run_of(plan), clock()
+if is_shard(plan) then
+  end_shard(plan, failure ~= '' and failure or nil)
+  return 1
+end
 let_go(plan)
 redis.call('HDEL', key('job', plan), 'owner', 'claim')
 redis.call('HSET', key('job', plan), 'settled', epoch .. ' ' .. token)
-if failure == '' and redis.call('EXISTS', key('run', run, 'targets')) == 1
-    and redis.call('HEXISTS', key('run', run), 'failure') == 0
+if redis.call('EXISTS', key('run', run, 'shards')) == 1 and redis.call('HGET', key('run', run), 'state') == 'planning' then
+  if failure ~= '' then
+    note_loss(run, failure)
+  end
+  redis.call('HSET', key('run', run), 'listed', '1')
+  redis.call('HSET', key('job', plan), 'state', 'waiting')
+  redis.call('ZADD', key('delayed'), now + SHARDS_TAKE, plan)
+  return 1
+end
+local made, ended, task, fingerprint =
+  unpack(redis.call('HMGET', key('run', run), 'shards', 'shards ended', 'task', 'fingerprint'))
+if failure == '' and (made or '0') ~= (ended or '0') then
+  failure = 'Redis lost a part of what this run was to look at: does it evict keys?'
+end
+local good = failure == '' and redis.call('HEXISTS', key('run', run), 'failure') == 0
+if good and once == '1' and task then
+  redis.call('SET', key('once', task), fingerprint or '')
+end
+if good and redis.call('EXISTS', key('run', run, 'targets')) == 1
     and tonumber(redis.call('HGET', key('run', run), 'unlisted') or 0) == 0
     and redis.call('EXISTS', key('run', run, 'retry')) == 0 then
   -- What this run did not find has left: reap removes what is kept of it.
@@ -19,5 +41,5 @@ if failure == '' and redis.call('EXISTS', key('run', run, 'targets')) == 1
 else
   redis.call('UNLINK', key('run', run, 'targets'), key('run', run, 'retry'))
 end
-end_planning(plan, 'done', clock(), failure ~= '' and failure or nil)
+end_planning(plan, 'done', now, failure ~= '' and failure or nil)
 return 1

@@ -10,9 +10,8 @@ for _, run in ipairs(redis.call('LRANGE', key('task', task, 'runs'), 0, -1)) do
   redis.call('UNLINK', key('run', run))
   later('forget ' .. run)
 end
-redis.call('UNLINK', key('backlog', task), key('plans', task))
-enroll(task, 'backlog')
-enroll(task, 'plans')
+redis.call('UNLINK', key('backlog', task), key('plans', task), key('shards', task))
+enroll_all(task)
 redis.call('UNLINK', key('task', task), key('task', task, 'runs'), key('records', task), key('looked', task),
   key('pending', task), key('once', task))
 redis.call('SREM', key('tasks'), task)

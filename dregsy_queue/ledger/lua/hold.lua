@@ -7,6 +7,5 @@ local ends = seconds > 0 and now + seconds or 0
 redis.call('HSET', key('holds'), kind .. ' ' .. name,
   cjson.encode({since = now, ['until'] = ends, reason = reason}))
 if kind == 'task' then
-  enroll(name, 'plans')
-  enroll(name, 'backlog')
+  enroll_all(name)
 end

@@ -15,6 +15,8 @@ local function give_up(job, kind)
   given_up[#given_up + 1] = job
   if kind == 'plan' then
     end_planning(job, 'failed', now, reason)
+  elseif kind == 'shard' then
+    end_shard(job, reason)
   else
     end_job(job, 'failed', now)
   end

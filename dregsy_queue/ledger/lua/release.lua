@@ -8,6 +8,5 @@ if kind == 'registry' then
   redis.call('DEL', key('trying', name))
   return math.max(found, redis.call('DEL', key('pause', name)))
 end
-enroll(name, 'plans')
-enroll(name, 'backlog')
+enroll_all(name)
 return found

@@ -1,4 +1,4 @@
--- Says how a claimed transfer ended: its outcome, or that it shall run again later.
+-- Says how a claimed transfer ended, or a shard that nobody could plan: its outcome, or that it shall run again later.
 -- ARGV: job, epoch, worker, status (copied, up-to-date, failed, cancelled, waiting), delay in seconds (for waiting),
 --       digest, error, seconds it took, sync record to keep ('' for none), 1 when the attempt does not count,
 --       bytes sent to the target as far as known, token (of this call: made again, it gets the same answer)
@@ -43,7 +43,12 @@ if status == 'waiting' then
   end
   return 1
 end
-local task = redis.call('HGET', key('job', job), 'task') or ''
+local task, kind = unpack(redis.call('HMGET', key('job', job), 'task', 'kind'))
+if kind == 'shard' then
+  end_shard(job, err)
+  return 1
+end
+task = task or ''
 redis.call('HINCRBYFLOAT', key('transfer seconds'), task, tostring(seconds))
 redis.call('HINCRBY', key('transfers'), task, 1)
 if sent > 0 then

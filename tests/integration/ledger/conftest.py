@@ -48,7 +48,7 @@ class Ledger:
         self.records = Records(self.redis)
         self.reader = RunReader(self.redis)
 
-    def worker(self, name: str = "w1", slots: int = 4, kinds: Iterable[str] = ("plan", "skopeo")) -> str:
+    def worker(self, name: str = "w1", slots: int = 4, kinds: Iterable[str] = ("plan", "shard", "skopeo")) -> str:
         self.presence.heartbeat(name, slots=slots, kinds=kinds)
         return name
 

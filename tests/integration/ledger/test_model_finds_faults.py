@@ -44,7 +44,8 @@ FAULTS = {
         "  if room < math.huge and redis.call('SCARD', key('using', registry)) > room then",
     ),
     "a forgotten run leaves its jobs": ("    redis.call('UNLINK', key('job', job))\n", ""),
-    "a resumed task gets no turn": ("enroll(name, 'plans')\nenroll(name, 'backlog')\nreturn found", "return found"),
+    "a shard that has ended is still wanted": ("local known = drop_shard(job)", "local known = true; let_go(job)"),
+    "a resumed task gets no turn": ("enroll_all(name)\nreturn found", "return found"),
 }
 
 

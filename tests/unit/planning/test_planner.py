@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -16,9 +16,12 @@ from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
 from dregsy_queue.planning.comparison import Planned
 from dregsy_queue.planning.context import PlanningContext, Route
-from dregsy_queue.planning.planner import COMPARISONS, MANY, Planner, Rounds
+from dregsy_queue.planning.images import Image
+from dregsy_queue.planning.planner import COMPARISONS, MANY, MOST_ALONE, SHARD, Planner, Rounds
+from dregsy_queue.planning.shards import from_json, to_json
 from dregsy_queue.planning.unasked import WORTH_A_LIST
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.listers.digests import BulkDigests
 
 
 class Source:
@@ -56,19 +59,26 @@ class Target:
 
 
 def planner(
-    source: Source, *mappings: dict[str, Any], repositories: list[str] | None = None, target: Target | None = None
+    source: Source,
+    *mappings: dict[str, Any],
+    repositories: list[str] | None = None,
+    target: Target | None = None,
+    context: PlanningContext | None = None,
+    told: BulkDigests | None = None,
+    attempts: int = 1,
 ) -> Planner:
     task = SyncTask.model_validate(
         {"name": "t", "source": {"registry": "from"}, "target": {"registry": "to"}, "mappings": list(mappings)}
     )
 
-    class Context(PlanningContext):
-        async def repositories(self) -> list[str]:
-            return repositories or []
+    async def listed() -> list[str]:
+        return repositories or []
 
+    asked: Any = context or PlanningContext()
+    asked.repositories = listed
     source_client: Any = source
     target_client: Any = target or Target()
-    return Planner(Route(task, "skopeo", source_client, target_client), Context(), Rounds(1, 0))
+    return Planner(Route(task, "skopeo", source_client, target_client, told), asked, Rounds(attempts, 0))
 
 
 async def collect(plan: Planner) -> list[Planned]:
@@ -156,3 +166,108 @@ async def test_the_loop_goes_on_while_is_chosen_among_very_many_tags(monkeypatch
         found = await collect(planner(source, {"from": "a", "tags": ["regex:^[1-3]$"]}))
         assert len(found) == 3
     assert chosen_in == [True, False]
+
+
+class Helped(PlanningContext):
+    """Others could help; what is left to them. Some targets were planned by an earlier attempt."""
+
+    def __init__(self, *, helped: bool = True, planned: Collection[str] = ()) -> None:
+        self._helped, self._planned = helped, set(planned)
+        self.shared: list[Sequence[Image]] = []
+
+    def has_help(self) -> bool:
+        return self._helped
+
+    def already(self, targets: Sequence[str]) -> set[str]:
+        return self._planned & set(targets)
+
+    def share(self, images: Sequence[Image]) -> None:
+        self.shared.append(images)
+
+
+LARGE = MOST_ALONE + 2 * SHARD + 7
+
+
+async def test_most_of_a_large_task_is_left_to_others_and_nothing_is_lost_or_doubled() -> None:
+    source, context = Source(), Helped()
+    source.number = LARGE
+    own = await collect(planner(source, {"from": "app"}, context=context))
+    assert len(own) == MOST_ALONE and [len(images) for images in context.shared] == [SHARD, SHARD, 7]
+    shared = [planned for part in context.shared for planned in await of_shard(source, part)]
+    alone = await collect(planner(source, {"from": "app"}))
+    assert sorted(planned.to_json() for planned in own + shared) == sorted(planned.to_json() for planned in alone)
+
+
+async def test_small_repositories_are_left_to_others_together() -> None:
+    context, number = Helped(), MOST_ALONE + SHARD + 100
+    names = [f"r{n}" for n in range(number)]
+    found = await collect(planner(Source(), {"from": "regex:.*"}, repositories=names, context=context))
+    assert len(found) == MOST_ALONE and [len(images) for images in context.shared] == [SHARD, 100]
+    left = {image.source_repository for images in context.shared for image in images}
+    assert left | {planned.source.split("/")[1].split(":")[0] for planned in found} == set(names)
+
+
+async def test_two_mappings_for_one_target_are_seen_although_others_compare() -> None:
+    source, context = Source(), Helped()
+    source.number = LARGE
+    found = await collect(planner(source, {"from": "a", "to": "x"}, {"from": "b", "to": "x"}, context=context))
+    failed = [planned for planned in found if isinstance(planned, PlannedOutcome) and planned.error]
+    assert len(failed) == LARGE and {planned.source.split(":")[0] for planned in failed} == {"from/b"}
+    assert {image.source_repository for images in context.shared for image in images} == {"a"}
+
+
+@pytest.mark.parametrize("why", ["nobody could help", "small", "referrers", "many tags in one request"])
+async def test_what_is_not_left_to_others(why: str) -> None:
+    source, context = Source(), Helped(helped=why != "nobody could help")
+    source.number = MOST_ALONE if why == "small" else LARGE
+    told: Any = BulkDigests(NothingTold(), source.head, "from") if why == "many tags in one request" else None
+    mapping = {"from": "app", **({"referrers": True} if why == "referrers" else {})}
+    found = await collect(planner(source, mapping, context=context, told=told))
+    assert len(found) == source.number and not context.shared
+
+
+async def test_a_second_round_leaves_only_to_others_what_is_new_in_it() -> None:
+    source, context = Unsteady(), Helped()
+    source.number = LARGE
+    await collect(planner(source, {"from": "app"}, {"from": "late"}, context=context, attempts=2))
+    left = [(image.source_repository, image.item) for images in context.shared for image in images]
+    assert len(left) == len(set(left)) == 2 * LARGE - MOST_ALONE
+
+
+async def test_what_an_earlier_attempt_planned_is_not_left_to_others_again() -> None:
+    source = Source()
+    source.number = LARGE
+    tags = sorted(str(number + 1) for number in range(LARGE))
+    context = Helped(planned=[f"to/app:{tag}" for tag in tags[: LARGE - 5]])
+    assert await collect(planner(source, {"from": "app"}, context=context)) == []
+    assert [[image.item.tag for image in images] for images in context.shared] == [tags[LARGE - 5 :]]
+
+
+class Unsteady(Source):
+    """Does not tell the tags of one repository when it is first asked."""
+
+    async def tags(self, repository: str) -> list[str]:
+        if repository == "late" and repository not in self.asked:
+            self.asked.append(repository)
+            raise RegistryError("not now", kind="unavailable", temporary=True, registry="from")
+        return await super().tags(repository)
+
+
+class NothingTold:
+    async def digests(self, repository: str, wanted: Collection[str]) -> Mapping[str, Descriptor]:
+        return {}
+
+
+async def of_shard(source: Source, images: Sequence[Image]) -> list[Planned]:
+    """As another worker plans it."""
+    travelled = from_json(to_json(images), named=False)
+    assert travelled == list(images)
+    return [planned async for planned in planner(source, {"from": "app"}).plan(travelled)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", "[1]", '[["a/../b","x","",["1"]]]', '[["a","x","",["../1"]]]', '[["a","x"]]']
+)
+def test_a_part_that_cannot_be_read_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError):
+        from_json(text, named=False)

@@ -98,7 +98,7 @@ def test_draining_is_said_at_once(cluster: Cluster) -> None:
 def test_other_relays_are_other_queues(cluster: Cluster) -> None:
     cluster.tick()
     cluster.relays.offered = ["direct", "skopeo"]
-    assert cluster.tick() == ["take plan direct skopeo", "heartbeat", *USUAL]
+    assert cluster.tick() == ["take plan shard direct skopeo", "heartbeat", *USUAL]
 
 
 def test_an_outage_is_told_once_and_redis_is_examined_after_it(

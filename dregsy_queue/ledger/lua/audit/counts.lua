@@ -7,7 +7,7 @@ local function count_moving()
   local function add(jobs)
     for _, job in ipairs(jobs) do
       local run = run_of(job)
-      if job ~= run .. ':plan' then
+      if job ~= run .. ':plan' and not is_shard(job) then
         moving[run] = (moving[run] or 0) + 1
       end
     end

@@ -21,6 +21,12 @@ local function check_key(kind, name, more)
     look_at_run(name)
   elseif kind == 'run' then
     check_rest(name)
+  elseif kind == 'job' and is_shard(name .. ':' .. more) then
+    local job = name .. ':' .. more
+    if redis.call('HEXISTS', key('run', name, 'shards'), job) == 0 then
+      drop_shard(job)
+      repaired('shard ' .. job .. ' was of no run')
+    end
   elseif kind == 'job' and redis.call('EXISTS', key('run', name)) == 0 then
     local job = name .. ':' .. more
     if redis.call('HEXISTS', key('run', name, 'jobs'), job) == 1 or more == 'plan' then

@@ -11,6 +11,21 @@ local function check_plan(task, run)
   end
 end
 
+-- Shards of a run: where none is in the list, each is delayed, admitted or running.
+local function check_shards(task, run)
+  if redis.call('LLEN', key('shards', task)) > 0 then
+    return
+  end
+  for _, job in ipairs(redis.call('HRANDFIELD', key('run', run, 'shards'), SLICE / 4)) do
+    local state = put_right(job, task, '{"relay":"shard"}')
+    if state ~= 'waiting' and state ~= 'admitted' and state ~= 'running' then
+      -- A release that knows no shards ended it.
+      end_shard(job, redis.call('HGET', key('job', job), 'error') or state)
+      repaired('shard ' .. job .. ' had ended and its run did not know')
+    end
+  end
+end
+
 -- A run that is not over: somebody must work on it.
 local function check_run(run, task, state, open, cancelled)
   if cancelled and redis.call('HGET', key('run', run), 'cancel cursor') ~= 'through' then
@@ -18,6 +33,7 @@ local function check_run(run, task, state, open, cancelled)
   end
   if state == 'planning' then
     check_plan(task, run)
+    check_shards(task, run)
   elseif open <= 0 then
     finish_run_if_over(run, now)
     repaired('run ' .. run .. ' was over and did not know')
@@ -66,7 +82,6 @@ local function look_at_run(run)
   if redis.call('SADD', key('tasks'), task) == 1 then
     repaired('task ' .. task .. ' was in no list')
   end
-  enroll(task, 'backlog')
-  enroll(task, 'plans')
+  enroll_all(task)
   check_run(run, task, state, tonumber(open or 0), cancelled)
 end

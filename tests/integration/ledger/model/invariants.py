@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -39,12 +40,14 @@ class State:
 class History:
     """What ended stays so, until an operator or a restored Redis says otherwise; and it ended as somebody said."""
 
-    def __init__(self, said: Mapping[str, AbstractSet[str]]) -> None:
-        self._said = said
+    def __init__(self, said: Mapping[str, AbstractSet[str]], shared: dict[str, set[str]]) -> None:
+        """`shared`: run → targets of images that shards have, or had."""
+        self._said, self._shared = said, shared
         self._ended: dict[str, str] = {}
 
     def forget(self) -> None:
         self._ended = {}
+        self._shared.clear()
 
     def follow(self, state: State) -> None:
         now = {job: fields["state"] for job, fields in state.jobs.items() if fields.get("state") in ENDED}
@@ -52,6 +55,12 @@ class History:
             assert job not in state.jobs or now.get(job) == ended, f"{job} had ended as {ended} and is {now.get(job)}"
         for job, ended in now.items():
             assert ended != "copied" or "copied" in self._said[job], f"{job} was copied by nobody"
+        for run, targets in self._shared.items():
+            fields = state.get(f"run:{run}")
+            if fields.get("state") in ("running", "done") and not {"cancelled", "failure"} & set(fields):
+                known = [*state.get(f"run:{run}:jobs").values(), *state.get(f"run:{run}:planned").values()]
+                left = targets - {json.loads(image)["target"] for image in known}
+                assert not left, f"run {run} counts as planned, and nobody planned {left}"
         self._ended = {job: ended for job, ended in now.items() if not job.endswith(":plan")}
 
 
@@ -69,20 +78,22 @@ def check_over(state: State) -> None:
     runs = {run for name, listed in state.below("task:").items() if name.endswith(":runs") for run in listed}
     kept = {name.partition(":")[0] for kind in ("run:", "job:") for name in state.below(kind)}
     assert kept <= runs, f"something is left of runs that were forgotten: {kept - runs}"
-    unswept = [name for name in state.below("run:") if name.endswith((":targets", ":retry"))]
+    unswept = [name for name in state.below("run:") if name.endswith((":targets", ":retry", ":shards"))]
     assert not unswept, f"nobody swept up: {unswept}"
 
 
 def check_waiting(state: State) -> None:
     """A waiting job is in its task's list or delayed: once, and in only one of them; its task is in a lane."""
     delayed = set(state.get("delayed"))
-    listed = Counter(job for kind in ("backlog:", "plans:") for jobs in state.below(kind).values() for job in jobs)
+    listed = Counter(
+        job for kind in ("backlog:", "plans:", "shards:") for jobs in state.below(kind).values() for job in jobs
+    )
     for job, fields in state.jobs.items():
         waits = fields.get("state") == "waiting"
         places = (listed[job] if waits else 0) + (job in delayed)
         assert places == waits, f"{job} is {fields.get('state')} and in {places} places"
     on_hold = {name.partition(" ")[2] for name in state.get("holds") if name.startswith("task ")}
-    for list_, field in (("backlog:", "lane"), ("plans:", "plan lane")):
+    for list_, field in (("backlog:", "lane"), ("plans:", "plan lane"), ("shards:", "shard lane")):
         for name, jobs in state.below(list_).items():
             task, lane = unquote(name), state.get(f"task:{name}").get(field)
             if jobs and task not in on_hold:
@@ -98,7 +109,7 @@ def check_held(state: State) -> None:
         if fields.get("state") not in HELD:
             continue
         by_state[fields["state"]].add(job)
-        if fields["kind"] != "plan":
+        if fields["kind"] not in ("plan", "shard"):
             targets[fields["target"]] = job
             for registry in fields["registries"].split():
                 places[registry] += 1
@@ -141,6 +152,8 @@ def check_counts(state: State) -> None:
         for name in ("failed", "up-to-date"):
             assert int(fields.get(f"planned.{name}", 0)) == planned[name], f"run {run} counts planned {name} wrong"
         over = fields["state"] != "planning" and not still
+        shards = set(state.get(f"run:{run}:shards"))
+        assert not shards - set(state.jobs), f"run {run} has shards that are no jobs: {shards - set(state.jobs)}"
         assert (fields["state"] == "done") == over, f"run {run} is {fields['state']} with {still} open jobs"
         active = state.get(f"task:{quote(fields['task'])}").get("active") == run
         assert active == (not over), f"run {run} is {fields['state']} and {'' if active else 'not '}active"

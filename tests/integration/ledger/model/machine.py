@@ -27,6 +27,9 @@ TASK, REGISTRY = st.sampled_from(TASKS), st.sampled_from(REGISTRIES)
 #: What becomes of one call: see `FaultyConnection`; and how many calls before it come through.
 FAULT, AFTER = st.sampled_from(("", "", "request", "answer", "twice")), st.sampled_from((0, 0, 1, 2, 4))
 
+#: Into how many a plan is cut.
+SHARDS = st.sampled_from((0, 0, 1, 3))
+
 #: Jobs at once at a registry.
 MOST = (1, 2, None)
 
@@ -43,7 +46,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         tokens = itertools.count(1)
         self.world = World(self.direct, self.client)
-        self.history = History(self.world.said)
+        self.history = History(self.world.said, self.world.shared)
         self._looked = ""
         #: a key has vanished
         self.damaged = False
@@ -63,7 +66,7 @@ class Machine(RuleBasedStateMachine):
             self.world.run_through(worker, Failed("no") if before == "failed" else Copied(Digest("d")))
         for task in tasks[before == "failed" :]:
             self.world.start(task)
-        self.work(0, 3, "ends")
+        self.work(0, 3, "ends", 0)
 
     # what happens on good days
 
@@ -83,8 +86,8 @@ class Machine(RuleBasedStateMachine):
         if worker := self.world.awake(n):
             worker.heartbeat()
 
-    @rule(n=N, most=st.integers(0, 4), plans=st.sampled_from(("stay", "ends", "ends", "goes on")))
-    def work(self, n: int, most: int, plans: str) -> None:
+    @rule(n=N, most=st.integers(0, 4), plans=st.sampled_from(("stay", "ends", "ends", "goes on")), shards=SHARDS)
+    def work(self, n: int, most: int, plans: str, shards: int) -> None:
         """What one worker does in a few seconds, but ending transfers: other events meet a ledger in full swing."""
         if worker := self.world.awake(n):
             for _ in range(2):
@@ -92,7 +95,10 @@ class Machine(RuleBasedStateMachine):
                 self.world.send(worker.tick())
                 self.world.deliver(worker, most)
                 for name in worker.plans() if plans != "stay" else ():
-                    worker.plan(name, images_of(worker, name)[: most + 2], ends=plans == "ends")
+                    worker.share(name, images_of(worker, name), shards)
+                    found = images_of(worker, name)
+                    # A shard that ends is planned as a whole: no other one has its images.
+                    worker.plan(name, found if worker.running[name].shard else found[: most + 2], ends=plans == "ends")
 
     @rule(n=N, m=N, stays=st.booleans(), fault=FAULT)
     def deliver(self, n: int, m: int, stays: bool, fault: str) -> None:
@@ -125,10 +131,11 @@ class Machine(RuleBasedStateMachine):
         if worker := self.world.awake(n):
             work_off(worker, Failed("no") if failing else Copied(Digest("d")))
 
-    @rule(n=N, some=st.integers(0, 5), how=st.sampled_from(("goes on", "ends", "waits")), fault=FAULT)
-    def plan(self, n: int, some: int, how: str, fault: str) -> None:
+    @rule(n=N, some=st.integers(0, 5), how=st.sampled_from(("goes on", "ends", "waits")), shards=SHARDS, fault=FAULT)
+    def plan(self, n: int, some: int, how: str, shards: int, fault: str) -> None:
         worker = self.world.awake(n)
         if worker and (plans := worker.plans()):
+            worker.share(plans[0], images_of(worker, plans[0])[some:], shards)
             self.world.connection.disturb(fault)
             if how == "waits":
                 worker.finish(plans[0], PutBack(delay=20))

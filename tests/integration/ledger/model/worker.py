@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import cast
@@ -37,6 +38,8 @@ class Worker:
     redis: RedisSide
     #: job → how workers said that it ended; of all workers
     said: defaultdict[str, set[str]]
+    #: run → targets of images that shards have, or had; of all workers
+    shared: defaultdict[str, set[str]]
     frozen: bool = False
     draining: bool = False
     running: dict[str, Claim] = field(default_factory=dict)
@@ -115,6 +118,15 @@ class Worker:
             pass
         del self.running[name]
         self.claims.done_with(claim)
+
+    def share(self, name: str, images: list[TransferJob | PlannedOutcome], shards: int) -> None:
+        """Leave these images to so many shards."""
+        claim = self.running[name]
+        with contextlib.suppress(PlanLostError, RedisError, OSError):
+            for number in range(0 if claim.shard else shards):
+                targets = [image.target for image in images[number::shards]]
+                self.runs.share(claim, number, json.dumps(targets))
+                self.shared[claim.run].update(targets)
 
     def transfers(self) -> list[str]:
         return sorted(name for name, claim in self.running.items() if claim.transfer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -22,7 +23,7 @@ from .direct import Direct, FaultyConnection
 from .redis_side import RedisSide
 from .worker import Message, Worker, faulty
 
-KINDS = ("plan", "skopeo", "docker")
+KINDS = ("plan", "shard", "skopeo", "docker")
 TASKS = ("a", "b:runs", "c")
 GOOD = Copied(Digest("d"))
 REGISTRIES = ("src0", "src1", "dst")
@@ -41,11 +42,13 @@ class World:
         self.versions = dict.fromkeys(TASKS, 0)
         #: job → how workers said that it ended
         self.said: defaultdict[str, set[str]] = defaultdict(set)
+        #: run → targets of images that shards of it have, or had
+        self.shared: defaultdict[str, set[str]] = defaultdict(set)
         self._messages_of_copy: list[Message] = []
         self._names = (f"w{number}@host#{number}" for number in itertools.count(1))
 
     def add_worker(self, slots: int, kinds: tuple[str, ...]) -> Worker:
-        worker = Worker(next(self._names), faulty(self.connection), slots, kinds, self.redis, self.said)
+        worker = Worker(next(self._names), faulty(self.connection), slots, kinds, self.redis, self.said, self.shared)
         self.workers.append(worker)
         worker.heartbeat()
         return worker
@@ -133,9 +136,11 @@ def work_off(worker: Worker, outcome: Outcome = GOOD) -> None:
 
 
 def images_of(worker: Worker, plan: str) -> list[TransferJob | PlannedOutcome]:
+    """All of the task's, or those of the shard that it plans."""
     claim = worker.running[plan]
     with contextlib.suppress(ValueError):
-        return images(claim.task, int(claim.fingerprint.removeprefix("v")))
+        found = images(claim.task, int(claim.fingerprint.removeprefix("v")))
+        return [image for image in found if not claim.shard or image.target in json.loads(claim.shard)]
     return []
 
 
