@@ -175,13 +175,18 @@ class SingleFlight(Generic[K, V]):
 
     async def run(self, key: K, call: Callable[[], Coroutine[Any, Any, V]], *, remember: bool = True) -> V:
         task = self._calls.get(key)
-        if task is None:
+        # One that has just ended, and is to be forgotten, is not shared: who asks in a loop would get it for ever.
+        if task is None or (task.done() and not (remember and _is_good(task))):
             task = self._calls[key] = asyncio.create_task(call())
 
             def forget(done: asyncio.Task[V]) -> None:
-                if not remember or done.cancelled() or done.exception() is not None:
-                    self._calls.pop(key, None)
+                if not (remember and _is_good(done)) and self._calls.get(key) is done:
+                    del self._calls[key]
 
             task.add_done_callback(forget)
         # One caller that is cancelled must not cancel the call of the others.
         return await asyncio.shield(task)
+
+
+def _is_good(ended: asyncio.Task[Any]) -> bool:
+    return not ended.cancelled() and ended.exception() is None

@@ -27,7 +27,7 @@ from dregsy_queue.planning.companions import companion_tags
 from dregsy_queue.planning.comparison import Comparison, Planned, failure, up_to_date
 from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, wrong_target
-from dregsy_queue.planning.unasked import NO_HINTS, Hints, Told, immutable_tags, listing_of
+from dregsy_queue.planning.unasked import NO_HINTS, Hints, Listing, Told, immutable_tags, listing_of
 from dregsy_queue.registry.errors import RegistryError
 
 log = logging.getLogger(__name__)
@@ -247,6 +247,7 @@ class Planner:
     async def _compare_all(
         self, images: list[Image], hints: Hints = NO_HINTS
     ) -> AsyncGenerator[Planned | _Unreached, None]:
+        listing: Listing | None = None
         for start in range(0, len(images), RECORD_BATCH):
             batch = images[start : start + RECORD_BATCH]
             known = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in batch])
@@ -256,7 +257,8 @@ class Planner:
             seen: dict[str, SyncRecord] = {}
             more: list[Image] = []
             by_target = dict(zip(targets, batch, strict=True))
-            known_before = replace(hints, listing=listing_of(self._route.target, batch, records))
+            listing = listing_of(self._route.target, batch, records, listing)
+            known_before = replace(hints, listing=listing)
             comparisons = (self._compare(*pair, seen, known_before) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, self._at_once):
                 yield planned

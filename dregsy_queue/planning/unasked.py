@@ -3,7 +3,6 @@ the target's list of tags does not have, and those of which a registry tells tog
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,16 +44,36 @@ def is_fresh(record: SyncRecord, drift_check: float) -> bool:
 
 
 class Listing:
-    """The tags of one target repository, listed once: those which are not among them need no look."""
+    """The tags of one target repository, whose pages are read as far as they are needed: those which are not among
+    them need no look."""
 
     def __init__(self, target: RegistryClient, repository: str) -> None:
-        """Begin to list them."""
-        self._tags = asyncio.ensure_future(_listed(target, repository))
+        self.repository = repository
+        self._pages = target.tag_pages(repository)
+        self._reading = SingleFlight[str, None]()
+        self._tags = set[str]()
+        #: whether what no page had is not there; None: there may be more pages
+        self._is_whole: bool | None = None
 
     async def lacks(self, reference: str) -> bool:
         """Whether `reference` is certainly a tag that the target does not have."""
-        tags = await asyncio.shield(self._tags)
-        return tags is not None and is_tag(reference) and reference not in tags
+        if not is_tag(reference):
+            return False
+        while reference not in self._tags and self._is_whole is None:
+            await self._reading.run("", self._read_on, remember=False)
+        return reference not in self._tags and self._is_whole is True
+
+    async def _read_on(self) -> None:
+        try:
+            page = await anext(self._pages, None)
+        except RegistryError as error:
+            # What else is wrong with the registry says the look at an image.
+            self._is_whole = error.kind == "not-found" and not self._tags
+            return
+        if page is None:
+            self._is_whole = not self._tags or len(self._tags) % _ROUND != 0
+        else:
+            self._tags.update(page)
 
 
 class Told:
@@ -95,17 +114,14 @@ class Hints:
 NO_HINTS = Hints()
 
 
-def listing_of(target: RegistryClient, images: Sequence[Image], records: Sequence[SyncRecord | None]) -> Listing | None:
-    """Lists the target's tags where so many of these images were never copied before that it saves requests."""
+def listing_of(
+    target: RegistryClient, images: Sequence[Image], records: Sequence[SyncRecord | None], before: Listing | None
+) -> Listing | None:
+    """Where so many of these images were never copied before that a list of the target's tags saves requests; `before`:
+    of the images before these, which is used again for the same repository."""
     new = {image.target_repository for image, record in zip(images, records, strict=True) if record is None}
     number = sum(record is None for record in records)
-    return Listing(target, new.pop()) if number >= WORTH_A_LIST and len(new) == 1 else None
-
-
-async def _listed(target: RegistryClient, repository: str) -> frozenset[str] | None:
-    """None: every tag needs a look; what is wrong with the registry says that look."""
-    try:
-        tags = await target.tags(repository)
-    except RegistryError as error:
-        return frozenset() if error.kind == "not-found" else None
-    return None if tags and len(tags) % _ROUND == 0 else frozenset(tags)
+    if len(new) != 1 or number < WORTH_A_LIST:
+        return None
+    repository = new.pop()
+    return before if before is not None and before.repository == repository else Listing(target, repository)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
 from yarl import URL
@@ -102,8 +102,13 @@ class RegistryClient:
 
         Raises: RegistryError.
         """
+        return [tag async for page in self.tag_pages(repository, see) for tag in page]
+
+    async def tag_pages(
+        self, repository: str, see: Callable[[bytes], None] = lambda _: None
+    ) -> AsyncGenerator[list[str], None]:
+        """The same in pages, each of which is asked for when it is wanted. Raises: RegistryError."""
         name = api_repository(self.registry, repository)
-        tags: list[str] = []
         async for page in pages(
             self._transport,
             f"/v2/{name}/tags/list",
@@ -120,8 +125,7 @@ class RegistryClient:
                     len(page) - len(good),
                     extra=log_fields(registry=self.registry, repository=repository),
                 )
-            tags += good
-        return tags
+            yield good
 
     async def catalog(self, limit: int | None) -> list[str]:
         """Names of all repositories, at most `limit` of them (None: all); a cut is logged. Raises: RegistryError."""

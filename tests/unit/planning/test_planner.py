@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from dregsy_queue.oci.manifests import OCI_MANIFEST, Descriptor
 from dregsy_queue.planning.comparison import Planned
 from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.images import Image
-from dregsy_queue.planning.planner import COMPARISONS, MANY, MOST_ALONE, SHARD, Planner, Rounds
+from dregsy_queue.planning.planner import COMPARISONS, MANY, MOST_ALONE, RECORD_BATCH, SHARD, Planner, Rounds
 from dregsy_queue.planning.shards import from_json, to_json
 from dregsy_queue.planning.unasked import WORTH_A_LIST
 from dregsy_queue.registry.errors import RegistryError
@@ -47,12 +47,16 @@ class Target:
 
     def __init__(self, listed: Sequence[str] | None = ()) -> None:
         self.listed = listed
+        self.told: list[str] = []
         self.asked: list[str] = []
 
-    async def tags(self, repository: str) -> list[str]:
+    async def tag_pages(self, repository: str) -> AsyncGenerator[list[str], None]:
+        """One tag is a page."""
         if self.listed is None:
             raise RegistryError("no", kind="denied", temporary=False, registry="to")
-        return list(self.listed)
+        for tag in self.listed:
+            self.told.append(tag)
+            yield [tag]
 
     async def head_target(self, repository: str, reference: str) -> None:
         self.asked.append(reference)
@@ -149,6 +153,14 @@ async def test_a_target_is_not_asked_for_tags_that_its_list_lacks(
     found = await collect(planner(source, {"from": "a"}, target=target))
     assert [planned.reason for planned in found] == ["missing"] * number
     assert len(target.asked) == asked
+
+
+async def test_a_list_of_a_target_is_read_no_further_than_needed_and_once() -> None:
+    source, target = Source(), Target([*(str(n + 1) for n in range(RECORD_BATCH + 20)), "more", "and more"])
+    source.number = RECORD_BATCH + 20
+    await collect(planner(source, {"from": "a"}, target=target))
+    assert len(target.asked) == source.number
+    assert target.told == [str(n + 1) for n in range(source.number)]
 
 
 async def test_the_loop_goes_on_while_is_chosen_among_very_many_tags(monkeypatch: pytest.MonkeyPatch) -> None:
