@@ -63,8 +63,8 @@ def sync(config: Path, run: str, once: bool, workers: int, report: Path | None, 
     with loading():
         from dregsy_queue.embedded import session
 
-    request = session.Request(loaded, tasks, run, once=once, workers=workers, report=report, state=state)
-    raise SystemExit(session.run(request))
+    call = session.SyncCall(loaded, tasks, run, once=once, workers=workers, report=report, state=state)
+    raise SystemExit(session.run(call))
 
 
 def _writable(path: Path | None) -> Path | None:

@@ -58,7 +58,7 @@ TOO_SOON = 10.0
 
 
 @dataclass(frozen=True)
-class Request:
+class SyncCall:
     """What one call shall do; the config has been read and found good."""
 
     loaded: LoadedConfig
@@ -75,11 +75,11 @@ class Request:
     state: Path | None = None
 
 
-def run(request: Request) -> int:
+def run(call: SyncCall) -> int:
     """Sync; returns the exit code: 0, 1 when something failed, 128 + signal number after SIGINT or SIGTERM."""
     with private_folder() as folder, _signals() as received:
         try:
-            session = _Session(request, folder, received)
+            session = _Session(call, folder, received)
             return session.run()
         except ChildError as error:
             log.error("%s", error)
@@ -107,25 +107,25 @@ def _signals() -> Iterator[list[int]]:
 
 
 class _Session:
-    def __init__(self, request: Request, folder: Path, received: list[int], clock: Clock = SYSTEM) -> None:
-        self._request, self._clock = request, clock
+    def __init__(self, call: SyncCall, folder: Path, received: list[int], clock: Clock = SYSTEM) -> None:
+        self._call, self._clock = call, clock
         self._received = received
-        self._names = [task.name for task in request.tasks]
-        direct = all(relay_of(request.loaded.config, task) == "direct" for task in request.tasks)
+        self._names = [task.name for task in call.tasks]
+        direct = all(relay_of(call.loaded.config, task) == "direct" for task in call.tasks)
         self._slots = DIRECT_SLOTS if direct else SLOTS
         self._live = self._is_live()
         self._folder = folder
         self._children: list[Child] = []
         self._redis_url = ""
-        self._state = StateFile(request.state) if request.state else None
+        self._state = StateFile(call.state) if call.state else None
 
     def run(self) -> int:
-        periodic = not self._request.once and any(task.interval for task in self._request.tasks)
+        periodic = not self._call.once and any(task.interval for task in self._call.tasks)
         redis = PrivateRedis(self._folder)
         self._redis_url = redis.url
         try:
             # Workers load what they need while Redis comes up, and while the rest is loaded here.
-            for number in range(1, self._request.workers + 1):
+            for number in range(1, self._call.workers + 1):
                 self._children.append(self._fork_worker(number))
             redis.wait()
             if self._state:
@@ -176,12 +176,12 @@ class _Session:
             if self._state:
                 self._state.save(self._records, self._names)
         except OSError as error:
-            log.error("the state cannot be written to %s: %s", self._request.state, error.strerror)
+            log.error("the state cannot be written to %s: %s", self._call.state, error.strerror)
             return False
         return True
 
     def _finish(self, reader: RunReader, saved: bool) -> int:
-        to_stdout = self._request.report == Path("-")
+        to_stdout = self._call.report == Path("-")
         from rich.console import Console
 
         from dregsy_queue.embedded.summary import print_summary
@@ -189,16 +189,16 @@ class _Session:
         # The report has standard output for itself.
         summary = Console(file=sys.stderr if to_stdout else sys.stdout, emoji=False)
         print_summary(summary, reader, self._names, interrupted=bool(self._received))
-        if self._request.report:
+        if self._call.report:
             text = json.dumps(report(reader, self._names), indent=2, ensure_ascii=False) + "\n"
             try:
                 if to_stdout:
                     sys.stdout.write(text)
                     sys.stdout.flush()
                 else:
-                    self._request.report.write_text(text)
+                    self._call.report.write_text(text)
             except OSError as error:
-                log.error("the report cannot be written to %s: %s", self._request.report, error.strerror)
+                log.error("the report cannot be written to %s: %s", self._call.report, error.strerror)
                 return 1
         if self._received:
             return 128 + self._received[0]
@@ -208,8 +208,8 @@ class _Session:
     def _start_runs(self) -> None:
         # No Celery here: the worker looks for what may run as soon as it is up.
         starter = RunStarter(settings.from_environment({**os.environ, "DREGSY_REDIS_URL": self._redis_url}))
-        for task in self._request.tasks:
-            starter.start(task, self._request.loaded.config)
+        for task in self._call.tasks:
+            starter.start(task, self._call.loaded.config)
 
     def _fork_worker(self, number: int) -> Child:
         name = f"worker {number}"
@@ -235,9 +235,9 @@ class _Session:
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         environment.update(
-            DREGSY_CONFIG=str(self._request.loaded.path.absolute()),
+            DREGSY_CONFIG=str(self._call.loaded.path.absolute()),
             DREGSY_REDIS_URL=self._redis_url,
-            DREGSY_RUN=self._request.run,
+            DREGSY_RUN=self._call.run,
             DREGSY_ALONE="1",
             DREGSY_GRACE="0",
             TMPDIR=str(self._folder),
@@ -246,7 +246,7 @@ class _Session:
             environment.setdefault("LOG_FORMAT", "text")
             environment.setdefault("LOG_FORCE_COLORS", "1")
             # The display shows what goes well; lines are for what does not.
-            if not any(task.verbose for task in self._request.tasks):
+            if not any(task.verbose for task in self._call.tasks):
                 environment.setdefault("LOG_LEVEL", "warn")
         return environment
 

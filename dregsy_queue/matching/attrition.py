@@ -9,7 +9,7 @@ from dregsy_queue.matching.tags import TagItem, TagSet
 
 
 @dataclass(frozen=True)
-class Step:
+class FilterStep:
     """What one filter leaves. Items that select each count alone; ``keep:`` counts what is left of all before."""
 
     filter: str
@@ -20,7 +20,7 @@ class Step:
 class Attrition:
     #: tags in the repository; None when they were not listed, as all wanted ones are named
     listed: int | None
-    steps: tuple[Step, ...]
+    steps: tuple[FilterStep, ...]
     selected: tuple[TagItem, ...]
 
     def __str__(self) -> str:
@@ -39,17 +39,17 @@ def attrition(items: Sequence[str], tags: Sequence[str]) -> Attrition:
     def left(*chosen: str) -> int:
         return len(TagSet.parse(chosen).select(tags))
 
-    steps = [Step(text, left(text)) for text in selecting]
+    steps = [FilterStep(text, left(text)) for text in selecting]
     if named:
-        steps.append(Step(_named(named), len(set(whole.verbatim))))
+        steps.append(FilterStep(_named(named), len(set(whole.verbatim))))
     if len(steps) > 1:
-        steps.append(Step("together", left(*selecting, *named)))
+        steps.append(FilterStep("together", left(*selecting, *named)))
     # Of several "keep: latest" the last one counts, behind all expressions.
     expressions = [text for text in keeps if TagSet.parse([text]).keep]
     for number, text in enumerate(expressions, 1):
-        steps.append(Step(text, left(*selecting, *named, *expressions[:number])))
+        steps.append(FilterStep(text, left(*selecting, *named, *expressions[:number])))
     if whole.latest:
-        steps.append(Step(f"keep: latest {whole.latest}", len(whole.select(tags))))
+        steps.append(FilterStep(f"keep: latest {whole.latest}", len(whole.select(tags))))
     return Attrition(len(tags) if whole.needs_listing else None, tuple(steps), tuple(whole.select(tags)))
 
 

@@ -12,14 +12,14 @@ Event = Literal["failed", "stale", "recovered"]
 
 
 @dataclass(frozen=True)
-class Told:
+class Announced:
     """What the outside was told of a task."""
 
     failing: bool = False
     stale: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Told:
+    def parse(cls, text: str) -> Announced:
         """A scheduler of a newer release may have told more."""
         values = json.loads(text) if text else {}
         return cls(failing=bool(values.get("failing")), stale=bool(values.get("stale")))
@@ -35,7 +35,7 @@ def is_stale(task: TaskOverview, now: float, after: float) -> bool:
     return bool(task.interval and task.last_good) and now - task.last_good > after + 2 * task.interval
 
 
-def change(task: TaskOverview, told: Told, now: float, after: float) -> tuple[Told, list[Event]]:
+def change(task: TaskOverview, told: Announced, now: float, after: float) -> tuple[Announced, list[Event]]:
     """What is told from now on, and what is to be said for it.
 
     A failure is told once, however many runs fail after it; a task has recovered when it neither fails nor is stale.
@@ -46,12 +46,12 @@ def change(task: TaskOverview, told: Told, now: float, after: float) -> tuple[To
     failing = told.failing
     if task.last is not None and not task.last.cancelled_why:
         failing = task.last.failed > 0
-    found = Told(failing, is_stale(task, now, after))
+    found = Announced(failing, is_stale(task, now, after))
     events: list[Event] = []
     if found.failing and not told.failing:
         events.append("failed")
     if found.stale and not told.stale:
         events.append("stale")
-    if told != Told() and found == Told():
+    if told != Announced() and found == Announced():
         events.append("recovered")
     return found, events

@@ -23,7 +23,7 @@ from dregsy_queue.ledger.outbox import Outbox
 from dregsy_queue.ledger.overview import Overview, TaskOverview
 from dregsy_queue.ledger.report import RunReader
 from dregsy_queue.notify import webhook
-from dregsy_queue.notify.changes import Event, Told, change
+from dregsy_queue.notify.changes import Announced, Event, change
 from dregsy_queue.notify.webhook import DeliveryError, Webhook
 from dregsy_queue.redact import scrub
 
@@ -51,7 +51,7 @@ class Notifier:
         now, told = self._overview.now(), self._outbox.told()
         for task in self._overview.tasks():
             before = told.get(task.name, "")
-            after, events = change(task, Told.parse(before), now, self._hook.stale_after)
+            after, events = change(task, Announced.parse(before), now, self._hook.stale_after)
             if str(after) != before and (events or before):
                 letters = {uuid.uuid4().hex: json.dumps(self._letter(task, event, now)) for event in events}
                 self._outbox.tell(task.name, before, str(after), letters)

@@ -10,21 +10,21 @@ from dregsy_queue.oci.manifests import ACCEPT, Descriptor, is_index
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     copy: bool
     reason: Reason
 
 
-UP_TO_DATE = Verdict(False, "up-to-date")
+UP_TO_DATE = Decision(False, "up-to-date")
 
 
-def known(source: Digest, target: Digest | None, record: SyncRecord | None) -> Verdict | None:
+def known(source: Digest, target: Digest | None, record: SyncRecord | None) -> Decision | None:
     """The verdict, if the digests alone decide; None if the source's index must be read first.
 
     `target` None: it does not have the image; `record` is the last sync to it.
     """
     if target is None:
-        return Verdict(True, "missing")
+        return Decision(True, "missing")
     if record is not None and (record.source_digest, record.target_digest) == (source, target):
         return UP_TO_DATE
     return None
@@ -38,7 +38,7 @@ def is_same(source: Descriptor, target: Descriptor, platform: str, record: SyncR
     return whole and source.digest == target.digest
 
 
-def decide(source: Digest, wanted: Digest, target: Digest | None, record: SyncRecord | None) -> Verdict:
+def decide(source: Digest, wanted: Digest, target: Digest | None, record: SyncRecord | None) -> Decision:
     """Compare what the target has with what it shall have.
 
     `wanted` is the digest that the target gets from `source`: the same one, or that of one platform in it. A
@@ -50,5 +50,5 @@ def decide(source: Digest, wanted: Digest, target: Digest | None, record: SyncRe
     if target == wanted:
         return UP_TO_DATE
     if record is not None and record.source_digest == source:
-        return Verdict(True, "drifted")
-    return Verdict(True, "changed")
+        return Decision(True, "drifted")
+    return Decision(True, "changed")

@@ -15,7 +15,7 @@ TOGETHER = 0.5
 MOST = 1000
 
 
-class Dispatcher(EventDispatcher):
+class QuietDispatcher(EventDispatcher):
     """Redis tells of each message how many heard it. When nobody did, the next message has one event, to ask again."""
 
     producer: Any
@@ -39,4 +39,4 @@ class Dispatcher(EventDispatcher):
 class Events(events.Events):
     """Named by the app."""
 
-    dispatcher_cls = f"{__name__}:{Dispatcher.__name__}"
+    dispatcher_cls = f"{__name__}:{QuietDispatcher.__name__}"

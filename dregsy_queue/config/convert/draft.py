@@ -19,7 +19,7 @@ class NotOursError(ValueError):
 
 
 @dataclass(frozen=True)
-class Side:
+class DraftLocation:
     """A registry as source or target: `login` is the config's `auth` value."""
 
     host: str
@@ -44,14 +44,14 @@ class Draft:
     registries: dict[str, Document] = field(default_factory=dict)
     every_repository: bool = False
     relay: str = "skopeo"
-    _tasks: dict[tuple[Side, Side, int], list[Document]] = field(default_factory=dict)
+    _tasks: dict[tuple[DraftLocation, DraftLocation, int], list[Document]] = field(default_factory=dict)
 
     def note(self, where: str, text: str) -> None:
         line = f"{where}: {text}"
         if line not in self.notes:
             self.notes.append(line)
 
-    def add(self, where: str, source: Side, target: Side, interval: int, mapping: Document) -> None:
+    def add(self, where: str, source: DraftLocation, target: DraftLocation, interval: int, mapping: Document) -> None:
         """One more mapping, unless it leads to what is no repository: then a note."""
         to = str(mapping.get("to", ""))
         if to and not is_repository(to):

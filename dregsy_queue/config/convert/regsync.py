@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dregsy_queue.config.convert import constraints
-from dregsy_queue.config.convert.draft import Document, Draft, NotOursError, Side, login
+from dregsy_queue.config.convert.draft import Document, Draft, DraftLocation, NotOursError, login
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.oci.reference import Reference, is_repository, parts_of
 
@@ -51,7 +51,7 @@ class _Conversion:
     def __init__(self, document: dict[str, Any]) -> None:
         self.draft = Draft()
         defaults = document.get("defaults") or {}
-        self._sides: dict[str, Side] = {}
+        self._sides: dict[str, DraftLocation] = {}
         for creds in document.get("creds") or []:
             self._take_creds(creds)
         for number, values in enumerate(document["sync"]):
@@ -77,7 +77,7 @@ class _Conversion:
         if creds.get("hostname") and creds["hostname"] != host:
             scheme = "http" if tls == "disabled" else "https"
             self.draft.registry(host, "endpoint", f"{scheme}://{creds['hostname']}")
-        self._sides[host] = Side(host, login(user, password) if user else "", tls in ("insecure", "disabled"))
+        self._sides[host] = DraftLocation(host, login(user, password) if user else "", tls in ("insecure", "disabled"))
 
     def _interval(self, where: str, values: dict[str, Any]) -> int:
         text = str(values.get("interval") or "")
@@ -149,7 +149,9 @@ class _Conversion:
         mapping: Document = {"from": source.repository, "to": repository}
         self._finish(entry, self._side(source.registry), self._side(host), mapping, tags)
 
-    def _finish(self, entry: _Entry, source: Side, target: Side, mapping: Document, tags: list[str]) -> None:
+    def _finish(
+        self, entry: _Entry, source: DraftLocation, target: DraftLocation, mapping: Document, tags: list[str]
+    ) -> None:
         if tags:
             mapping["tags"] = tags
         platform = entry.values.get("platforms") or str(entry.values.get("platform") or "all")
@@ -183,8 +185,8 @@ class _Conversion:
             self.draft.note(where, f"'semverRange: {text}': compare with `dregsy tags`, pre-releases may differ")
         return tags + [f"keep: !{_plain(item)}" for item in filters.get("deny") or []]
 
-    def _side(self, host: str) -> Side:
-        return self._sides.get(host, Side(host))
+    def _side(self, host: str) -> DraftLocation:
+        return self._sides.get(host, DraftLocation(host))
 
 
 def _is_template(text: str) -> bool:

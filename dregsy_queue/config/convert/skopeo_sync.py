@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from dregsy_queue.config.convert import constraints
-from dregsy_queue.config.convert.draft import Document, Draft, NotOursError, Side, login
+from dregsy_queue.config.convert.draft import Document, Draft, DraftLocation, NotOursError, login
 from dregsy_queue.oci.hosts import without_port
 from dregsy_queue.oci.reference import Reference, api_repository, parts_of
 
@@ -26,7 +26,7 @@ def convert(document: dict[str, Any], destination: str, *, scoped: bool) -> Draf
     """`destination` is skopeo's last argument; `scoped` its option ``--scoped``. Raises: NotOursError."""
     draft = Draft()
     host, prefix, *_ = parts_of(destination)
-    target = Side(host)
+    target = DraftLocation(host)
     draft.note("target", f"set 'auth' for {host} if it wants a login, and 'skip-tls-verify' if it speaks plain HTTP")
     for registry, entry in document.items():
         if not isinstance(entry, dict):
@@ -40,7 +40,7 @@ def convert(document: dict[str, Any], destination: str, *, scoped: bool) -> Draf
     return draft
 
 
-def _source(draft: Draft, registry: str, entry: dict[str, Any]) -> Side:
+def _source(draft: Draft, registry: str, entry: dict[str, Any]) -> DraftLocation:
     for key in sorted(set(entry) - _KNOWN, key=str):
         draft.note(registry, f"'{key}' is not known and is left out")
     if entry.get("cert-dir"):
@@ -51,7 +51,7 @@ def _source(draft: Draft, registry: str, entry: dict[str, Any]) -> Side:
         )
     given = entry.get("credentials") or {}
     auth = login(str(given.get("username", "")), str(given.get("password", ""))) if given else ""
-    return Side(registry, auth, entry.get("tls-verify") is False)
+    return DraftLocation(registry, auth, entry.get("tls-verify") is False)
 
 
 def _mappings(draft: Draft, registry: str, entry: dict[str, Any]) -> list[tuple[str, list[str]]]:

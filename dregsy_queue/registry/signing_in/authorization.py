@@ -16,7 +16,7 @@ from dregsy_queue.registry.signing_in.challenge import Challenge
 from dregsy_queue.registry.signing_in.tokens import Token, TokenCache, parse_token
 
 #: Asks a token server: URL, Authorization header ('' for none), and a form to POST (None: a GET).
-Fetch = Callable[[str, str, Mapping[str, str] | None], Awaitable[Answer]]
+AskTokenServer = Callable[[str, str, Mapping[str, str] | None], Awaitable[Answer]]
 
 #: Seconds for which a refused login is not tried again.
 _REFUSED_FOR = 10.0
@@ -29,14 +29,14 @@ class Authorization:
         self,
         registry: str,
         source: CredentialsSource,
-        fetch: Fetch,
+        ask_token_server: AskTokenServer,
         is_secure: Callable[[], bool] = lambda: True,
         clock: Clock = SYSTEM,
     ) -> None:
         """`is_secure`: whether the registry itself is asked by HTTPS."""
         self._registry = registry
         self._source = source
-        self._fetch = fetch
+        self._ask_token_server = ask_token_server
         self._is_secure = is_secure
         self._clock = clock
         self._challenge: Challenge | None = None
@@ -127,7 +127,7 @@ class Authorization:
             # Some token servers look the user up by it (token specification, "Query Parameters": `account`).
             query += [("account", credentials.username)] if credentials else []
             separator = "&" if "?" in self._challenge.realm else "?"
-            answer = await self._fetch(
+            answer = await self._ask_token_server(
                 self._challenge.realm + (separator + urlencode(query) if query else ""), await self._basic(scope), None
             )
         if answer.status != 200:
@@ -156,7 +156,7 @@ class Authorization:
             "scope": scope,
             "refresh_token": credentials.identity_token,
         }
-        return await self._fetch(self._challenge.realm, "", form)
+        return await self._ask_token_server(self._challenge.realm, "", form)
 
     def _must_be_new(self, credentials: Credentials) -> None:
         """Raises: RegistryError when this very login was refused a moment ago."""

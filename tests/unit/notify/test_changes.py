@@ -7,7 +7,7 @@ import pytest
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.overview import TaskOverview
 from dregsy_queue.ledger.report import RunCounts
-from dregsy_queue.notify.changes import Told, change
+from dregsy_queue.notify.changes import Announced, change
 from dregsy_queue.notify.webhook import from_environment, signature
 from dregsy_queue.settings import SettingsError
 
@@ -31,34 +31,34 @@ def _task(
 @pytest.mark.parametrize(
     ("task", "told", "events"),
     [
-        (_task(), Told(), []),
-        (_task(_run(0)), Told(), []),
-        (_task(_run(2)), Told(), ["failed"]),
-        (_task(_run(2)), Told(failing=True), []),
-        (_task(_run(0)), Told(failing=True), ["recovered"]),
-        (_task(_run(0, "an order")), Told(failing=True), []),
-        (_task(_run(1, "an order")), Told(), []),
-        (_task(_run(2), lag=101), Told(failing=True), ["stale"]),
-        (_task(_run(2), lag=101), Told(), ["failed", "stale"]),
-        (_task(_run(0), lag=101), Told(failing=True, stale=True), []),
-        (_task(_run(0)), Told(stale=True), ["recovered"]),
+        (_task(), Announced(), []),
+        (_task(_run(0)), Announced(), []),
+        (_task(_run(2)), Announced(), ["failed"]),
+        (_task(_run(2)), Announced(failing=True), []),
+        (_task(_run(0)), Announced(failing=True), ["recovered"]),
+        (_task(_run(0, "an order")), Announced(failing=True), []),
+        (_task(_run(1, "an order")), Announced(), []),
+        (_task(_run(2), lag=101), Announced(failing=True), ["stale"]),
+        (_task(_run(2), lag=101), Announced(), ["failed", "stale"]),
+        (_task(_run(0), lag=101), Announced(failing=True, stale=True), []),
+        (_task(_run(0)), Announced(stale=True), ["recovered"]),
         # nothing runs any more: the last good run is too long ago
-        (_task(_run(0), good=1000 - 100 - 2 * 30 - 1, interval=30), Told(), ["stale"]),
-        (_task(_run(0), good=1000 - 100 - 2 * 30 + 1, interval=30), Told(), []),
-        (_task(_run(0), good=1), Told(), []),
-        (_task(_run(2), left=1), Told(), []),
-        (_task(_run(2), hold=True), Told(), []),
+        (_task(_run(0), good=1000 - 100 - 2 * 30 - 1, interval=30), Announced(), ["stale"]),
+        (_task(_run(0), good=1000 - 100 - 2 * 30 + 1, interval=30), Announced(), []),
+        (_task(_run(0), good=1), Announced(), []),
+        (_task(_run(2), left=1), Announced(), []),
+        (_task(_run(2), hold=True), Announced(), []),
     ],
 )
-def test_changes(task: TaskOverview, told: Told, events: list[str]) -> None:
+def test_changes(task: TaskOverview, told: Announced, events: list[str]) -> None:
     after, found = change(task, told, 1000, 100)
     assert found == events
-    assert change(task, Told.parse(str(after)), 1000, 100) == (after, []), "told once"
+    assert change(task, Announced.parse(str(after)), 1000, 100) == (after, []), "told once"
 
 
 def test_what_another_release_told_is_read() -> None:
-    assert Told.parse('{"failing":true,"stale":false,"paused":true}') == Told(failing=True)
-    assert Told.parse('{"stale":true}') == Told(stale=True)
+    assert Announced.parse('{"failing":true,"stale":false,"paused":true}') == Announced(failing=True)
+    assert Announced.parse('{"stale":true}') == Announced(stale=True)
 
 
 def test_settings() -> None:

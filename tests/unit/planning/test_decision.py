@@ -6,12 +6,12 @@ import pytest
 
 from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.oci.digest import Digest
-from dregsy_queue.planning.decision import UP_TO_DATE, Verdict, decide, known
+from dregsy_queue.planning.decision import UP_TO_DATE, Decision, decide, known
 
 #: the source's digest now and before, one platform in it, and what somebody else pushed
 NEW, OLD, CHILD, FOREIGN = (Digest(f"sha256:{name}") for name in ("new", "old", "child", "foreign"))
 
-MISSING, CHANGED, DRIFTED = Verdict(True, "missing"), Verdict(True, "changed"), Verdict(True, "drifted")
+MISSING, CHANGED, DRIFTED = Decision(True, "missing"), Decision(True, "changed"), Decision(True, "drifted")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ MISSING, CHANGED, DRIFTED = Verdict(True, "missing"), Verdict(True, "changed"), 
         (CHILD, OLD, SyncRecord(OLD, OLD), CHANGED),
     ],
 )
-def test_verdicts(wanted: Digest, target: Digest | None, record: SyncRecord | None, verdict: Verdict) -> None:
+def test_verdicts(wanted: Digest, target: Digest | None, record: SyncRecord | None, verdict: Decision) -> None:
     assert decide(NEW, wanted, target, record) == verdict
 
 

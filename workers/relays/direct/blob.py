@@ -39,7 +39,7 @@ MOST_LESSONS = 6
 
 
 @dataclass(frozen=True)
-class End:
+class BlobRepository:
     """A repository of one registry, to be read or written."""
 
     blobs: Blobs
@@ -47,7 +47,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Target(End):
+class Target(BlobRepository):
     """`others`: what other workers know of this registry's blobs; None: there are no others."""
 
     others: ClusterBlobs | None = None
@@ -96,7 +96,7 @@ class BlobMover:
                 self._known.hear(registry, digest, repositories)
 
     async def ensure(
-        self, source: End, target: Target, blob: Blob, tell: Callable[[int], None] = lambda _: None
+        self, source: BlobRepository, target: Target, blob: Blob, tell: Callable[[int], None] = lambda _: None
     ) -> int:
         """Returns the bytes that this caller moved; `tell` is called with the bytes of each piece.
 
@@ -119,7 +119,7 @@ class BlobMover:
                     raise
         return 0
 
-    async def _ensure(self, source: End, target: Target, blob: Blob, tell: Callable[[int], None]) -> int:
+    async def _ensure(self, source: BlobRepository, target: Target, blob: Blob, tell: Callable[[int], None]) -> int:
         key = (target.blobs.registry, blob.digest)
         if self._known.where(*key) is None:
             lock = self._leading.setdefault(key, asyncio.Lock())
@@ -141,7 +141,7 @@ class BlobMover:
                 self._known.hear(registry, digest, repositories)
             yield
 
-    async def _move(self, source: End, target: Target, blob: Blob, tell: Callable[[int], None]) -> int:
+    async def _move(self, source: BlobRepository, target: Target, blob: Blob, tell: Callable[[int], None]) -> int:
         tries, lessons, passed = 0, 0, 0
 
         def count(number: int) -> None:
@@ -168,7 +168,7 @@ class BlobMover:
                     raise
                 await asyncio.sleep(backoff.delay(PAUSE, tries))
 
-    async def _begin(self, source: End, target: Target, blob: Blob) -> Upload | None:
+    async def _begin(self, source: BlobRepository, target: Target, blob: Blob) -> Upload | None:
         """An open upload; None when the target has the blob, or took it from another repository."""
         blobs, repository = target.blobs, target.repository
         manners = self._manners[blobs.registry]
@@ -189,7 +189,7 @@ class BlobMover:
             return None
         return upload
 
-    def _origin(self, source: End, target: Target, blob: Blob) -> str:
+    def _origin(self, source: BlobRepository, target: Target, blob: Blob) -> str:
         """The repository of the target registry that is most likely to have the blob, and lets this login read it."""
         registry, repository = target.blobs.registry, target.repository
         known, told = self._known.where(registry, blob.digest), self._known.told(registry, blob.digest)
@@ -197,7 +197,7 @@ class BlobMover:
         found = [known] if known else [repository] if repository in told else [*told]
         return next((origin for origin in found if not self._barred.is_barred(target.blobs, origin)), own)
 
-    async def _is_there(self, target: End, blob: Blob) -> bool:
+    async def _is_there(self, target: BlobRepository, blob: Blob) -> bool:
         manners = self._manners[target.blobs.registry]
         if not manners.heads:
             return False
@@ -209,7 +209,7 @@ class BlobMover:
             manners.heads = False
             return False
 
-    async def _post(self, target: End, blob: Blob, origin: str | None) -> Answer:
+    async def _post(self, target: BlobRepository, blob: Blob, origin: str | None) -> Answer:
         """Ask to mount; a registry that cannot do it, or does not let this login, gets a plain request."""
         try:
             answer = await target.blobs.begin(target.repository, blob.digest, origin)
@@ -230,7 +230,9 @@ class BlobMover:
             self._manners[target.blobs.registry].mounts = False
         return plain
 
-    async def _send(self, source: End, target: End, blob: Blob, upload: Upload, tell: Callable[[int], None]) -> int:
+    async def _send(
+        self, source: BlobRepository, target: BlobRepository, blob: Blob, upload: Upload, tell: Callable[[int], None]
+    ) -> int:
         size = blob.size
         if size is None:
             size = await source.blobs.size(source.repository, blob.digest) or 0
@@ -247,7 +249,7 @@ class BlobMover:
         self._judge(way, target, blob, answer)
         return size
 
-    async def _put(self, way: Way, target: End, upload: Upload, digest: str, body: bytes) -> Answer:
+    async def _put(self, way: Way, target: BlobRepository, upload: Upload, digest: str, body: bytes) -> Answer:
         if way.kind == "put" or not body:
             return await target.blobs.put(upload, digest, body)
         answer = await target.blobs.patch(upload, body, 0)
@@ -255,7 +257,7 @@ class BlobMover:
             return answer
         return await target.blobs.put(target.blobs.upload(target.repository, answer) or upload, digest, b"")
 
-    async def _stream(self, way: Way, target: End, upload: Upload, digest: str, body: Body) -> Answer:
+    async def _stream(self, way: Way, target: BlobRepository, upload: Upload, digest: str, body: Body) -> Answer:
         blobs = target.blobs
         if way.kind == "put":
             answer = await blobs.put_stream(upload, digest, body.pieces, body.size)
@@ -270,7 +272,7 @@ class BlobMover:
             return answer
         return await blobs.put(blobs.upload(target.repository, answer) or upload, digest, b"")
 
-    def _judge(self, way: Way, target: End, blob: Blob, answer: Answer) -> None:
+    def _judge(self, way: Way, target: BlobRepository, blob: Blob, answer: Answer) -> None:
         if answer.status < 300:
             return
         what = f"blob {blob.digest} to {target.repository}"
@@ -301,7 +303,7 @@ class BlobMover:
             raise
 
 
-async def _chunks(target: End, upload: Upload, body: Body, size: int) -> tuple[Upload, Answer]:
+async def _chunks(target: BlobRepository, upload: Upload, body: Body, size: int) -> tuple[Upload, Answer]:
     """Send a body in chunks of `size` bytes; returns where to end the upload, and the last answer."""
     gathered, start = bytearray(), 0
 

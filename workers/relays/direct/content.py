@@ -27,7 +27,7 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Child:
+class ChildManifest:
     digest: Digest
     #: "" where the index does not say
     media_type: str
@@ -41,7 +41,7 @@ class Manifest:
     media_type: str
     body: bytes
     blobs: tuple[Blob, ...]
-    children: tuple[Child, ...]
+    children: tuple[ChildManifest, ...]
     #: digest of the manifest that it refers to; "" for none (image-spec, "subject")
     subject: str = ""
 
@@ -104,9 +104,9 @@ def _blobs(document: dict[str, Any]) -> Iterator[Blob]:
         yield Blob(_digest(item.get("blobSum")), None)
 
 
-def _children(document: dict[str, Any]) -> Iterator[Child]:
+def _children(document: dict[str, Any]) -> Iterator[ChildManifest]:
     for item in _objects(document.get("manifests")):
-        yield Child(_digest(item.get("digest")), str(item.get("mediaType") or ""))
+        yield ChildManifest(_digest(item.get("digest")), str(item.get("mediaType") or ""))
 
 
 def _subject(document: dict[str, Any]) -> str:

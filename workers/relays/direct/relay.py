@@ -19,8 +19,8 @@ from dregsy_queue.registry import responses
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
 from dregsy_queue.settings import Settings
-from workers.relays.direct.blob import BlobMover, End, Target
-from workers.relays.direct.content import Child, Manifest, parse_manifest, read_manifest
+from workers.relays.direct.blob import BlobMover, BlobRepository, Target
+from workers.relays.direct.content import ChildManifest, Manifest, parse_manifest, read_manifest
 from workers.relays.direct.known import Known
 from workers.relays.direct.referrers import ReferrerMover, RepositoryReferrers
 from workers.relays.relay import Copy, CopyResult, RelayError
@@ -42,7 +42,7 @@ def make(config: Config, settings: Settings) -> DirectRelay:
 class _Image:
     """One copy under way."""
 
-    source: End
+    source: BlobRepository
     target: Target
     replaces: bool
     #: bytes that went to the target, and bytes under way: what has to be sent again counts again
@@ -77,7 +77,7 @@ class DirectRelay:
 
     async def copy(self, copy: Copy) -> CopyResult:
         image = _Image(
-            End(copy.source_access.client.blobs, copy.source.repository),
+            BlobRepository(copy.source_access.client.blobs, copy.source.repository),
             Target(copy.target_access.client.blobs, copy.target.repository, copy.others),
             copy.replaces,
         )
@@ -126,7 +126,7 @@ class DirectRelay:
         target = RepositoryReferrers(copy.target_access.client.referrers, image.target.repository)
         await self._referrers.copy(source, target, manifest, fetch, push)
 
-    def _cut(self, source: End, index: Manifest, platforms: Sequence[Platform]) -> Manifest:
+    def _cut(self, source: BlobRepository, index: Manifest, platforms: Sequence[Platform]) -> Manifest:
         try:
             body = subset(index.body, platforms)
         except ValueError as error:
@@ -150,7 +150,7 @@ class DirectRelay:
             ]
         )
 
-    async def _ensure_child(self, image: _Image, child: Child, depth: int) -> None:
+    async def _ensure_child(self, image: _Image, child: ChildManifest, depth: int) -> None:
         target = image.target
         if self._known.has(target.key, child.digest):
             return
@@ -161,7 +161,7 @@ class DirectRelay:
         await self._push(image, manifest, child.digest, depth=depth)
         self._known.learn(target.key, child.digest)
 
-    async def _fetch(self, source: End, reference: str, media_type: str) -> Manifest:
+    async def _fetch(self, source: BlobRepository, reference: str, media_type: str) -> Manifest:
         """A manifest of the source by its digest, the same one under many tags once; or what a tag names now."""
         key = (source.blobs.registry, source.repository, reference)
         if found := self._kept.get(key):
@@ -202,7 +202,7 @@ class DirectRelay:
             )
         return named == manifest.digest
 
-    def _refused(self, source: End, manifest: Manifest, why: str) -> RegistryError:
+    def _refused(self, source: BlobRepository, manifest: Manifest, why: str) -> RegistryError:
         text = f"{source.blobs.registry}: image {source.repository} {manifest.digest}: {why}"
         return RegistryError(text, kind="invalid", temporary=False, registry=source.blobs.registry)
 
