@@ -93,8 +93,8 @@ class Upkeep:
         reference = Reference.parse_full(probe.source)
 
         async def ask() -> None:
-            client = self._services.access().client(task.source)
             try:
+                client = self._services.access().client(task.source)
                 await asyncio.wait_for(client.head(reference.repository, reference.short), _ANSWER)
             except (RegistryError, TimeoutError) as error:
                 text = "it does not answer" if isinstance(error, TimeoutError) else str(error)
