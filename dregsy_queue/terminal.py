@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-#: Columns that texts are made for where there is no terminal.
+#: Columns of texts where there is no terminal.
 WIDTH = 80
 
 

@@ -40,7 +40,7 @@ class LocalPacer:
         yield
 
     async def _wait(self, registry: str, number: int, window: float) -> None:
-        """Until this request is one of at most `number` in any `window` seconds."""
+        """Wait until this request is one of at most `number` in any `window` seconds."""
         sent = self._sent.setdefault(registry, deque())
         now = self._clock.monotonic()
         due = max(now, sent[0] + window) if len(sent) >= number else now

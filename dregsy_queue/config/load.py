@@ -104,7 +104,7 @@ def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
             found.append(Problem(path, source.line(key_path), _dotted(key_path), _message(key_path, detail)))
     warnings = list(checks.warnings(value))
     warnings += [str(Problem(path, source.line(at), _dotted(at), text)) for at, text in checks.empty_tasks(value)]
-    # A config with other errors may be no config at all.
+    # After other errors there may be no config to compare.
     for collision in collisions(config) if config and not found else ():
         problem = Problem(path, source.line(collision.path), _dotted(collision.path), collision.message)
         if collision.one_task:

@@ -26,7 +26,8 @@ class StateFile:
         self._tasks: dict[str, Any] = {}
 
     def restore(self, records: Records, tasks: Iterable[str]) -> None:
-        """Give `records` what the file has. One that cannot be used is no error: everything is compared again."""
+        """Give `records` what the file has. A file that cannot be used is not an error: all images are compared
+        again."""
         self._tasks = self._read()
         for task in tasks:
             if saved := _saved(self._tasks.get(task)):

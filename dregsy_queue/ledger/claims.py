@@ -19,7 +19,7 @@ from dregsy_queue.oci.digest import Digest
 
 log = logging.getLogger(__name__)
 
-#: Longest time for which a job is put off, in seconds, whatever a registry asks for.
+#: Longest delay of a job, in seconds, even if a registry asks for more.
 LONGEST_DELAY = 6 * 3600.0
 #: A job that this release cannot read is left to others so many times, so many seconds apart.
 UNREADABLE_TRIES, UNREADABLE_DELAY = 10, 30.0

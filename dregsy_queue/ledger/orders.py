@@ -114,7 +114,7 @@ class Orders:
         return True
 
     def retried(self, run: str) -> Retry | None:
-        """What a plan of `run` is about; None: it is no retry, and is about everything."""
+        """What a plan of `run` is about; None: it is not a retry, and covers everything."""
         names = self._redis.smembers(key("run", run, "retry"))
         return Retry(frozenset(names)) if names else None
 

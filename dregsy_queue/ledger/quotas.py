@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.scripts import Scripts
 
-#: A registry whose quota holds jobs up is asked what is left at most and at least so often, in seconds.
+#: Shortest and longest time, in seconds, between two questions to a registry whose quota holds jobs up.
 SHORTEST_PROBE, LONGEST_PROBE = 1.0, 60.0
 
 

@@ -32,7 +32,7 @@ _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 #: Seconds after which a call that nobody answers ends.
 ANSWER = 5.0
-#: A connection whose other end is gone without a word is closed after about 25 s, also when nothing is sent on it.
+#: A connection whose other end vanished is closed after about 25 s, also when nothing is sent on it.
 KEEPALIVE: dict[str, Any] = {
     "socket_keepalive": True,
     "socket_keepalive_options": {

@@ -105,7 +105,7 @@ class Replacement:
         return cls(expression, template, _compile(expression), group_names(expression))
 
     def apply(self, text: str) -> str:
-        """Replace every match; an empty match right after another match is none."""
+        """Replace every match; an empty match right after another match does not count."""
         pieces, copied, position = [], 0, 0
         while position <= len(text):
             match = self._compiled.search(text, position)

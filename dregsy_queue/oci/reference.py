@@ -25,7 +25,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(text: str) -> Parts:
-    """Cut ``registry/repository:tag@digest``, also where it is none, as in a message that quotes ``host/regex:…``."""
+    """Cut ``registry/repository:tag@digest``, also if it is not one, as in a message that quotes ``host/regex:…``."""
     registry, _, path = text.partition("/")
     name, _, digest = path.partition("@")
     repository, _, tag = name.partition(":")

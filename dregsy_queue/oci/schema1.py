@@ -11,7 +11,7 @@ import json
 
 
 def signed_content(body: bytes) -> bytes | None:
-    """What the signatures of a manifest are for; None where `body` is no such manifest."""
+    """What the signatures of a manifest are for; None if `body` is not such a manifest."""
     if b'"signatures"' not in body:
         return None
     try:

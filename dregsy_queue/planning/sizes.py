@@ -29,7 +29,7 @@ async def _blobs(client: RegistryClient, repository: str, digest: str, depth: in
 
 
 def parse_blobs(body: bytes) -> dict[str, int]:
-    """Digest → bytes of config and layers. Raises: ValueError when `body` is no image manifest."""
+    """Digest → bytes of config and layers. Raises: ValueError when `body` is not an image manifest."""
     try:
         document = json.loads(body)
         parts = [document["config"], *document["layers"]]

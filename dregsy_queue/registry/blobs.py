@@ -22,7 +22,7 @@ from dregsy_queue.registry.transport import Request, Transport
 
 #: By digest any kind is welcome: the digest says that it is the right one.
 _ANY = {"Accept": ", ".join((*ACCEPT, "application/vnd.oci.artifact.manifest.v1+json", "*/*"))}
-#: Seconds for the body of an answer that is no blob.
+#: Seconds for the body of an answer that is not a blob.
 _PATIENCE = 60
 #: Makes the pieces of a body, each time that it is sent.
 Pieces = Callable[[], AsyncGenerator[bytes, None]]

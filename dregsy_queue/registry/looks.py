@@ -101,7 +101,7 @@ class Looks:
         return seen
 
     async def _by_head(self, repository: str, reference: str) -> tuple[Answer | None, RegistryError | None]:
-        """The answer to a HEAD (None: there is no such manifest), or an error that is no verdict.
+        """The answer to a HEAD (None: there is no such manifest), or an error that decides nothing.
 
         Raises: RegistryError for what a GET would meet, too.
         """

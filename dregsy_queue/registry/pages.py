@@ -220,7 +220,7 @@ _NOWHERE = "/v2/-/no-such-page"
 
 
 def _names(body: bytes, key: str) -> list[str] | None:
-    """None for an answer that is no list. A repository without tags has null there, or no key at all."""
+    """None for an answer that is not a list. A repository without tags has null there, or no key at all."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -231,7 +231,7 @@ def _names(body: bytes, key: str) -> list[str] | None:
     if key not in keys and keys - {"name"}:
         return None
     values = member(document, key) or []
-    # What is null is no name; what is no name at all makes the list one that cannot be told.
+    # null is skipped; anything else that is not text makes the whole list unusable.
     if not isinstance(values, list) or not all(isinstance(value, str | None) for value in values):
         return None
     return [value for value in values if value]

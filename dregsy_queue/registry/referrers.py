@@ -119,7 +119,7 @@ def _what(repository: str, subject: str) -> str:
 
 
 async def _entries(answer: Answer) -> list[Referrer] | None:
-    """None for an answer that is no image index."""
+    """None for an answer that is not an image index."""
     return await parsed(answer.body, lambda: _listed(answer.body)) if answer.status == 200 else None
 
 

@@ -41,7 +41,7 @@ SWEEP = 60.0
 
 
 class Scheduler(celery_beat.Scheduler):
-    """Every periodic task at once and then every interval; one-off tasks once."""
+    """Starts each periodic task at once and then every interval, and each one-off task once."""
 
     def __init__(self, app: Celery, *, lazy: bool = False, **options: Any) -> None:  # noqa: ANN401 - Celery's
         options["lazy"] = True

@@ -11,7 +11,7 @@ from celery.beat import Service
 
 
 class Beat(beat.Beat):
-    """Without its banner, which stands among log lines and shows a password of Redis where there is none."""
+    """Without Celery's banner, which would stand among log lines and shows a password although none is set."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         super().__init__(**{**options, "quiet": True})

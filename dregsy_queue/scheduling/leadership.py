@@ -11,7 +11,7 @@ from dregsy_queue.ledger.roles import Roles
 
 #: Seconds for which a scheduler leads without saying so again.
 LOCK = 10.0
-#: Seconds that ceasing to lead may take at the end, whatever Redis does.
+#: Longest time that giving up the lead may take at the end, in seconds.
 _LEAVING = 2.0
 
 

@@ -31,7 +31,7 @@ class _ServerV6(_Server):
 
 class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """One line per scrape is no news."""
+        """Log nothing: a line per scrape would tell nothing."""
 
 
 class _Application:

@@ -58,7 +58,7 @@ def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Cel
     # Celery warns at each loss of Redis that a later version may cancel running tasks; dregsy_queue/celery.py turns
     # that off. Celery sets filters of its own at its start, so this one is set after that.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
-    # Celery's banner stands among log lines, and shows a password of Redis where there is none.
+    # Celery's banner would stand among log lines, and shows a password in the Redis URL although none is set.
     instance.quiet = True
     global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
     try:

@@ -71,7 +71,7 @@ class Copy:
     target_access: Access
     #: every platform of an index, not just the manifest named
     all_platforms: bool
-    #: planning has read the manifest, so it is no index that its registry calls an image
+    #: planning has read the manifest, so it is an image, and not an index that its registry calls one
     is_read: bool = False
     #: of an index only these, as an index of their own; none: see `all_platforms`
     platforms: tuple[Platform, ...] = ()

@@ -52,7 +52,7 @@ class Draft:
             self.notes.append(line)
 
     def add(self, where: str, source: DraftLocation, target: DraftLocation, interval: int, mapping: Document) -> None:
-        """One more mapping, unless it leads to what is no repository: then a note."""
+        """One more mapping. One whose target is not a repository name is left out, with a note."""
         to = str(mapping.get("to", ""))
         if to and not is_repository(to):
             self.note(where, f"left out: '{to}' is not a repository name")

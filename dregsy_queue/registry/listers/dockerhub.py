@@ -19,7 +19,7 @@ from dregsy_queue.registry.listers.hub_api import HUB, PAGE, HubApi, error
 
 @dataclass(frozen=True)
 class DockerHubLister:
-    """Lists what belongs to the user who signs in; entries that are no images are left out."""
+    """Lists what belongs to the user who signs in; entries that are not images are left out."""
 
     credentials: Credentials | None
     base: str = HUB

@@ -47,7 +47,7 @@ def _challenges(header: str) -> Iterator[tuple[str, dict[str, str]]]:
             continue
         name, position = _token(header, position)
         if not name:
-            # no token: skip what is none
+            # not a token: skip it
             position += 1
             continue
         after = _skip_blanks(header, position)

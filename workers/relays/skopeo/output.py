@@ -19,7 +19,7 @@ _FATAL = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
 def error(output: str, returncode: int, names: Iterable[Reference] = ()) -> RelayError:
     """The error that skopeo's `output` tells of; `names` are the references it was given."""
     if returncode < 0:
-        # What it wrote before is no reason.
+        # What it wrote before does not tell why.
         return RelayError(f"skopeo ended by signal {-returncode} and gave no reason")
     reason = _reason(output)
     if not reason:
