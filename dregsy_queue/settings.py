@@ -35,7 +35,8 @@ class Settings:
     max_attempts: int
     #: DREGSY_BACKOFF: seconds before the second attempt; each further one waits twice as long, up to a minute
     backoff: float
-    #: DREGSY_STALLED: seconds after which a relay is ended that moves less than 100 bytes a second
+    #: DREGSY_STALLED: seconds after which a relay is ended that moves less than 100 bytes a second, and a Docker
+    #: daemon given up that says nothing
     stalled: float
     #: DREGSY_GRACE: seconds that running transfers get to finish after SIGTERM; ≥ 0
     grace: float

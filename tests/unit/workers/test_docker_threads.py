@@ -63,6 +63,14 @@ async def test_a_daemon_that_dies_during_a_pull_is_one_line(
     assert caught.value.temporary and "\n" not in str(caught.value)
 
 
+async def test_a_daemon_that_says_nothing_for_long_is_given_up(host: str) -> None:
+    with pytest.raises(
+        RelayError, match=r"^docker: the daemon at tcp://127.* ended the connection .*timed out"
+    ) as caught:
+        await DockerRelay(DockerSettings(dockerhost=host), silence=0.5).copy(_copy())
+    assert caught.value.temporary
+
+
 def _copy() -> Copy:
     reference = Reference.parse_full("127.0.0.1:1/lib/app:1")
     nobody: Any = None

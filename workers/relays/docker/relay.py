@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,8 +22,6 @@ from dregsy_queue.settings import Settings
 from workers.relays.failures import error_of
 from workers.relays.relay import Access, Copy, CopyResult, RelayError, Side
 
-#: Seconds without a word from the daemon after which a pull or push hangs.
-_SILENCE = 600
 #: Copies at once at most; a worker has fewer slots.
 _COPIES = 64
 #: Lines of progress kept for the log.
@@ -32,8 +31,15 @@ _KEPT_LINES = 40
 _NO_ANSWER = (DockerException, StreamParseError, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
-def make(config: Config, _: Settings) -> DockerRelay:
-    return DockerRelay(config.docker_settings)
+def make(config: Config, settings: Settings) -> DockerRelay:
+    return DockerRelay(config.docker_settings, settings.stalled)
+
+
+class _Client(docker.APIClient):
+    """With a bound on silence for each request: docker-py 7 lets a pull wait for ever."""
+
+    def _set_request_timeout(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {**kwargs, "timeout": kwargs.get("timeout") or self.timeout}
 
 
 class DockerRelay:
@@ -41,8 +47,9 @@ class DockerRelay:
 
     kind = "docker"
 
-    def __init__(self, settings: DockerSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: DockerSettings, silence: float = 600) -> None:
+        """`silence`: seconds without a word from the daemon after which a pull or push is given up."""
+        self._settings, self._silence = settings, silence
         self._lock = threading.Lock()
         # Threads of its own: a slow daemon delays only its own copies.
         self._threads = ThreadPoolExecutor(_COPIES, "docker")
@@ -77,9 +84,9 @@ class DockerRelay:
         finally:
             client.close()
 
-    def _client(self, timeout: float = _SILENCE) -> docker.APIClient:
+    def _client(self, timeout: float) -> docker.APIClient:
         version = self._settings.api_version or "auto"
-        return docker.APIClient(base_url=self._settings.dockerhost, version=version, timeout=int(timeout))
+        return _Client(base_url=self._settings.dockerhost, version=version, timeout=math.ceil(timeout))
 
     def _unreachable(self, error: BaseException) -> str:
         return f"the Docker daemon at {self._settings.dockerhost} does not answer ({_why(error)})"
@@ -87,7 +94,7 @@ class DockerRelay:
     def _copy(self, copy: Copy, cancelled: threading.Event) -> CopyResult:
         source, target = str(copy.source), str(copy.target)
         try:
-            client = self._client()
+            client = self._client(self._silence)
         except _NO_ANSWER as error:
             raise RelayError(self._unreachable(error), "away") from None
         lines: list[str] = []
