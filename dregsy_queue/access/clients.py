@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,14 +32,16 @@ class RegistryAccess:
 
     def __init__(self, config: Config, pacer: Pacer, memory: HeadMemory | None = None) -> None:
         self._config = config
+        #: by host; asked for with each image
+        self._limits = functools.cache(lambda host: limits_for(config.registries, host))
         #: target repositories that are known to exist, so that each is created or looked up once
         self._prepared: SingleFlight[tuple[EcrSource, str], None] = SingleFlight()
         #: ECR registries in which this identity may not create repositories
         self._unprepared: set[EcrSource] = set()
         self._bulk: dict[tuple[RegistryClient, str, bool], BulkDigests | None] = {}
         self._registries = Registries(
-            endpoint_of=lambda host: limits_for(config.registries, host).endpoint,
-            ca_of=lambda host: limits_for(config.registries, host).ca,
+            endpoint_of=lambda host: self._limits(host).endpoint,
+            ca_of=lambda host: self._limits(host).ca,
             pacer=pacer,
             memory=memory,
         )
@@ -59,7 +62,7 @@ class RegistryAccess:
         client = self.client(location)
         key = (client, location.registry, at_source)
         if key not in self._bulk:
-            setting = limits_for(self._config.registries, location.host)
+            setting = self._limits(location.host)
             lister = digest_lister(location, client, setting, at_source=at_source)
             look = client.head if at_source else client.head_target
             self._bulk[key] = BulkDigests(lister, look, location.host) if lister else None
@@ -90,7 +93,7 @@ class RegistryAccess:
 
     def endpoint(self, location: Location) -> str | None:
         """Where the registry's API really is, where the config says so (``registries.HOST.endpoint``)."""
-        return limits_for(self._config.registries, location.host).endpoint
+        return self._limits(location.host).endpoint
 
 
 async def _make_sure(aws: EcrSource, repository: str) -> None:
