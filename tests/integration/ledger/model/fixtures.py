@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,25 +18,11 @@ from .redis_side import BETWEEN
 MakeMachine = Callable[[type[Machine]], type[Machine]]
 
 
-class _NoTime:
-    """What waits for workers in a command gives up soon: those of the model, and its clock, stand still meanwhile."""
-
-    _seconds = itertools.count()
-
-    @staticmethod
-    def sleep(seconds: float) -> None: ...
-
-    @classmethod
-    def monotonic(cls) -> float:
-        return next(cls._seconds)
-
-
 @pytest.fixture
 def on_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeMachine]:
     """Gives a machine a Redis of its own."""
     monkeypatch.setattr(scripts, "between", BETWEEN)
     monkeypatch.setattr(runs, "outlast", lambda call: call())
-    monkeypatch.setattr(orders, "time", _NoTime)
     for module in (runs, claims, orders):
         monkeypatch.setattr(module.secrets, "token_hex", lambda _: f"{next(machine.tokens):08x}")
     server = RedisServer(tmp_path / "redis", unix_socket=True).start()

@@ -18,6 +18,7 @@ from dregsy_queue.ledger.quotas import Quotas
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
 from dregsy_queue.ledger.runs import Runs, StartedRun
 from dregsy_queue.oci.digest import Digest
+from tests.lab.clock import FakeClock
 
 from .direct import Direct, FaultyConnection
 from .redis_side import RedisSide
@@ -29,12 +30,19 @@ GOOD = Copied(Digest("d"))
 REGISTRIES = ("src0", "src1", "dst")
 
 
+class Impatient(FakeClock):
+    """Of commands that wait for workers: those of the model stand still meanwhile, so each wait is a long one."""
+
+    def pause(self, seconds: float) -> None:
+        self.now += 20 * seconds
+
+
 class World:
     def __init__(self, direct: Direct, client: redis.Redis) -> None:
         self.redis = RedisSide(direct)
         self.connection = FaultyConnection(client, direct)
         ledger = faulty(self.connection)
-        self.scheduler, self.orders = Runs(ledger), Orders(ledger)
+        self.scheduler, self.orders = Runs(ledger), Orders(ledger, Impatient())
         self.limiter, self.quotas = RegistryLimiter(ledger), Quotas(ledger)
         self.workers: list[Worker] = []
         self.messages: list[Message] = []
