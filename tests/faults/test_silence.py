@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,11 +64,9 @@ def test_roles_that_reach_nothing_are_unhealthy_and_end_when_told(
     wait_until(lambda: [health(cluster, role) for role in ("worker", "scheduler")] == [1, 1], 45, "the bad news")
     worker, scheduler = cluster.roles
     assert worker.process.alive and scheduler.process.alive
-    began = time.monotonic()
     worker.process.process.terminate()
     assert scheduler.process.stop(timeout=15) == 0
     assert worker.process.stop(timeout=2 + 8 + 10) == 0, "its grace time, and what signing off may take"
-    assert time.monotonic() - began < 20
     assert "Traceback" not in worker.process.output() + scheduler.process.output()
 
 

@@ -57,7 +57,7 @@ def test_a_round_trip_takes_both_delays(far: socket.socket) -> None:
         began = time.monotonic()
         far.sendall(b"ping")
         assert receive(far, 4) == b"ping"
-        assert 2 * DELAY <= time.monotonic() - began < 2 * DELAY + 1
+        assert time.monotonic() - began >= 2 * DELAY
 
 
 def test_what_is_sent_one_after_another_is_under_way_together(far: socket.socket) -> None:
