@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from dregsy_queue.concurrency import Shared, both, completed, merged
+from dregsy_queue.concurrency import Shared, SingleFlight, both, completed, merged
 
 
 async def test_streams_are_merged_as_they_give_and_an_exception_closes_all() -> None:
@@ -117,3 +117,28 @@ async def test_a_shared_call_that_has_just_failed_is_not_joined() -> None:
     with pytest.raises(ValueError, match="the first call"):
         await shared.run("key", fail)
     assert await late[0] == 7
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_call_that_has_just_ended_and_is_forgotten_is_not_joined(fails: bool) -> None:
+    flight = SingleFlight[str, int]()
+    calls = 0
+    late: list[asyncio.Task[int]] = []
+
+    async def call() -> int:
+        nonlocal calls
+        calls += 1
+        if not late:
+            # It is next in line, so it runs before the callbacks of this task.
+            late.append(asyncio.create_task(flight.run("key", call, remember=fails)))
+            if fails:
+                raise ValueError("the first call")
+        return calls
+
+    if fails:
+        with pytest.raises(ValueError, match="the first call"):
+            await flight.run("key", call)
+    else:
+        assert await flight.run("key", call, remember=False) == 1
+    assert await late[0] == 2
+    assert await flight.run("key", call) == (2 if fails else 3)
