@@ -26,6 +26,8 @@ class Quota:
 
 def parse_quota(headers: Mapping[str, str]) -> Quota | None:
     """None where a registry does not say, or in a form that is not understood."""
+    if "ratelimit-remaining" not in headers:
+        return None
     said, of = (headers.get(f"ratelimit-{name}", "")[:_LONGEST] for name in ("remaining", "limit"))
     left, limit = _VALUE.match(said), _VALUE.match(of)
     if left is None:
