@@ -48,7 +48,9 @@ def reason(
         return _held("the task", task.hold)
     takers = [worker for worker in workers if kind in worker.kinds and not worker.draining]
     if not takers:
-        return WaitReason("no worker lives" if kind in PLANNING or not workers else f"no worker has {kind}")
+        if kind == "plan" or not workers:
+            return WaitReason("no worker lives")
+        return WaitReason("no worker of this release lives" if kind == "shard" else f"no worker has {kind}")
     for index, registry in enumerate(registries):
         found = _closed(registry) or (None if kind in PLANNING else _full(registry, is_source=index == 0))
         if found:

@@ -44,6 +44,13 @@ def test_a_quota_is_that_of_the_source_and_plans_need_no_place() -> None:
     assert reason("plan", TASK, [full], [WORKER]).why == "planning is about to start"
 
 
+def test_parts_of_a_large_plan() -> None:
+    """Workers of a release that knows none do not take them."""
+    assert reason("shard", TASK, [FREE], [WORKER]).why == "no worker of this release lives"
+    full, new = replace(FREE, using=3, max_concurrent=3), replace(WORKER, kinds=("plan", "shard"))
+    assert reason("shard", TASK, [full], [new]).why.startswith("as many parts of large plans as workers take")
+
+
 def test_workers_and_tasks() -> None:
     assert reason("docker", TASK, [FREE], [WORKER]).why == "no worker has docker"
     assert reason("skopeo", TASK, [FREE], []).why == "no worker lives"
