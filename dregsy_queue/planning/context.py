@@ -10,6 +10,7 @@ from dregsy_queue.config.models import SyncTask
 from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.planning.images import Image
+from dregsy_queue.planning.unasked import Listing
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.listers.digests import BulkDigests
 
@@ -29,7 +30,8 @@ class Route:
 
 class PlanningContext:
     """What a planner asks and tells. This one knows nothing and keeps nothing; others override what they do better.
-    All methods but `repositories` run in a thread and may block, for example on Redis; `listed` must not block."""
+    All methods but `repositories` run in a thread and may block, for example on Redis; `listed` and `listing` must not
+    block."""
 
     async def repositories(self) -> list[str]:
         """The source's repositories, for mappings that choose among them. Raises: RegistryError."""
@@ -45,6 +47,10 @@ class PlanningContext:
 
     def listed(self, mapping: models.Mapping, source: str, target: str, tags: Sequence[str]) -> None:
         """A source repository has these tags (none where the mapping names all that it wants)."""
+
+    def listing(self, target: RegistryClient, repository: str) -> Listing:
+        """The list of a target repository's tags, not older than this run. Called on the event loop."""
+        return Listing(target, repository)
 
     def has_help(self) -> bool:
         """Whether other planners could compare a part of what this run has."""

@@ -117,6 +117,14 @@ def by_target(pairs: Iterable[Pair]) -> list[list[Pair]]:
     return list(groups.values())
 
 
+def by_target_repository(images: Iterable[Image]) -> list[list[Image]]:
+    """`images` of one target repository stand together, in their order."""
+    groups: dict[str, list[Image]] = {}
+    for image in images:
+        groups.setdefault(image.target_repository, []).append(image)
+    return list(groups.values())
+
+
 def wrong_target(repository: str) -> str | None:
     """Why a mapping cannot lead to `repository`."""
     if not repository:

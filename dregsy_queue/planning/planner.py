@@ -26,7 +26,16 @@ from dregsy_queue.logs import log_fields
 from dregsy_queue.planning.companions import companion_tags
 from dregsy_queue.planning.comparison import Comparison, Planned, failure, up_to_date
 from dregsy_queue.planning.context import PlanningContext, Route
-from dregsy_queue.planning.images import Image, Names, Pair, Targets, by_target, pairs_of, wrong_target
+from dregsy_queue.planning.images import (
+    Image,
+    Names,
+    Pair,
+    Targets,
+    by_target,
+    by_target_repository,
+    pairs_of,
+    wrong_target,
+)
 from dregsy_queue.planning.unasked import NO_HINTS, Hints, Listing, Told, immutable_tags, listing_of
 from dregsy_queue.registry.errors import RegistryError
 
@@ -122,7 +131,7 @@ class Planner:
     async def _round(
         self, unlisted: list[Mapping], pairs: list[Pair], images: list[Image]
     ) -> AsyncGenerator[Planned | _Unreached, None]:
-        async for planned in self._compare_all(images):
+        async for planned in merged(map(self._compare_all, by_target_repository(images)), self._at_once):
             yield planned
         pairs = list(pairs)
         for mapping in unlisted:
@@ -257,7 +266,7 @@ class Planner:
             seen: dict[str, SyncRecord] = {}
             more: list[Image] = []
             by_target = dict(zip(targets, batch, strict=True))
-            listing = listing_of(self._route.target, batch, records, listing)
+            listing = listing_of(self._listing, batch, records, listing)
             known_before = replace(hints, listing=listing)
             comparisons = (self._compare(*pair, seen, known_before) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, self._at_once):
@@ -268,6 +277,9 @@ class Planner:
                 yield planned
             if seen:
                 await asyncio.to_thread(self._context.note_seen, seen)
+
+    def _listing(self, repository: str) -> Listing:
+        return self._context.listing(self._route.target, repository)
 
     async def _compare(
         self, image: Image, record: SyncRecord | None, seen: dict[str, SyncRecord], hints: Hints

@@ -3,7 +3,7 @@ the target's list of tags does not have, and those of which a registry tells tog
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dregsy_queue.concurrency import SingleFlight
@@ -115,7 +115,10 @@ NO_HINTS = Hints()
 
 
 def listing_of(
-    target: RegistryClient, images: Sequence[Image], records: Sequence[SyncRecord | None], before: Listing | None
+    listing: Callable[[str], Listing],
+    images: Sequence[Image],
+    records: Sequence[SyncRecord | None],
+    before: Listing | None,
 ) -> Listing | None:
     """Where so many of these images were never copied before that a list of the target's tags saves requests; `before`:
     of the images before these, which is used again for the same repository."""
@@ -124,4 +127,4 @@ def listing_of(
     if len(new) != 1 or number < WORTH_A_LIST:
         return None
     repository = new.pop()
-    return before if before is not None and before.repository == repository else Listing(target, repository)
+    return before if before is not None and before.repository == repository else listing(repository)

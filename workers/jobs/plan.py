@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from weakref import WeakValueDictionary
 
 from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
@@ -22,6 +23,8 @@ from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.images import Image
 from dregsy_queue.planning.planner import COMPARISONS, Planner, Rounds
 from dregsy_queue.planning.shards import from_json, to_json
+from dregsy_queue.planning.unasked import Listing
+from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.errors import RegistryError
 from workers.jobs.outcome import is_expected, plan_outcome_of
 from workers.jobs.task_of import has_it_otherwise, left_to_others, task_of
@@ -32,6 +35,9 @@ log = logging.getLogger(__name__)
 #: Planned images are handed on when there are so many, or when the first has waited so long (seconds): at first a
 #: moment, as nothing is copied before, and then each time twice as long.
 BATCH, FIRST_WAIT, LONGEST_WAIT = 200, 0.04, 0.3
+
+#: Lists of target tags, by run and repository, for as long as somebody uses them.
+_LISTINGS: WeakValueDictionary[tuple[str, str], Listing] = WeakValueDictionary()
 
 
 def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
@@ -173,6 +179,14 @@ class _RunContext(PlanningContext):
 
     def already(self, targets: Sequence[str]) -> set[str]:
         return self._services.runs.planned_targets(self._claim, targets)
+
+    def listing(self, target: RegistryClient, repository: str) -> Listing:
+        """One for all shards of the run that this worker has under way."""
+        place = (self._claim.run, repository)
+        found = _LISTINGS.get(place)
+        if found is None:
+            found = _LISTINGS[place] = Listing(target, repository)
+        return found
 
     def has_help(self) -> bool:
         if self._claim.shard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.images import Image
 from dregsy_queue.planning.planner import COMPARISONS, MANY, MOST_ALONE, RECORD_BATCH, SHARD, Planner, Rounds
 from dregsy_queue.planning.shards import from_json, to_json
-from dregsy_queue.planning.unasked import WORTH_A_LIST
+from dregsy_queue.planning.unasked import WORTH_A_LIST, Listing
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.listers.digests import BulkDigests
 
@@ -217,6 +218,38 @@ async def test_small_repositories_are_left_to_others_together() -> None:
     assert len(found) == MOST_ALONE and [len(images) for images in context.shared] == [SHARD, 100]
     left = {image.source_repository for images in context.shared for image in images}
     assert left | {planned.source.split("/")[1].split(":")[0] for planned in found} == set(names)
+
+
+async def test_small_repositories_of_a_part_are_listed_at_the_target_each() -> None:
+    """As the planner that is alone does it: one list for many images that the target does not have."""
+    source, target, context = Source(), Target(), Helped()
+    source.number = 20
+    names = [f"r{n}" for n in range(MOST_ALONE // 20 + 10)]
+    await collect(planner(source, {"from": "regex:.*"}, repositories=names, context=context))
+    (part,) = context.shared
+    assert len([planned async for planned in planner(source, {"from": "x"}, target=target).plan(part)]) == 200
+    assert target.asked == []
+
+
+async def test_a_list_is_read_on_for_others_when_a_planner_is_cancelled() -> None:
+    gate = asyncio.Event()
+
+    class Pages(Target):
+        async def tag_pages(self, repository: str) -> AsyncGenerator[list[str]]:
+            yield ["1"]
+            await gate.wait()
+            yield ["2"]
+
+    pages: Any = Pages()
+    listing = Listing(pages, "app")
+    assert not await listing.lacks("1")
+    asked = asyncio.create_task(listing.lacks("2"))
+    await asyncio.sleep(0.01)
+    asked.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asked
+    gate.set()
+    assert not await listing.lacks("2") and await listing.lacks("3")
 
 
 async def test_two_mappings_for_one_target_are_seen_although_others_compare() -> None:
