@@ -21,17 +21,18 @@ from tests.lab.processes import wait_until
 from tests.lab.redis import RedisServer
 
 JOBS, TASKS, TAGS = 100_000, 10, 10_000
-#: Tags of the one repository of a single task.
-ONE_TASK = 40_000
+#: Tags of the one repository of a single task, and of one whose registry is far away: seconds until it answers.
+ONE_TASK, FAR, AWAY = 40_000, 20_000, 0.1
 MIB = 1 << 20
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         _jobs(Path(name) / "jobs")
-        for tasks, tags in ((TASKS, TAGS), (1, ONE_TASK)):
-            one = _tags(Path(name) / f"{tasks}-one", 1, tasks, tags)
-            two = _tags(Path(name) / f"{tasks}-two", 2, tasks, tags)
+        for tasks, tags, away in ((TASKS, TAGS, 0.0), (1, ONE_TASK, 0.0), (1, FAR, AWAY)):
+            one, two = (
+                _tags(Path(name) / f"{tasks}-{away}-{workers}", workers, tasks, tags, away) for workers in (1, 2)
+            )
             print(f"  two workers check {two / one:.2f} times as many tags a second as one", flush=True)
 
 
@@ -45,12 +46,12 @@ def _jobs(folder: Path) -> None:
     )
 
 
-def _tags(folder: Path, workers: int, number: int, tags: int) -> float:
+def _tags(folder: Path, workers: int, number: int, tags: int, away: float = 0.0) -> float:
     """Tags per second of the runs of so many tasks, each of one repository with so many tags; source and target are
-    the same in-memory registry, as far as is known."""
+    the same in-memory registry, as far as is known. It answers after `away` seconds."""
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
-        host = stack.enter_context(_registry(tags))
+        host = stack.enter_context(_registry(tags, away))
         redis = RedisServer(folder / "redis").start()
         stack.callback(redis.kill)
         made = [
@@ -69,7 +70,8 @@ def _tags(folder: Path, workers: int, number: int, tags: int) -> float:
         seconds = max(counts.ended for counts in runs) - min(counts.started for counts in runs)
         memory = max(psutil.Process(role.process.pid).memory_info().rss for role in roles)
         rate = number * tags / seconds
-        tasks, crew = f"{number} task{'s' * (number > 1)}", f"{workers} worker{'s' * (workers > 1)}"
+        tasks = f"{number} task{'s' * (number > 1)}" + (f", {1000 * away:.0f} ms away" if away else "")
+        crew = f"{workers} worker{'s' * (workers > 1)}"
         print(
             f"  {number * tags} tags of {tasks}, {crew}: {rate:.0f} tags a second, "
             f"memory of a worker {memory / MIB:.0f} MiB, of Redis {_used(redis) / MIB:.0f} MiB",
@@ -91,8 +93,8 @@ class _Registry(asyncio.Protocol):
         f"Docker-Content-Digest: {_DIGEST}\r\n\r\n"
     ).encode()
 
-    def __init__(self, tags: int) -> None:
-        self._tags = tags
+    def __init__(self, tags: int, away: float) -> None:
+        self._tags, self._away = tags, away
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own
         self._transport, self._rest = transport, b""
@@ -103,7 +105,11 @@ class _Registry(asyncio.Protocol):
             self._transport.close()
             return
         *requests, self._rest = (self._rest + data).split(b"\r\n\r\n")
-        self._transport.write(b"".join(self._answer(request) for request in requests))
+        answers = b"".join(self._answer(request) for request in requests)
+        if self._away:
+            asyncio.get_running_loop().call_later(self._away, self._transport.write, answers)
+        else:
+            self._transport.write(answers)
 
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"HEAD"):
@@ -122,10 +128,10 @@ class _Registry(asyncio.Protocol):
 
 
 @contextlib.contextmanager
-def _registry(tags: int) -> Iterator[str]:
+def _registry(tags: int, away: float) -> Iterator[str]:
     """In a process of its own; gives its host."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(there, tags), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(there, tags, away), daemon=True)
     process.start()
     try:
         yield f"127.0.0.1:{here.recv()}"
@@ -134,9 +140,9 @@ def _registry(tags: int) -> Iterator[str]:
         process.join()
 
 
-def _serve(told: Any, tags: int) -> None:  # noqa: ANN401 - a connection of multiprocessing
+def _serve(told: Any, tags: int, away: float) -> None:  # noqa: ANN401 - a connection of multiprocessing
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(lambda: _Registry(tags), "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: _Registry(tags, away), "127.0.0.1", 0)
         told.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
