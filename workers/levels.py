@@ -71,7 +71,11 @@ class LevelKeeper:
             if not self._awake:
                 self._lateness.end()
             return
-        self._after(await self._tell(registry), registry)
+        seconds = _AGAIN
+        try:
+            seconds = await self._tell(registry)
+        finally:
+            self._after(seconds, registry)
 
     async def _tell(self, registry: str, *, refused: bool = False) -> float:
         """Returns the seconds until the next time."""

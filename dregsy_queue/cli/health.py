@@ -11,6 +11,8 @@ from redis import RedisError
 from dregsy_queue import settings
 from dregsy_queue.cli import options
 
+_FIRST_PROCESS = Path("/proc/1/cmdline")
+
 
 @click.command(
     epilog="""\b
@@ -32,7 +34,11 @@ def health(role: str | None, host: str, liveness: bool) -> None:
     from dregsy_queue.ledger.overview import Overview
 
     if role == "container":
-        role = _role_of_container()
+        try:
+            role = _role_of_container()
+        except OSError as error:
+            click.echo(f"unhealthy: the role of this container is unknown ({error}); name it: worker or scheduler")
+            raise SystemExit(1) from None
         if role is None:
             click.echo("healthy: this container has no lasting role")
             return
@@ -54,8 +60,11 @@ def health(role: str | None, host: str, liveness: bool) -> None:
 
 
 def _role_of_container() -> str | None:
-    """The role by the command line of the container's first process; None for one without a mark of life."""
-    words = Path("/proc/1/cmdline").read_bytes().decode(errors="replace").split("\0")
+    """The role by the command line of the container's first process; None for one without a mark of life.
+
+    Raises: OSError where processes of others are hidden (proc(5), ``hidepid``).
+    """
+    words = _FIRST_PROCESS.read_bytes().decode(errors="replace").split("\0")
     if "celery" not in words:
         return None
     return "worker" if "worker" in words else "scheduler" if "beat" in words else None
