@@ -22,7 +22,7 @@ from tests.lab.redis import RedisServer
 
 JOBS, TASKS, TAGS = 100_000, 10, 10_000
 #: Tags of the one repository of a single task, and of one whose registry is far away: seconds until it answers.
-ONE_TASK, FAR, AWAY = 40_000, 20_000, 0.1
+ONE_TASK, FAR, AWAY = 30_000, 12_000, 0.1
 MIB = 1 << 20
 
 
