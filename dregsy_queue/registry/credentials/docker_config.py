@@ -5,6 +5,7 @@ Source: containers-auth.json(5); docker-credential-helpers' protocol.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -24,6 +25,8 @@ LIFE = 300.0
 _LOOK_AGAIN = 5.0
 #: How helpers say that they have no login (docker-credential-helpers, credentials/error.go).
 _NO_LOGIN = ("credentials not found", "no credentials server url", "no credentials username")
+#: What keeps a program from being run for a while: this machine is short of something, or the file is being replaced.
+_BUSY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 _HUB_KEYS = ("docker.io", "https://index.docker.io/v1/", "index.docker.io")
 
 
@@ -95,8 +98,11 @@ class DockerConfigSource(CachedSource):
             raise self._error(f"the credential helper {program} was not found") from None
         except subprocess.TimeoutExpired:
             raise self._error(f"the credential helper {program} gave no answer within 30 s") from None
-        except (OSError, ValueError):
-            raise self._error(f"the credential helper {program} cannot be run") from None
+        except OSError as error:
+            why = f"the credential helper {program} cannot be run: {error.strerror or error}"
+            raise self._error(why, temporary=error.errno in _BUSY) from None
+        except ValueError:
+            raise self._error(f"the credential helper {program} gave an answer that is not a login") from None
         if done.returncode != 0:
             words = " ".join(f"{done.stdout} {done.stderr}".split())
             if any(none in words.lower() for none in _NO_LOGIN):
@@ -113,9 +119,9 @@ class DockerConfigSource(CachedSource):
             return Credentials("", "", secret) if secret else None
         return Credentials(username, secret) if username and secret else None
 
-    def _error(self, text: str) -> RegistryError:
+    def _error(self, text: str, *, temporary: bool = False) -> RegistryError:
         return RegistryError(
-            f"{self.host}: {text}; set 'auth', or 'auth: none'", kind="auth", temporary=False, registry=self.host
+            f"{self.host}: {text}; set 'auth', or 'auth: none'", kind="auth", temporary=temporary, registry=self.host
         )
 
 

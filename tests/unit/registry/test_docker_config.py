@@ -93,6 +93,25 @@ async def test_credential_helpers(
         assert await source.credentials() == expected
 
 
+async def test_a_helper_that_cannot_be_run_says_why_and_whether_that_lasts(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = machine / "docker-credential-mine"
+    helper.write_text("#!/bin/sh\necho '{}'\n")
+    monkeypatch.setenv("PATH", str(machine))
+    (machine / "config.json").write_text(json.dumps({"credHelpers": {"a.example": "mine"}}))
+    with pytest.raises(RegistryError, match="cannot be run: Permission denied") as caught:
+        await DockerConfigSource("a.example").credentials()
+    assert not caught.value.temporary
+    helper.chmod(0o755)
+    with (
+        helper.open("a"),
+        pytest.raises(RegistryError, match="docker-credential-mine cannot be run: Text file busy") as caught,
+    ):
+        await DockerConfigSource("a.example").credentials()
+    assert caught.value.temporary
+
+
 async def test_files_are_read_again_after_a_while(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, file, source = FakeClock(), machine / "config.json", DockerConfigSource("a.example")
     monkeypatch.setattr(cached, "CACHE", CredentialsCache(clock))
