@@ -18,13 +18,13 @@ from tests.lab.registry import Registry
 
 
 def relays(pid: int) -> list[psutil.Process]:
-    """Relay processes of a worker."""
+    """Relay processes of a worker: each leads a session. What it forks looks like it, until it runs another program."""
     found = []
     for process in descendants(pid):
         try:
-            if "copy" in process.cmdline():
+            if "copy" in process.cmdline() and os.getsid(process.pid) == process.pid:
                 found.append(process)
-        except psutil.Error:
+        except (psutil.Error, ProcessLookupError):
             continue
     return found
 
