@@ -14,13 +14,12 @@ from typing import get_args
 
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.keys import key
-from tests.lab.cluster import Cluster
+from tests.lab.cluster import own_cluster
 from tests.lab.crowd import Crowd, Kind
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
 from tests.lab.processes import wait_until
 from tests.lab.proxy import Faults, HubProxy
-from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
 
 WORKERS, TASKS, IMAGES = 4, 4, 1500
@@ -49,20 +48,18 @@ def _measure(folder: Path, source: Registry, kind: Kind) -> None:
     with contextlib.ExitStack() as stack:
         target = Registry(folder / "target").start()
         stack.callback(target.stop)
-        redis = RedisServer(folder / "redis").start()
-        stack.callback(redis.kill)
         crowd = Crowd(kind, BEST, ANSWER)
         hub = HubProxy(target, faults=Faults(crowd=crowd)).start()
         stack.callback(hub.stop)
+        cluster = stack.enter_context(own_cluster(folder))
         tasks = [
             task(f"t{n}", location(source), location(hub.host), mapping("lib/app", to=f"copy/app{n}"))
             for n in range(TASKS)
         ]
         config = write_config(folder, *tasks, relay="direct")
-        cluster = Cluster(folder, redis)
         for number in range(WORKERS):
-            stack.callback(cluster.worker(config, f"w{number}").process.kill)
-        stack.callback(cluster.beat(config).process.kill)
+            cluster.worker(config, f"w{number}")
+        cluster.beat(config)
         wait_until(lambda: crowd.under_way(1) > 1, timeout=60, what="the first requests")
         time.sleep(FOUND)
         earlier = crowd.refused
@@ -70,7 +67,7 @@ def _measure(folder: Path, source: Registry, kind: Kind) -> None:
         kept = crowd.under_way(KEPT)
         later = crowd.refused - earlier
         pauses = sum("too many requests" in line["msg"] for role in cluster.roles for line in role.lines())
-        state = json.loads(connect(redis.url).hget(key("level", hub.host), "state") or "{}")
+        state = json.loads(connect(cluster.redis.url).hget(key("level", hub.host), "state") or "{}")
         crowd.best = LIFTED
         seconds = _seconds_until_more(crowd)
         print(

@@ -15,7 +15,7 @@ import psutil
 
 from bench import queue
 from dregsy_queue.ledger.connection import connect
-from tests.lab.cluster import Cluster
+from tests.lab.cluster import own_cluster
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.processes import wait_until
 from tests.lab.redis import RedisServer
@@ -52,19 +52,14 @@ def _tags(folder: Path, workers: int, number: int, tags: int, away: float = 0.0)
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
         host = stack.enter_context(_registry(tags, away))
-        redis = RedisServer(folder / "redis").start()
-        stack.callback(redis.kill)
+        cluster = stack.enter_context(own_cluster(folder))
         made = [
             task(f"t{n}", location(host), location(host), mapping(f"from/app{n}", f"to/app{n}")) for n in range(number)
         ]
-        cluster = Cluster(folder, redis)
         config = write_config(folder, *made, relay="direct")
         roles = [cluster.worker(config, f"w{n}", "--concurrency", "64") for n in range(workers)]
-        for role in roles:
-            stack.callback(role.process.kill)
-        wait_until(lambda: redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
-        beat = cluster.beat(config)
-        stack.callback(beat.process.kill)
+        wait_until(lambda: cluster.redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
+        cluster.beat(config)
         runs = [cluster.wait_for(found["name"], lambda counts: counts.done, timeout=900) for found in made]
         assert sum(counts.up_to_date for counts in runs) == number * tags, "not all tags were up to date"
         seconds = max(counts.ended for counts in runs) - min(counts.started for counts in runs)
@@ -74,7 +69,7 @@ def _tags(folder: Path, workers: int, number: int, tags: int, away: float = 0.0)
         crew = f"{workers} worker{'s' * (workers > 1)}"
         print(
             f"  {number * tags} tags of {tasks}, {crew}: {rate:.0f} tags a second, "
-            f"memory of a worker {memory / MIB:.0f} MiB, of Redis {_used(redis) / MIB:.0f} MiB",
+            f"memory of a worker {memory / MIB:.0f} MiB, of Redis {_used(cluster.redis) / MIB:.0f} MiB",
             flush=True,
         )
         return rate

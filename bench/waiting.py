@@ -5,6 +5,7 @@ Three pairs: 200 images on an empty ledger, and the same beside 10,000 jobs of a
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tempfile
 import time
@@ -16,7 +17,7 @@ from bench import planned_run
 from dregsy_queue.config.load import load
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.registry_limits import RegistryLimiter
-from tests.lab.cluster import Cluster
+from tests.lab.cluster import own_cluster
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
 from tests.lab.processes import wait_until
@@ -51,18 +52,18 @@ def _measure(folder: Path, source: Registry, *, waiting: bool) -> float:
     """Images per second."""
     folder.mkdir()
     target = Registry(folder / "target").start()
-    redis = RedisServer(folder / "redis").start()
-    cluster = Cluster(folder, redis)
     config = write_config(
         folder,
         task("held", location(PAUSED), location(target), mapping("lib/none")),
         task("free", location(source), location(target), mapping("lib/app")),
     )
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(target.stop)
+        cluster = stack.enter_context(own_cluster(folder))
         if waiting:
-            _fill(folder, config, redis)
+            _fill(folder, config, cluster.redis)
         worker = cluster.worker(config, "w1")
-        wait_until(lambda: redis.client().zcard("dregsy:workers"), what="the worker")
+        wait_until(lambda: cluster.redis.client().zcard("dregsy:workers"), what="the worker")
         before = psutil.Process(worker.process.pid).memory_info().rss
         cluster.beat(config, DREGSY_RUN="free")
         counts = cluster.wait_for("free", lambda counts: counts.done)
@@ -71,11 +72,6 @@ def _measure(folder: Path, source: Registry, *, waiting: bool) -> float:
             grown = (psutil.Process(worker.process.pid).memory_info().rss - before) / 2**20
             print(f"    worker grew by {grown:.1f} MiB over the run, {counts.copied} copied", flush=True)
         return IMAGES / (counts.ended - counts.started)
-    finally:
-        for role in cluster.roles:
-            role.process.kill()
-        redis.kill()
-        target.stop()
 
 
 def _fill(folder: Path, config: Path, redis: RedisServer) -> None:

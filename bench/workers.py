@@ -11,12 +11,11 @@ import tempfile
 from pathlib import Path
 
 from bench.rows import FAR
-from tests.lab.cluster import Cluster
+from tests.lab.cluster import own_cluster
 from tests.lab.distance import DelayedRelay
 from tests.lab.dregsy import location, mapping, task, write_config
 from tests.lab.images import push_many
 from tests.lab.processes import wait_until
-from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
 
 WORKERS, SLOTS, IMAGES = (1, 2, 4, 8), 1, 160
@@ -45,17 +44,13 @@ def _measure(folder: Path, source: Registry, workers: int) -> float:
     with contextlib.ExitStack() as stack:
         target = Registry(folder / "target").start()
         stack.callback(target.stop)
-        redis = RedisServer(folder / "redis").start()
-        stack.callback(redis.kill)
         far = [stack.enter_context(DelayedRelay("127.0.0.1", found.port, FAR / 2)).host for found in (source, target)]
         sync = task("far", location(far[0]), location(far[1]), mapping("lib/app"))
         config = write_config(folder, sync, relay="direct")
-        cluster = Cluster(folder, redis)
+        cluster = stack.enter_context(own_cluster(folder))
         for number in range(workers):
-            role = cluster.worker(config, f"w{number}", f"--concurrency={SLOTS}")
-            stack.callback(role.process.kill)
-        wait_until(lambda: redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
-        beat = cluster.beat(config)
-        stack.callback(beat.process.kill)
+            cluster.worker(config, f"w{number}", f"--concurrency={SLOTS}")
+        wait_until(lambda: cluster.redis.client().zcard("dregsy:workers") == workers, timeout=120, what="the workers")
+        cluster.beat(config)
         counts = cluster.wait_for("far", lambda counts: counts.done, timeout=300)
         return counts.copied / counts.seconds

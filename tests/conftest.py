@@ -77,5 +77,4 @@ def redis_url(redis_server: RedisServer) -> str:
 def cluster(tmp_path: Path, redis_server: RedisServer) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path, redis_server)
     yield cluster
-    for role in cluster.roles:
-        role.process.kill()
+    cluster.kill()

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 #: Longest delay of a job, in seconds, even if a registry asks for more.
 LONGEST_DELAY = 6 * 3600.0
 #: A job that this release cannot read is left to others so many times, so many seconds apart.
-UNREADABLE_TRIES, UNREADABLE_DELAY = 10, 30.0
+_UNREADABLE_TRIES, _UNREADABLE_DELAY = 10, 30.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class Claim:
 
 def claim_name(job: str, epoch: int) -> str:
     return f"{job}.{epoch}"
+
+
+def left_to_other_releases(claim: Claim, why: str) -> RetryAfter | None:
+    """This release cannot read a job; None: nor could any other in all its attempts."""
+    return RetryAfter(_UNREADABLE_DELAY, why) if claim.attempt < _UNREADABLE_TRIES else None
 
 
 class Claims:
@@ -102,10 +107,7 @@ class Claims:
     def _hand_back(self, claim: Claim, why: str) -> None:
         text = f"another release made this job, this one cannot read it: {why}"
         log.warning("%s", text, extra=log_fields(job=claim.job))
-        if claim.attempt < UNREADABLE_TRIES:
-            self.settle(claim, RetryAfter(UNREADABLE_DELAY, text), seconds=0)
-        else:
-            self.settle(claim, Failed(text), seconds=0)
+        self.settle(claim, left_to_other_releases(claim, text) or Failed(text), seconds=0)
 
     def settle(self, claim: Claim, outcome: Outcome, seconds: float) -> bool:
         """The attempt took `seconds` and ended so. False: the claim was lost, and nothing is written.

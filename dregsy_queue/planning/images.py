@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from dregsy_queue.config.models import Mapping, SyncTask
 from dregsy_queue.matching.tags import TagItem
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.reference import is_repository
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -109,19 +112,11 @@ def pairs_of(mapping: Mapping, names: list[str]) -> list[Pair]:
     return [Pair(mapping, source.lstrip("/"), target.lstrip("/")) for source, target in mapping.paths.pairs(names)]
 
 
-def by_target(pairs: Iterable[Pair]) -> list[list[Pair]]:
-    """`pairs` that share a target repository stand together, in their order: who comes first decides there."""
-    groups: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        groups.setdefault(pair.target, []).append(pair)
-    return list(groups.values())
-
-
-def by_target_repository(images: Iterable[Image]) -> list[list[Image]]:
-    """`images` of one target repository stand together, in their order."""
-    groups: dict[str, list[Image]] = {}
-    for image in images:
-        groups.setdefault(image.target_repository, []).append(image)
+def by_target(items: Iterable[T], repository_of: Callable[[T], str]) -> list[list[T]]:
+    """What shares a target repository stands together, in its order: who comes first decides there."""
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(repository_of(item), []).append(item)
     return list(groups.values())
 
 

@@ -32,7 +32,6 @@ from dregsy_queue.planning.images import (
     Pair,
     Targets,
     by_target,
-    by_target_repository,
     pairs_of,
     wrong_target,
 )
@@ -131,7 +130,8 @@ class Planner:
     async def _round(
         self, unlisted: list[Mapping], pairs: list[Pair], images: list[Image]
     ) -> AsyncGenerator[Planned | _Unreached, None]:
-        async for planned in merged(map(self._compare_all, by_target_repository(images)), self._at_once):
+        groups = by_target(images, lambda image: image.target_repository)
+        async for planned in merged(map(self._compare_all, groups), self._at_once):
             yield planned
         pairs = list(pairs)
         for mapping in unlisted:
@@ -146,7 +146,8 @@ class Planner:
                     yield self._failure(pair, why)
                 else:
                     pairs.append(pair)
-        async for planned in merged((self._plan_pairs(group) for group in by_target(pairs)), self._at_once):
+        shared = by_target(pairs, lambda pair: pair.target)
+        async for planned in merged(map(self._plan_pairs, shared), self._at_once):
             yield planned
         rest, self._others = self._others, []
         await self._share(rest)
@@ -265,14 +266,14 @@ class Planner:
             records = await asyncio.to_thread(self._context.records, targets)
             seen: dict[str, SyncRecord] = {}
             more: list[Image] = []
-            by_target = dict(zip(targets, batch, strict=True))
+            image_of = dict(zip(targets, batch, strict=True))
             listing = listing_of(self._listing, batch, records, listing)
             known_before = replace(hints, listing=listing)
             comparisons = (self._compare(*pair, seen, known_before) for pair in zip(batch, records, strict=True))
             async for planned in completed(comparisons, self._at_once):
                 yield planned
                 if not isinstance(planned, _Unreached) and planned.digest:
-                    more += by_target[planned.target].companions_of(planned.digest)
+                    more += image_of[planned.target].companions_of(planned.digest)
             async for planned in self._compare_new(more):
                 yield planned
             if seen:

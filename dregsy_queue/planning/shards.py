@@ -14,9 +14,9 @@ def to_json(images: Iterable[Image]) -> str:
     """Those of one repository stand together: ``[[source, target, platform, [item, …]], …]``. None has companions."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for image in images:
-        place = (image.source_repository, image.target_repository, image.platform)
-        groups.setdefault(place, []).append(str(image.item))
-    return json.dumps([[*place, items] for place, items in groups.items()], separators=(",", ":"))
+        group = (image.source_repository, image.target_repository, image.platform)
+        groups.setdefault(group, []).append(str(image.item))
+    return json.dumps([[*group, items] for group, items in groups.items()], separators=(",", ":"))
 
 
 def from_json(text: str, *, named: bool) -> Sequence[Image]:

@@ -149,8 +149,7 @@ def test_a_fail_over_in_the_middle(watched: Watched, tmp_path: Path, source: Reg
             assert role.process.alive
             assert PASSWORD not in role.log.read_text()
     finally:
-        for role in cluster.roles:
-            role.process.kill()
+        cluster.kill()
 
 
 @pytest.mark.timeout(120)
@@ -176,6 +175,5 @@ def test_redis_by_tls(tmp_path: Path, source: Registry, target: Registry) -> Non
         assert counts.copied == 2
         assert PASSWORD not in worker.log.read_text() + scheduler.log.read_text()
     finally:
-        for role in cluster.roles:
-            role.process.kill()
+        cluster.kill()
         process.kill()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ class Cluster:
         self.roles.append(beat(self.folder, config, url or self.redis.url, **env))
         return self.roles[-1]
 
+    def kill(self) -> None:
+        """All its roles, at once."""
+        for role in self.roles:
+            role.process.kill()
+
     def wait_for(self, name: str, condition: Callable[[RunCounts], object], timeout: float = 120) -> RunCounts:
         def holds() -> object:
             counts = self.reader.newest(name)
@@ -67,6 +73,18 @@ class Cluster:
         """How often each target was said to be copied, by the workers' logs."""
         lines = [line for role in self.roles for line in role.lines()]
         return Counter(line["target"] for line in lines if line["msg"].startswith("copied"))
+
+
+@contextlib.contextmanager
+def own_cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster with a Redis of its own, which keeps its files in `folder`; all of it ends with the context."""
+    redis = RedisServer(folder / "redis").start()
+    cluster = Cluster(folder, redis)
+    try:
+        yield cluster
+    finally:
+        cluster.kill()
+        redis.kill()
 
 
 def metrics(cluster: Cluster) -> dict[str, float]:

@@ -12,9 +12,9 @@ from dregsy_queue.access.repositories import list_repositories
 from dregsy_queue.config.models import SyncTask
 from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.causes import causes
-from dregsy_queue.ledger.claims import UNREADABLE_DELAY, UNREADABLE_TRIES, Claim
+from dregsy_queue.ledger.claims import Claim, left_to_other_releases
 from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, SyncRecord, TransferJob
-from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RetryAfter, RunFailure
+from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import log_fields
@@ -54,7 +54,8 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
     try:
         images = from_json(claim.shard, named=context.relay == "docker") if claim.shard else None
     except ValueError as error:
-        return _unreadable(claim, str(error))
+        text = f"another release made this part of the plan, this one cannot read it: {error}"
+        return left_to_other_releases(claim, text) or RunFailure(claim.task, text)
     try:
         jobs = worker.services.loop.run(_plan_into_run(worker, claim, task, context, images), name=claim.name)
         return Planned(jobs, once=not task.interval, shards=context.shards)
@@ -68,11 +69,6 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
     finally:
         if context.waited:
             worker.services.plan_waits.clear(claim.task)
-
-
-def _unreadable(claim: Claim, why: str) -> PlanOutcome:
-    text = f"another release made this part of the plan, this one cannot read it: {why}"
-    return RetryAfter(UNREADABLE_DELAY, text) if claim.attempt < UNREADABLE_TRIES else RunFailure(claim.task, text)
 
 
 def _why_not_planned(task: SyncTask | None) -> str:
@@ -182,10 +178,10 @@ class _RunContext(PlanningContext):
 
     def listing(self, target: RegistryClient, repository: str) -> Listing:
         """One for all shards of the run that this worker has under way."""
-        place = (self._claim.run, repository)
-        found = _LISTINGS.get(place)
+        wanted = (self._claim.run, repository)
+        found = _LISTINGS.get(wanted)
         if found is None:
-            found = _LISTINGS[place] = Listing(target, repository)
+            found = _LISTINGS[wanted] = Listing(target, repository)
         return found
 
     def has_help(self) -> bool:

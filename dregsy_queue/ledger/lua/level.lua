@@ -152,6 +152,11 @@ local function learn(means, replace)
   end
 end
 
+-- What a dip tries.
+local function lower()
+  return level * (level <= FEW and 0.8 or 0.75)
+end
+
 local function dip(sum, to, why, seek)
   s.phase, s.seek, s.grown, s.dipped = 'dip', seek, 0, now
   s.was = {flight = sum.flight, level = level or 0, means = sum.means, mean = sum.mean, pace = sum.pace}
@@ -189,7 +194,8 @@ local function judge(sum)
   -- The work of a second by what it took before, as different requests take their own time; others count as the average.
   local weight = number > 0 and was.mean > 0 and (earlier / was.mean + sum.n - number) / sum.n or 1
   local work = was.pace > 0 and sum.pace * weight / was.pace or 0
-  local useful = sum.flight <= 0.95 * was.flight and sum.flight > 0
+  local fewer = sum.flight <= 0.95 * was.flight and sum.flight > 0
+  local useful = fewer
     -- Their number alone is enough: how long answers take tells too little while they still grow more.
     and (work >= AS_MUCH or (sum.flight / was.flight / fell >= AS_MUCH and work >= ABOUT_AS_MUCH))
   if s.seek then
@@ -200,14 +206,14 @@ local function judge(sum)
     learn(sum.means)
     s.shrinks = (s.shrinks or 0) + 1
     if s.seek and level > LEAST then
-      dip(sum, level * (level <= FEW and 0.8 or fell <= 0.75 and 0.5 or 0.75), 'slower', true)
+      dip(sum, fell <= 0.75 and level > FEW and level * 0.5 or lower(), 'slower', true)
     else
       s.why = 'slower'
       begin_figures(now)
     end
     return
   end
-  if sum.flight <= 0.95 * was.flight and sum.flight > 0 then
+  if fewer then
     learn(sum.means, was.level > 0 or sum.n >= ENOUGH)
     local most = was.level > 0 and was.level or was.flight
     local best = math.max(level, math.min(most, was.flight * fell))
@@ -305,7 +311,7 @@ local function decide(workers)
     dip(sum, math.max(level / 2, to), s.why or 'slower', false)
   elseif sum.used and (s.grown or 0) == 0 and now >= (s.next_dip or 0) and level > LEAST then
     learn(sum.means)
-    dip(sum, level * (level <= FEW and 0.8 or 0.75), s.why, true)
+    dip(sum, lower(), s.why, true)
   else
     learn(sum.means)
     if sum.used and sum.ratio <= FLAT and sum.rate <= math.max(0.02, 2 * (s.usual or 0)) then

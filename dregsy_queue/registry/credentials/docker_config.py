@@ -89,11 +89,13 @@ class DockerConfigSource(CachedSource):
     def _ask(self, helper: str, key: str) -> Credentials | None:
         """The login that a credential helper has; None when it says that it has none. Raises: RegistryError."""
         program = f"docker-credential-{helper}"
-        if "/" in helper:
+        if "/" in helper or "\0" in helper:
             raise self._error(f"'{helper[:60]}' is not the name of a credential helper")
         try:
             # The host goes in and the secret comes out by pipes: neither shows in a process list.
-            done = subprocess.run([program, "get"], input=key, capture_output=True, text=True, timeout=30, check=False)
+            done = subprocess.run(
+                [program, "get"], input=key, capture_output=True, text=True, errors="replace", timeout=30, check=False
+            )
         except FileNotFoundError:
             raise self._error(f"the credential helper {program} was not found") from None
         except subprocess.TimeoutExpired:
@@ -101,8 +103,6 @@ class DockerConfigSource(CachedSource):
         except OSError as error:
             why = f"the credential helper {program} cannot be run: {error.strerror or error}"
             raise self._error(why, temporary=error.errno in _BUSY) from None
-        except ValueError:
-            raise self._error(f"the credential helper {program} gave an answer that is not a login") from None
         if done.returncode != 0:
             words = " ".join(f"{done.stdout} {done.stderr}".split())
             if any(none in words.lower() for none in _NO_LOGIN):
