@@ -40,5 +40,5 @@ async def lacks_referrers(
     wanted = await source.referrers.of(source_repository, digest)
     if not wanted:
         return False
-    known = {entry.digest for entry in await target.referrers.of(target_repository, digest)}
-    return any(entry.digest not in known for entry in wanted)
+    present = {entry.digest for entry in await target.referrers.of(target_repository, digest)}
+    return any(entry.digest not in present for entry in wanted)

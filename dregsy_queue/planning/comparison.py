@@ -105,7 +105,7 @@ class Comparison:
         self, image: Image, source: Descriptor, target: Digest | None, record: SyncRecord | None
     ) -> Planned:
         wanted = source.digest
-        verdict = decision.known(source.digest, target, record)
+        verdict = decision.by_digests(source.digest, target, record)
         if (verdict is None or verdict.copy) and image.platform != "all" and is_index(source.media_type):
             wanted = await self._platforms.child(
                 image.source_repository, source.digest, image.platform, name=self._names.source(image)

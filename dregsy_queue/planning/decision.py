@@ -18,7 +18,7 @@ class Decision:
 UP_TO_DATE = Decision(False, "up-to-date")
 
 
-def known(source: Digest, target: Digest | None, record: SyncRecord | None) -> Decision | None:
+def by_digests(source: Digest, target: Digest | None, record: SyncRecord | None) -> Decision | None:
     """The verdict, if the digests alone decide; None if the source's index must be read first.
 
     `target` None: it does not have the image; `record` is the last sync to it.
@@ -32,7 +32,7 @@ def known(source: Digest, target: Digest | None, record: SyncRecord | None) -> D
 
 def is_same(source: Descriptor, target: Descriptor, platform: str, record: SyncRecord | None) -> bool:
     """Whether digests alone say that the image is up to date; False also where an index must be read to know."""
-    if known(source.digest, target.digest, record) == UP_TO_DATE:
+    if by_digests(source.digest, target.digest, record) == UP_TO_DATE:
         return True
     whole = platform == "all" or (source.media_type in ACCEPT and not is_index(source.media_type))
     return whole and source.digest == target.digest
@@ -44,7 +44,7 @@ def decide(source: Digest, wanted: Digest, target: Digest | None, record: SyncRe
     `wanted` is the digest that the target gets from `source`: the same one, or that of one platform in it. A
     target that changed although its source did not was changed by somebody else: it is ``drifted``.
     """
-    verdict = known(source, target, record)
+    verdict = by_digests(source, target, record)
     if verdict is not None:
         return verdict
     if target == wanted:

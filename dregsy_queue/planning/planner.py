@@ -101,8 +101,9 @@ class Planner:
         unlisted = list(self._task.mappings) if images is None else []
         pairs: list[Pair] = []
         images = list(images or ())
+        unreached: list[_Unreached] = []
         for attempt in range(1, self._rounds.attempts + 1):
-            unreached: list[_Unreached] = []
+            unreached = []
             async for planned in self._round(unlisted, pairs, images):
                 if isinstance(planned, _Unreached):
                     unreached.append(planned)
@@ -214,8 +215,8 @@ class Planner:
         """Leave these to others, but for those that an earlier attempt at this plan has put into the run."""
         if not images:
             return
-        known = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in images])
-        left = [image for image in images if self._names.target(image) not in known]
+        in_run = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in images])
+        left = [image for image in images if self._names.target(image) not in in_run]
         if left:
             await asyncio.to_thread(self._context.share, left)
 
@@ -260,8 +261,8 @@ class Planner:
         listing: Listing | None = None
         for start in range(0, len(images), RECORD_BATCH):
             batch = images[start : start + RECORD_BATCH]
-            known = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in batch])
-            batch = [image for image in batch if self._names.target(image) not in known]
+            in_run = await asyncio.to_thread(self._context.already, [self._names.target(image) for image in batch])
+            batch = [image for image in batch if self._names.target(image) not in in_run]
             targets = [self._names.target(image) for image in batch]
             records = await asyncio.to_thread(self._context.records, targets)
             seen: dict[str, SyncRecord] = {}

@@ -104,6 +104,6 @@ def _error(source: RegistryClient, text: str, kind: Literal["invalid", "not-foun
 
 def _some(platforms: Iterable[str]) -> str:
     """Names of platforms for a message: what a registry sent, so bounded and printable."""
-    known = sorted(platforms)
-    names = ["".join(char if char.isprintable() else "?" for char in name)[:40] for name in known[:20]]
-    return ", ".join(names) + (f" and {len(known) - 20} more" if len(known) > 20 else "") or "none"
+    names = sorted(platforms)
+    shown = ["".join(char if char.isprintable() else "?" for char in name)[:40] for name in names[:20]]
+    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "") or "none"

@@ -235,7 +235,7 @@ def test_a_shard_in_the_backlog_finds_its_list(ledger: Ledger) -> None:
     """Where a release that knows no shards puts one that it puts back."""
     ledger.worker(slots=8)
     run = shared(ledger, "one")
-    (shard,) = ledger.redis.lrange(key("shards", "t"), 0, -1)
+    shard = ledger.redis.lindex(key("shards", "t"), 0)
     ledger.redis.execute_command("RPOPLPUSH", key("shards", "t"), key("backlog", "t"))  # type: ignore[attr-defined]
     ledger.admission.reap()
     (claim,) = claims(ledger)

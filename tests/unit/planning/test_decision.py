@@ -6,7 +6,7 @@ import pytest
 
 from dregsy_queue.ledger.jobs import SyncRecord
 from dregsy_queue.oci.digest import Digest
-from dregsy_queue.planning.decision import UP_TO_DATE, Decision, decide, known
+from dregsy_queue.planning.decision import UP_TO_DATE, Decision, by_digests, decide
 
 #: the source's digest now and before, one platform in it, and what somebody else pushed
 NEW, OLD, CHILD, FOREIGN = (Digest(f"sha256:{name}") for name in ("new", "old", "child", "foreign"))
@@ -40,5 +40,5 @@ def test_verdicts(wanted: Digest, target: Digest | None, record: SyncRecord | No
 def test_what_is_known_without_a_look_into_the_source_is_what_is_decided() -> None:
     for target in (None, NEW, OLD, CHILD, FOREIGN):
         for record in (None, SyncRecord(NEW, NEW), SyncRecord(NEW, CHILD), SyncRecord(OLD, OLD)):
-            early = known(NEW, target, record)
+            early = by_digests(NEW, target, record)
             assert early is None or all(decide(NEW, wanted, target, record) == early for wanted in (NEW, CHILD))
