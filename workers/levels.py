@@ -12,7 +12,7 @@ from redis import RedisError
 
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.levels import Figures, Levels
-from workers.places import Places
+from workers.permits import Permits
 
 log = logging.getLogger(__name__)
 
@@ -25,25 +25,25 @@ _AGAIN = 2.0
 
 
 class LevelKeeper:
-    """Of one process; `places` and `refused` are for its event loop."""
+    """Of one process; `permits` and `refused` are for its event loop."""
 
     def __init__(self, levels: Levels, clock: Clock = SYSTEM) -> None:
         self._levels, self._clock = levels, clock
         self._name = secrets.token_hex(8)
-        self._places: dict[str, Places] = {}
+        self._permits: dict[str, Permits] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._awake: set[str] = set()
         self._tasks = set[asyncio.Task[None]]()
         self._lateness = _Lateness()
 
-    def places(self, registry: str) -> Places:
-        places = self._places.get(registry)
-        if places is None:
-            places = self._places[registry] = Places(self._clock)
+    def permits(self, registry: str) -> Permits:
+        permits = self._permits.get(registry)
+        if permits is None:
+            permits = self._permits[registry] = Permits(self._clock)
         if registry not in self._awake:
             self._awake.add(registry)
             self._after(0.0, registry)
-        return places
+        return permits
 
     async def refused(self, registry: str) -> None:
         """A refusal of this process began a pause."""
@@ -60,14 +60,14 @@ class LevelKeeper:
             task.add_done_callback(self._tasks.discard)
 
         self._lateness.begin()
-        # In a context of its own: it holds no place of whoever happens to be first.
+        # In a context of its own: it holds no permit of whoever happens to be first.
         asyncio.get_running_loop().call_later(seconds, begin, context=contextvars.Context())
 
     async def _tell_on(self, registry: str) -> None:
-        places = self._places[registry]
-        if not places.is_used:
+        permits = self._permits[registry]
+        if not permits.is_used:
             self._awake.discard(registry)
-            places.rest()
+            permits.rest()
             if not self._awake:
                 self._lateness.end()
             return
@@ -79,16 +79,16 @@ class LevelKeeper:
 
     async def _tell(self, registry: str, *, refused: bool = False) -> float:
         """Returns the seconds until the next time."""
-        places = self._places[registry]
+        permits = self._permits[registry]
         # One after the other, so that the last answer is the newest.
         async with self._locks.setdefault(registry, asyncio.Lock()):
-            figures = self._lateness.cleaned(places.figures())
+            figures = self._lateness.cleaned(permits.figures())
             try:
                 level = await asyncio.to_thread(self._levels.tell, registry, self._name, figures, refused=refused)
             except (RedisError, OSError) as error:
                 log.debug("levels wait: %s", error)
                 return _AGAIN
-            places.hear(level)
+            permits.hear(level)
         return level.next_call
 
 

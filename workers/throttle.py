@@ -19,7 +19,7 @@ from dregsy_queue.registry.quota import parse_quota
 from dregsy_queue.registry.responses import retry_after
 from dregsy_queue.registry.throttle import End, Observe
 from workers.levels import LevelKeeper
-from workers.places import Places
+from workers.permits import Permits
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +30,19 @@ QUOTA_EVERY = 0.2
 
 
 class _Held:
-    """What is being sent has already, and all that is sent for it; `kept`: registry → places taken for requests that
+    """What is being sent has already, and all that is sent for it; `kept`: registry → permits taken for requests that
     come yet."""
 
     def __init__(self, kept: dict[str, int], *, is_sent: bool = False) -> None:
         self.kept, self.is_sent = kept, is_sent
 
 
-class _Place(_Held):
-    """The place of one request."""
+class _Permit(_Held):
+    """The permit of one request."""
 
-    def __init__(self, places: Places, registry: str, kept: dict[str, int], *, is_kept: bool) -> None:
+    def __init__(self, permits: Permits, registry: str, kept: dict[str, int], *, is_kept: bool) -> None:
         super().__init__(kept)
-        self.places, self._registry, self._is_kept = places, registry, is_kept
+        self.permits, self._registry, self._is_kept = permits, registry, is_kept
         self.began, self.good, self._left = 0.0, False, False
 
     def leave(self) -> None:
@@ -51,11 +51,11 @@ class _Place(_Held):
             return
         self._left = True
         if self.good:
-            self.places.served(self.began)
+            self.permits.served(self.began)
         if self._is_kept:
             self.kept[self._registry] += 1
         else:
-            self.places.leave()
+            self.permits.leave()
 
 
 _NOTHING = _Held({}, is_sent=True)
@@ -114,15 +114,15 @@ class ClusterPacer:
     @contextlib.asynccontextmanager
     async def request(self, registry: str, kind: str = "", *, waits: bool = True) -> AsyncIterator[Observe]:
         turn = _Turn(self._limiter, registry, trying=await self._wait_for_pause(registry))
-        place: _Place | None = None
+        permit: _Permit | None = None
         outer = _HELD.get()
         try:
             if (rate := self._rate_of(registry)) is not None:
                 turn.token = uuid.uuid4().hex
                 await self._wait_for_rate(registry, turn.token, rate)
-            place = await self._place(registry, turn, waits=waits)
-            began = place.began = self._clock.monotonic()
-            _HELD.set(place)
+            permit = await self._permit(registry, turn, waits=waits)
+            began = permit.began = self._clock.monotonic()
+            _HELD.set(permit)
 
             async def observe(status: int, headers: Mapping[str, str], *, elsewhere: bool = False) -> End:
                 if status == 429:
@@ -130,42 +130,42 @@ class ClusterPacer:
                 else:
                     turn.good = True
                     if status >= 500:
-                        place.places.failed(began)
+                        permit.permits.failed(began)
                     else:
-                        place.good = True
+                        permit.good = True
                         seconds = self._clock.monotonic() - began
-                        place.places.answered(began, "" if elsewhere or status == 401 else kind, seconds)
+                        permit.permits.answered(began, "" if elsewhere or status == 401 else kind, seconds)
                     await self._observe_quota(registry, headers)
                 turn.answered = True
-                return place.leave
+                return permit.leave
 
             yield observe
         except BaseException as error:
-            if place is not None:
+            if permit is not None:
                 if isinstance(error, RegistryError) and error.kind == "unavailable" and not turn.answered:
-                    place.places.failed(began)
-                place.good = False
-                place.leave()
+                    permit.permits.failed(began)
+                permit.good = False
+                permit.leave()
             raise
         finally:
-            if place is not None:
-                place.is_sent = True
+            if permit is not None:
+                permit.is_sent = True
                 _HELD.set(outer)
                 if not turn.answered:
-                    place.leave()
+                    permit.leave()
             if await turn.end():
                 self._pauses.pop(registry, None)
 
     @contextlib.asynccontextmanager
     async def together(self, registries: Collection[str]) -> AsyncIterator[None]:
-        # In one order for all: two who each want places at two registries never have one each.
+        # In one order for all: two who each want permits at two registries never have one each.
         wanted = sorted(Counter(registries).items())
         outer = _HELD.get()
         async with contextlib.AsyncExitStack() as stack:
             for registry, number in wanted:
-                places = self._levels.places(registry)
-                await places.take(number, waits=outer.is_sent)
-                stack.callback(places.leave, number)
+                permits = self._levels.permits(registry)
+                await permits.take(number, waits=outer.is_sent)
+                stack.callback(permits.leave, number)
             held = _Held(dict(wanted))
             _HELD.set(held)
             try:
@@ -174,19 +174,19 @@ class ClusterPacer:
                 held.is_sent = True
                 _HELD.set(outer)
 
-    async def _place(self, registry: str, turn: _Turn, *, waits: bool) -> _Place:
-        """A place for one request, taken when no pause stands. Raises: RegistryError, as `request`."""
-        places, outer = self._levels.places(registry), _HELD.get()
+    async def _permit(self, registry: str, turn: _Turn, *, waits: bool) -> _Permit:
+        """A permit for one request, taken when no pause stands. Raises: RegistryError, as `request`."""
+        permits, outer = self._levels.permits(registry), _HELD.get()
         kept = {} if outer.is_sent else outer.kept
         if kept.get(registry, 0) > 0:
             kept[registry] -= 1
-            return _Place(places, registry, kept, is_kept=True)
+            return _Permit(permits, registry, kept, is_kept=True)
         while True:
             # What is sent while something is being sent, here or elsewhere, waits for nobody.
-            await places.take(waits=waits and outer.is_sent and not turn.trying)
+            await permits.take(waits=waits and outer.is_sent and not turn.trying)
             if turn.trying or registry not in self._pauses:
-                return _Place(places, registry, kept, is_kept=False)
-            places.leave()
+                return _Permit(permits, registry, kept, is_kept=False)
+            permits.leave()
             turn.trying = await self._wait_for_pause(registry)
 
     async def _wait_for_pause(self, registry: str) -> bool:

@@ -175,7 +175,7 @@ def _unknown_key(path: yaml_lines.Path) -> str:
     elif names[0] == "registries":
         model = models.RegistryLimits
     elif names[-1] == "lister":
-        model = models.Lister if len(names) > 1 else models.ListerSettings
+        model = models.ListerConfig if len(names) > 1 else models.ListerSettings
     else:
         model = _MODELS.get(names[-1], Config)
     known = [info.alias or name for name, info in model.model_fields.items()]

@@ -109,7 +109,7 @@ class ListerSettings(_Model):
         return value or cls.model_fields[info.field_name].default
 
 
-class Lister(_Model):
+class ListerConfig(_Model):
     """How a source's repositories are listed, for `from: regex:…`."""
 
     type: Literal["catalog", "dockerhub", "index"] = Field(description="which API lists the repositories")
@@ -134,7 +134,7 @@ class Location(_Model):
         None, alias="auth-refresh", description="ECR only: how long a token is used, at least 1h"
     )
     skip_tls_verify: Bool = Field(False, alias="skip-tls-verify", description="accept any certificate, and plain HTTP")
-    lister: Lister | None = Field(None, description="for 'from: regex:…'")
+    lister: ListerConfig | None = Field(None, description="for 'from: regex:…'")
     aws_profile: Text = Field("", alias="aws-profile", description="profile for this ECR registry")
     aws_role_arn: Text = Field("", alias="aws-role-arn", description="role assumed for this ECR registry")
 

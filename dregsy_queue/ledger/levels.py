@@ -19,7 +19,7 @@ class Figures:
     epoch: int = 0
     #: seconds that these figures cover
     seconds: float = 0.0
-    #: requests under way in this time on average, and together with those that waited for a place
+    #: requests under way in this time on average, and together with those that waited for a permit
     flight: float = 0.0
     wanted: float = 0.0
     answers: int = 0

@@ -62,7 +62,7 @@ Outcome = Copied | Failed | Cancelled | RetryAfter | WaitForRegistry | PutBack
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanDone:
     """A run, or a part of it, is planned: `jobs` images are to be copied."""
 
     jobs: int
@@ -83,4 +83,4 @@ class RunFailure:
 
 
 #: How an attempt at a plan can end.
-PlanOutcome = Planned | RunFailure | RetryAfter | PutBack
+PlanOutcome = PlanDone | RunFailure | RetryAfter | PutBack

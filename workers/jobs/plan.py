@@ -14,11 +14,11 @@ from dregsy_queue.config.selection import relay_of
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.claims import Claim, left_to_other_releases
 from dregsy_queue.ledger.jobs import JobResult, PlannedOutcome, SyncRecord, TransferJob
-from dregsy_queue.ledger.outcome import Planned, PlanOutcome, RunFailure
+from dregsy_queue.ledger.outcome import PlanDone, PlanOutcome, RunFailure
 from dregsy_queue.ledger.plan_waits import PlanWait
 from dregsy_queue.ledger.runs import PlanLostError
 from dregsy_queue.logs import log_fields
-from dregsy_queue.planning.comparison import Planned as PlannedImage
+from dregsy_queue.planning.comparison import Planned
 from dregsy_queue.planning.context import PlanningContext, Route
 from dregsy_queue.planning.images import Image
 from dregsy_queue.planning.planner import COMPARISONS, Planner, Rounds
@@ -45,7 +45,7 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
     tags = log_fields(task=claim.task, run=claim.run)
     if not claim.shard and (listed := worker.services.runs.listed(claim)):
         task = worker.services.config.task(claim.task)
-        return Planned(listed.jobs, once=task is not None and not task.interval, seconds=listed.seconds)
+        return PlanDone(listed.jobs, once=task is not None and not task.interval, seconds=listed.seconds)
     task = task_of(claim, worker.services.config)
     if task is None or has_it_otherwise(task, claim):
         later = left_to_others(claim, worker.name, worker.services)
@@ -58,7 +58,7 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
         return left_to_other_releases(claim, text) or RunFailure(claim.task, text)
     try:
         jobs = worker.services.loop.run(_plan_into_run(worker, claim, task, context, images), name=claim.name)
-        return Planned(jobs, once=not task.interval, shards=context.shards)
+        return PlanDone(jobs, once=not task.interval, shards=context.shards)
     except PlanLostError as error:
         log.warning("%s", error, extra=tags)
         return None
@@ -81,7 +81,7 @@ async def _plan_into_run(
     worker: Worker, claim: Claim, task: SyncTask, context: _RunContext, images: Sequence[Image] | None
 ) -> int:
     """`images`: of a shard. Returns how many of those that were compared here are to be copied."""
-    jobs, batch, since, wait = 0, list[PlannedImage](), time.monotonic(), FIRST_WAIT
+    jobs, batch, since, wait = 0, list[Planned](), time.monotonic(), FIRST_WAIT
     failed: list[PlannedOutcome] = []
     retry = worker.services.orders.retried(claim.run)
     greetings = _greet(worker, task)

@@ -19,7 +19,7 @@ from dregsy_queue.ledger.outcome import (
     Copied,
     Failed,
     Outcome,
-    Planned,
+    PlanDone,
     PlanOutcome,
     PutBack,
     RetryAfter,
@@ -77,7 +77,7 @@ def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, 
     match outcome:
         case None:
             return
-        case Planned(once=once):
+        case PlanDone(once=once):
             written = worker.services.runs.end_plan(claim, once=once)
         case RunFailure():
             written = worker.services.runs.end_plan(claim, outcome)
@@ -132,11 +132,11 @@ def _tell(claim: Claim, outcome: Outcome | PlanOutcome, seconds: float) -> None:
     match outcome:
         case Copied():
             log.info("copied in %.1f s (%s)", seconds, claim.transfer and claim.transfer.reason, extra=tags)
-        case Planned(shards=shards) if shards:
+        case PlanDone(shards=shards) if shards:
             log.info("listed in %.1f s, %d parts are left to all workers", seconds, shards, extra=tags)
-        case Planned(jobs) if claim.shard:
+        case PlanDone(jobs) if claim.shard:
             log.info("a part is planned in %.1f s, %d to copy", seconds, jobs, extra=tags)
-        case Planned(jobs, seconds=together):
+        case PlanDone(jobs, seconds=together):
             log.info("planned in %.1f s, %d to copy", seconds if together is None else together, jobs, extra=tags)
         case Cancelled(error):
             log.warning("not copied: %s", error, extra=tags)

@@ -29,9 +29,9 @@ async def test_an_answer_that_cannot_be_read_does_not_end_it(monkeypatch: pytest
     monkeypatch.setattr(levels, "_AGAIN", 0.01)
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     told = _Odd()
-    places = LevelKeeper(told).places("r.example")
-    await places.take()
+    permits = LevelKeeper(told).permits("r.example")
+    await permits.take()
     async with asyncio.timeout(10):
-        while places.limit != 8:
+        while permits.limit != 8:
             await asyncio.sleep(0.01)
-    places.leave()
+    permits.leave()

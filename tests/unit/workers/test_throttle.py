@@ -124,7 +124,7 @@ async def test_what_is_sent_inside_another_request_waits_for_nobody() -> None:
     limiter.level = Level(1, 4.0, 1, 0.0, 2.0)
     asking = pacer(limiter, FakeClock())
     for host in ("a.example", "b.example"):
-        asking._levels.places(host).hear(limiter.level)
+        asking._levels.permits(host).hear(limiter.level)
     done = 0
 
     async def copy(source: str, target: str) -> None:
@@ -143,15 +143,15 @@ async def test_what_is_sent_inside_another_request_waits_for_nobody() -> None:
     pairs = [("a.example", "b.example"), ("b.example", "a.example"), ("a.example", "a.example")]
     await asyncio.wait_for(asyncio.gather(*(copy(*pair) for pair in pairs * 20)), 10)
     assert done == 60
-    assert {asking._levels.places(host).under_way for host in ("a.example", "b.example")} == {0}
+    assert {asking._levels.permits(host).under_way for host in ("a.example", "b.example")} == {0}
 
 
-async def test_two_places_taken_together_keep_both_registries_at_their_levels() -> None:
+async def test_two_permits_taken_together_keep_both_registries_at_their_levels() -> None:
     limiter = Limiter()
     limiter.level = Level(1, 8.0, 2, 0.0, 2.0)
     asking = pacer(limiter, FakeClock())
-    places = {host: asking._levels.places(host) for host in ("a.example", "b.example")}
-    for here in places.values():
+    permits = {host: asking._levels.permits(host) for host in ("a.example", "b.example")}
+    for here in permits.values():
         here.hear(limiter.level)
     most = 0
 
@@ -160,7 +160,7 @@ async def test_two_places_taken_together_keep_both_registries_at_their_levels() 
         async with asking.together([source, target]), asking.request(target) as put:
             await asyncio.sleep(0)
             async with asking.request(source) as get:
-                most = max(most, *(here.under_way for here in places.values()))
+                most = max(most, *(here.under_way for here in permits.values()))
                 await asyncio.sleep(0)
                 got = await get(200, {})
             got()
@@ -170,7 +170,7 @@ async def test_two_places_taken_together_keep_both_registries_at_their_levels() 
     pairs = [("a.example", "b.example"), ("b.example", "a.example"), ("a.example", "a.example")]
     await asyncio.wait_for(asyncio.gather(*(copy(*pair) for pair in pairs * 20)), 10)
     assert most == 2
-    assert {here.under_way for here in places.values()} == {0}
+    assert {here.under_way for here in permits.values()} == {0}
 
 
 async def test_the_refusal_that_begins_a_pause_is_told_once() -> None:
@@ -189,6 +189,6 @@ async def test_failures_and_answers_are_told_apart() -> None:
     with pytest.raises(RegistryError):
         async with asking.request("r.example", "GET"):
             raise RegistryError("gone", kind="unavailable", temporary=True, registry="r.example")
-    figures = asking._levels.places("r.example").figures()
+    figures = asking._levels.permits("r.example").figures()
     told = [figures, *(figures for figures, _ in limiter.told)]
     assert (sum(one.answers for one in told), sum(one.failures for one in told)) == (3, 2)

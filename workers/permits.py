@@ -1,6 +1,6 @@
-"""How many requests has this process under way at a registry, and how are they answered? Each takes a place.
+"""How many requests has this process under way at a registry, and how are they answered? Each takes a permit.
 
-Nobody who holds a place waits for another one, unless it was taken together with it: so somebody can always go on,
+Nobody who holds a permit waits for another one, unless it was taken together with it: so somebody can always go on,
 also where one registry is source and target.
 """
 
@@ -36,7 +36,7 @@ class _Counts:
     times: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
-class Places:
+class Permits:
     """Of one registry; to be used on one event loop."""
 
     def __init__(self, clock: Clock = SYSTEM) -> None:
@@ -44,7 +44,7 @@ class Places:
         self.limit = FIRST
         self.under_way = 0
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
-        #: places that are waited for
+        #: permits that are waited for
         self.waiting = 0
         self._share: int | None = None
         self._epoch = 0
@@ -63,7 +63,7 @@ class Places:
         return self.under_way > 0 or bool(self._queue) or self._wanted > 0
 
     async def take(self, number: int = 1, *, waits: bool = True) -> None:
-        """Take places, all of them at once; at last `leave` so many. Those who do not wait are counted all the same."""
+        """Take permits, all at once; at last `leave` so many. Those who do not wait are counted all the same."""
         if waits and (self._queue or not self._has_room(number)):
             entry = (number, asyncio.get_running_loop().create_future())
             self._note()
@@ -133,11 +133,11 @@ class Places:
 
     def _let_in(self) -> None:
         while self._queue and self._has_room(self._queue[0][0]):
-            number, place = self._queue.popleft()
+            number, permit = self._queue.popleft()
             self.waiting -= number
-            if not place.done():
+            if not permit.done():
                 self.under_way += number
-                place.set_result(None)
+                permit.set_result(None)
 
     def _note(self) -> None:
         """To be called before what is under way or waits changes."""
