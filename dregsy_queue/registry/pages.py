@@ -40,6 +40,8 @@ MOST_PAGES = 20_000
 _CUTS = frozenset({20, 25, 30, 99})
 #: Answers to a number of names that a registry does not like.
 _REFUSED = (400, 405, 422)
+#: Error codes that are not about numbers (OCI distribution-spec, "Error Codes").
+_BELIEVED = (b'"NAME_UNKNOWN"', b'"NOT_FOUND"', b'"DENIED"')
 
 
 @dataclass
@@ -68,7 +70,8 @@ async def pages(
 
     - A `Link` to a next page is followed by its path and query alone: behind a proxy it may name an internal host.
     - A full page without `Link` is not taken for the end: the next one is asked for by ``last=``.
-    - Where a next page cannot be had, the whole list is asked for, without ``n``.
+    - Where a page cannot be had, or the first one is empty, the whole list is asked for, without ``n``: some registries
+      fail at a number that they do not like.
 
     Source: OCI distribution-spec, "Listing Tags"; RFC 8288.
 
@@ -76,15 +79,7 @@ async def pages(
         RegistryError: of kind ``not-found`` when there is no such list, ``invalid`` when it never ends.
     """
     pager = _Pager(transport, key, scope, what, see)
-    answer = await pager.ask(f"{path}?n={sizes.size}")
-    if answer.status in _REFUSED and sizes.size > sizes.less:
-        answer = await pager.ask(f"{path}?n={sizes.less}")
-        if answer.status == 200:
-            sizes.size = sizes.less
-    if answer.status in _REFUSED:
-        answer = await pager.ask(path)
-    if answer.status != 200:
-        raise responses.error(answer, transport.registry, what)
+    answer = await pager.first(path, sizes)
     while True:
         names = await pager.names(answer)
         yield pager.new(names)
@@ -118,14 +113,46 @@ class _Pager:
         self._names: set[str] = set()
         self._asked: set[str] = set()
 
-    async def ask(self, url: str) -> Answer:
+    async def ask(self, url: str, *, tries: int | None = None) -> Answer:
         if len(self._asked) >= MOST_PAGES:
             raise self._invalid(f"its list has more than {MOST_PAGES} pages")
         self._asked.add(url)
-        answer = await self._transport.request(Request("GET", url, self._what, self._scope))
+        answer = await self._transport.request(Request("GET", url, self._what, self._scope), tries=tries)
         if answer.status == 200:
             self._see(answer.body)
         return answer
+
+    async def first(self, path: str, sizes: PageSizes) -> Answer:
+        """The first page, or the whole list. Raises: RegistryError: as the first request was answered."""
+        answer: Answer | None = None
+        try:
+            answer = await self.ask(f"{path}?n={sizes.size}")
+            if answer.status in _REFUSED and sizes.size > sizes.less:
+                answer = await self.ask(f"{path}?n={sizes.less}")
+                if answer.status == 200:
+                    sizes.size = sizes.less
+            if answer.status == 200 and (next_link(answer.headers, answer.url) or await self._has_names(answer)):
+                return answer
+            problem = None if answer.status == 200 else self._error(answer)
+            if problem and any(code in answer.body.upper() for code in _BELIEVED):
+                raise problem
+        except RegistryError as error:
+            if error.kind not in ("unavailable", "invalid"):
+                raise
+            problem = error
+        try:
+            whole = await self.ask(path, tries=1 if problem and problem.temporary else None)
+        except RegistryError as error:
+            whole, problem = None, problem or error
+        if whole is not None and whole.status == 200:
+            return whole
+        if answer is not None and answer.status == 200:
+            return answer
+        assert problem is not None
+        raise problem
+
+    async def _has_names(self, answer: Answer) -> bool:
+        return bool(await parsed(answer.body, lambda: _names(answer.body, self._key)))
 
     def was_asked(self, url: str) -> bool:
         """Some registries link their last page, which is empty, to itself."""
@@ -177,6 +204,9 @@ class _Pager:
     async def has_new(self, answer: Answer) -> bool:
         """True where a page has names that none before had."""
         return bool(set(await self.names(answer)) - self._names)
+
+    def _error(self, answer: Answer) -> RegistryError:
+        return responses.error(answer, self._transport.registry, self._what)
 
     def _invalid(self, why: str) -> RegistryError:
         registry = self._transport.registry

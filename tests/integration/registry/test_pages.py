@@ -85,6 +85,23 @@ def refuses_n(request: web.Request) -> web.StreamResponse:
     return web.Response(status=400) if "n" in request.query else _answer(NAMES)
 
 
+def fails_at_n(request: web.Request) -> web.StreamResponse:
+    """distribution#4844: 500 for a number that its driver does not like."""
+    return web.Response(status=500) if "n" in request.query else _answer(NAMES)
+
+
+def knows_no_n(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=404) if "n" in request.query else _answer(NAMES)
+
+
+def shows_nothing_at_n(request: web.Request) -> web.StreamResponse:
+    return _answer([]) if "n" in request.query else _answer(NAMES)
+
+
+def is_a_page_at_n(request: web.Request) -> web.StreamResponse:
+    return web.Response(text="<html>") if "n" in request.query else _answer(NAMES)
+
+
 def overlapping(request: web.Request) -> web.Response:
     """`last` is part of the next page, as some registries have it."""
     after = request.query.get("last", "")
@@ -104,6 +121,10 @@ def overlapping(request: web.Request) -> web.Response:
         several_links,
         link_to_an_inner_host,
         refuses_n,
+        fails_at_n,
+        knows_no_n,
+        shows_nothing_at_n,
+        is_a_page_at_n,
         overlapping,
     ],
 )
