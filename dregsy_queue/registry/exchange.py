@@ -170,12 +170,17 @@ async def _send(
         raise (NotHTTPSError(url) if url.scheme == "https" and _is_no_tls(error) else unreachable(url, error)) from None
 
 
+#: What releases of OpenSSL say of an answer that is not TLS; "record layer failure" is that of 3.2 and later.
+_NO_TLS = ("wrong version number", "record layer failure", "unknown protocol", "packet length too long")
+
+
 def _is_no_tls(error: BaseException) -> bool:
     """True where the other side spoke plain HTTP, or hung up on the first word of TLS."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError) or _is_verification(error):
         return False
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return "wrong version number" in str(error).lower().replace("_", " ")
+        words = str(error).lower().replace("_", " ")
+        return any(said in words for said in _NO_TLS)
     inner = getattr(error, "os_error", None) or error
     return isinstance(inner, ConnectionResetError | BrokenPipeError) and isinstance(error, aiohttp.ClientConnectorError)
 

@@ -129,12 +129,11 @@ class Transport:
                 content = b"" if request.method == "HEAD" else await incoming.read(limit)
                 return Answer(incoming.status, incoming.headers, content, str(incoming.url))
         except TimeoutError:
-            raise RegistryError(
-                f"{self.registry}: {request.what}: no whole answer within {_WHOLE:.0f} s",
-                kind="unavailable",
-                temporary=True,
-                registry=self.registry,
-            ) from None
+            raise self._too_late(request.what) from None
+
+    def _too_late(self, what: str) -> RegistryError:
+        text = f"{self.registry}: {what}: no whole answer within {_WHOLE:.0f} s"
+        return RegistryError(text, kind="unavailable", temporary=True, registry=self.registry)
 
     @contextlib.asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[Incoming]:
@@ -194,6 +193,10 @@ class Transport:
                 return None
             self._speak_plainly()
             incoming = await self._exchange(request, self._absolute(request.url), "", sent, waits=False)
+        except RegistryError as error:
+            if not self._may_be_plain or error.kind != "unavailable":
+                raise
+            return None
         self._begun = incoming.status == 200
         if incoming.status not in (401, 403, 404):
             return incoming
@@ -226,24 +229,50 @@ class Transport:
                 ) from None
             self._speak_plainly()
             incoming = await self._ping()
+        except RegistryError as error:
+            if not self._may_be_plain or error.kind != "unavailable":
+                raise
+            incoming = await self._ping_plainly(error)
         if incoming.status == 401 and same_origin(incoming.url, self._home):
             self._authorization.learn(parse_challenges(incoming.headers.getall("WWW-Authenticate", [])))
         self._begun = True
 
+    async def _ping_plainly(self, problem: RegistryError) -> Incoming:
+        """By HTTP, where HTTPS is not answered at all: its port is closed, or who listens does not know what to make of
+        the first word of TLS. Only an answer of a registry counts, not one that sends us elsewhere.
+
+        Raises: `problem`: there is none.
+        """
+        secure = self._home
+        self._speak_plainly()
+        try:
+            incoming = await self._ping()
+        except (RegistryError, NotHTTPSError):
+            self._home = secure
+            raise problem from None
+        if incoming.status not in (200, 401) or not same_origin(incoming.url, self._home):
+            self._home = secure
+            raise problem
+        return incoming
+
     async def _ping(self, login: str = "") -> Incoming:
-        async with (
-            self._pacer.request(self._key, waits=False) as observe,
-            await exchange(
-                self._session,
-                "GET",
-                self._absolute("/v2/"),
-                context=self._context,
-                home=self._home if login else None,
-                authorization=login,
-            ) as incoming,
-        ):
-            incoming.at_end(await observe(incoming.status, incoming.headers))
-            return incoming
+        try:
+            async with (
+                self._pacer.request(self._key, waits=False) as observe,
+                asyncio.timeout(_WHOLE),
+                await exchange(
+                    self._session,
+                    "GET",
+                    self._absolute("/v2/"),
+                    context=self._context,
+                    home=self._home if login else None,
+                    authorization=login,
+                ) as incoming,
+            ):
+                incoming.at_end(await observe(incoming.status, incoming.headers))
+                return incoming
+        except TimeoutError:
+            raise self._too_late("/v2/") from None
 
     async def _after_refusal(self, scope: str, sent: str, incoming: Incoming) -> str:
         challenge = parse_challenges(incoming.headers.getall("WWW-Authenticate", []))

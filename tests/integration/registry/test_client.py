@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -70,6 +71,59 @@ async def test_plain_http_only_where_asked_for(registries: Registries, source: R
     by_endpoint = Registries(endpoint_of={"registry.example": source.url}.get)
     assert await connect(by_endpoint, "registry.example", skip=False).head("lib/app", "1")
     await by_endpoint.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.0 400 Bad Request\r\n\r\n", id="HTTP"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(bytes([0x15, 3, 1, 0, 2, 2, 40]), id="an alert"),
+        pytest.param(b"\x16\x03\x03\xff\xff" + b"x" * 70_000, id="too much"),
+    ],
+)
+async def test_plain_http_whatever_it_says_to_the_first_word_of_tls(registries: Registries, answer: bytes) -> None:
+    """skopeo#1519: what cannot be asked by HTTPS is asked by HTTP, where certificates need not be verified."""
+    body = b'{"tags": ["1"]}'
+    plain = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_tls = await reader.read(1) == b"\x16"
+        if not is_tls:
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer if is_tls else plain)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        host = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        assert await connect(registries, host, BOB).tags("lib/app") == ["1"]
+        with pytest.raises(RegistryError):
+            await connect(registries, host, skip=False).tags("lib/app")
+
+
+async def test_a_secure_registry_that_fails_is_not_asked_in_plain(registries: Registries) -> None:
+    """What listens beside it and sends everybody on to HTTPS is no registry."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(1)
+        if first == b"\x16":
+            writer.write(bytes([0x15, 3, 1, 0, 2, 2, 40]))
+        else:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    heads: list[bytes] = []
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        host = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        with pytest.raises(RegistryError) as caught:
+            await connect(registries, host, BOB).tags("lib/app")
+    assert "alert" in str(caught.value).lower(), "the first error counts"
+    assert heads and not any(b"uthorization" in head for head in heads)
 
 
 async def test_basic_login(registries: Registries, make_registry: MakeRegistry) -> None:
