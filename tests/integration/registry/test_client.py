@@ -97,7 +97,7 @@ async def test_plain_http_whatever_it_says_to_the_first_word_of_tls(registries: 
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        host = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         assert await connect(registries, host, BOB).tags("lib/app") == ["1"]
         with pytest.raises(RegistryError):
             await connect(registries, host, skip=False).tags("lib/app")
@@ -119,7 +119,7 @@ async def test_a_secure_registry_that_fails_is_not_asked_in_plain(registries: Re
 
     heads: list[bytes] = []
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        host = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(RegistryError) as caught:
             await connect(registries, host, BOB).tags("lib/app")
     assert "alert" in str(caught.value).lower(), "the first error counts"
