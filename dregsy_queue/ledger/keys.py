@@ -26,6 +26,8 @@ can share one Redis database; a test compares this table with what Lua and Pytho
 ``ring:<priority>``            sorted set: lanes, by turn
 ``turns left``                 hash: lane → tasks that have their turn before the next lane
 ``delayed``                    sorted set: job → time before which it does not run
+``postponed``                  sorted set: the same from before Redis' clock was set back, until it is put right
+``postponed by``               by how many seconds that is
 ``admitted:<kind>``            sorted set: job → time by which a worker must have claimed it
 ``running:<kind>``             set of running jobs
 ``suspects``                   set: the job now running that several workers did not survive

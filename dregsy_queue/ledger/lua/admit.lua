@@ -102,6 +102,7 @@ local function lets_in(registry, is_source, kind)
       redis.call('ZREM', key('window', registry), unpack(old))
     end
     if redis.call('ZCOUNT', key('window', registry), '(' .. began, '+inf') >= tonumber(transfers) then
+      not_later(key('window', registry), now + claim_within + ASKED_WITHIN, now)
       return false
     end
   end

@@ -27,7 +27,7 @@ local function check_task(task)
 end
 
 local checking = go_on_checking()
-if now - tonumber(remembered('at') or 0) >= pause then
+if math.abs(now - tonumber(remembered('at') or 0)) >= pause then
   redis.call('HSET', key('audit'), 'at', tostring(now))
   check_indexes()
   for _, task in ipairs(slice('SSCAN', key('tasks'))) do

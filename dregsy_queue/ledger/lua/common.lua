@@ -31,6 +31,14 @@ local function clock()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
+-- In a sorted set of times nothing lies later than `latest`, unless Redis' clock was set back since (it was wrong, or
+-- another machine's Redis took over): such a thing is put at `instead`.
+local function not_later(name, latest, instead)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', name, '(' .. latest, '+inf', 'LIMIT', 0, SLICE)) do
+    redis.call('ZADD', name, instead, member)
+  end
+end
+
 -- An argument as a number between two bounds. Anything else ends the script, before it wrote anything.
 local function number(text, least, most)
   local value = tonumber(text)

@@ -12,7 +12,8 @@ end
 if found then
   return found
 end
-if owner then
+-- A longer lease is from before Redis' clock was set back.
+if owner and redis.call('TTL', moving) <= tonumber(lease) then
   return 'taken'
 end
 redis.call('SET', moving, holder, 'EX', lease)

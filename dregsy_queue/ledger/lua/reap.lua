@@ -47,8 +47,49 @@ local function lose(job, worker)
   taken[#taken + 1] = job
 end
 
+-- Redis' clock was set back: who waits, waits no longer for that.
+local function clock_was_set_back(seconds)
+  not_later(key('workers'), now + stood_still + grace, now + stood_still + grace)
+  for _, kind in ipairs(KINDS) do
+    not_later(key('admitted', kind), now + grace, now + grace)
+  end
+  not_later(key('outbox'), now, now)
+  if redis.call('EXISTS', key('delayed')) == 1 then
+    redis.call('ZUNIONSTORE', key('postponed'), 2, key('postponed'), key('delayed'))
+    redis.call('DEL', key('delayed'))
+  end
+  redis.call('SET', key('postponed by'), tostring(seconds + tonumber(redis.call('GET', key('postponed by')) or 0)))
+  local holds = redis.call('HGETALL', key('holds'))
+  for i = 1, #holds, 2 do
+    local hold = decode(holds[i + 1])
+    if hold and hold.since > now and hold['until'] > 0 then
+      hold.since, hold['until'] = hold.since - seconds, hold['until'] - seconds
+      redis.call('HSET', key('holds'), holds[i], cjson.encode(hold))
+    end
+  end
+end
+
+-- A part of what was delayed before that.
+local function bring_nearer()
+  local by = tonumber(redis.call('GET', key('postponed by')) or 0)
+  local some = redis.call('ZPOPMIN', key('postponed'), 5 * SLICE)
+  for i = 1, #some, 2 do
+    redis.call('ZADD', key('delayed'), tonumber(some[i + 1]) - by, some[i])
+  end
+  if redis.call('EXISTS', key('postponed')) == 0 then
+    redis.call('DEL', key('postponed by'))
+  end
+end
+
 local last = tonumber(redis.call('GET', key('reaped')))
 redis.call('SET', key('reaped'), tostring(now))
+local back = last and last - now or 0
+if back > 1 then
+  clock_was_set_back(back)
+end
+if redis.call('EXISTS', key('postponed')) == 1 then
+  bring_nearer()
+end
 local ended = redis.call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, SLICE)
 if last and now - last > stood_still then
   -- Redis was away or stood still, so no worker could renew its lease.

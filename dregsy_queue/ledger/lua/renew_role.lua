@@ -10,6 +10,7 @@ local leads = kind == 'scheduler' and redis.call('GET', key('beat', '', 'lock'))
 local scheduled = leads and tasks ~= '' and cjson.decode(tasks) or nil
 local role = key('role', kind, name)
 redis.call('ZADD', key('roles', kind), now + lease, name)
+not_later(key('roles', kind), now + lease, now + lease)
 redis.call('HSETNX', role, 'since', now)
 redis.call('HSET', role, 'config', hash, 'error', err, 'version', version, 'cluster', cluster or '')
 redis.call('EXPIRE', role, remembered)

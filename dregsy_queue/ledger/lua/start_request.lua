@@ -12,6 +12,7 @@ if #old > 0 then
   redis.call('ZREM', sent, unpack(old))
 end
 if redis.call('ZCOUNT', sent, '(' .. now - window, '+inf') >= most then
+  not_later(sent, now + longest, now)
   local first = redis.call('ZRANGEBYSCORE', sent, '(' .. now - window, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
   -- Nobody knows when the requests under way will end.
   return tostring(math.max(0.01, math.min((first or now) + window - now, 0.25)))

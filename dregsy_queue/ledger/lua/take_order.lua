@@ -4,7 +4,9 @@
 local task, lease, least = ARGV[1], number(ARGV[2], 0, 3600), number(ARGV[3], 0, 3600)
 local now = clock()
 local order = decode(redis.call('HGET', key('orders'), task))
-if not order or now - order.at < least or now < (order.taken or 0) then
+-- An order from later than now is from before Redis' clock was set back.
+local young, taken = order and order.at <= now and now - order.at < least, order and order.taken or 0
+if not order or young or (now < taken and taken <= now + lease + 1) then
   return false
 end
 order.taken = now + lease

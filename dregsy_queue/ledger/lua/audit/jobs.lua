@@ -76,7 +76,7 @@ local function put_right(job, task, text)
     redis.call('HSET', key('job', job), 'task', task, 'kind', tostring(spec.relay or 'skopeo'), 'epoch', 0)
     put_back(job, state or 'lost')
   elseif state == 'waiting' then
-    if not redis.call('ZSCORE', key('delayed'), job) then
+    if not redis.call('ZSCORE', key('delayed'), job) and not redis.call('ZSCORE', key('postponed'), job) then
       put_back(job, state)
     end
   elseif (state == 'admitted' or state == 'running') and not settle_held(job) then

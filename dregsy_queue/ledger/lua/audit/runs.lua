@@ -42,7 +42,7 @@ local function check_run(run, task, state, open, cancelled)
   if open > 0 and not remembered('check') and redis.call('LLEN', key('backlog', task)) == 0
       and moving_in(run) ~= open then
     local last, at = string.match(remembered('checked') or '', '^(%S+) (%S+)$')
-    if last ~= run or now - tonumber(at) >= 10 then
+    if last ~= run or math.abs(now - tonumber(at)) >= 10 then
       redis.call('HSET', key('audit'), 'check', run, 'check cursor', '0', 'check before', ended_of(run))
       redis.call('HDEL', key('audit'), 'check seen')
     end
