@@ -161,3 +161,8 @@ def job_id(run: str, source: str, target: str, platform: str) -> str:
     """The same image of the same run has the same id, however often it is planned."""
     name = "\0".join((source, target, platform)).encode()
     return f"{run}:{hashlib.sha256(name).hexdigest()[:16]}"
+
+
+def shard_id(run: str, epoch: int, images: str) -> str:
+    """Of the part with these `images` in an attempt at a plan: an id of its own by what is in it, not by its turn."""
+    return f"{run}:shard-{epoch}-{hashlib.sha256(images.encode()).hexdigest()[:16]}"

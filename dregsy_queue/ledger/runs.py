@@ -10,7 +10,7 @@ from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.in_hand import InHand
-from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob, job_id
+from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob, job_id, shard_id
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.outcome import RunFailure
@@ -117,15 +117,16 @@ class Runs:
     def _lost(plan: Claim) -> PlanLostError:
         return PlanLostError(f"run {plan.run} of task '{plan.task}' is planned by another worker by now")
 
-    def share(self, plan: Claim, number: int, images: str) -> None:
+    def share(self, plan: Claim, images: str) -> None:
         """Leave a part of what is to be planned to whichever worker takes it; the run is planned when all parts are.
 
-        `number`: of this part, from 0, in this attempt at the plan; `images` is what the planner's `Claim.shard` says.
+        `images` is what the planner's `Claim.shard` says. The same ones again in this attempt at the plan are no second
+        part, and other ones never the same part: several threads may call this at once.
 
         Raises:
             PlanLostError: the run is planned by another worker by now.
         """
-        shard = f"{plan.run}:shard-{plan.epoch}-{number}"
+        shard = shard_id(plan.run, plan.epoch, images)
         if outlast(lambda: self._scripts.run("add_shard", plan.job, plan.epoch, plan.worker, shard, images)) < 0:
             raise self._lost(plan)
 

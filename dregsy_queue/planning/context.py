@@ -57,7 +57,8 @@ class PlanningContext:
         return False
 
     def share(self, images: Sequence[Image]) -> None:
-        """Leave the comparison of these to whichever planner takes it. Only called after `has_help` said so."""
+        """Leave the comparison of these to whichever planner takes it. Only called after `has_help` said so;
+        several threads may call it at once."""
         raise NotImplementedError
 
     def waits(self, wait: PlanWait) -> None:

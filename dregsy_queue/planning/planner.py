@@ -199,11 +199,12 @@ class Planner:
         Not where images have companions, which are found one after the other, and not where a registry tells of many
         tags at once: it would have to tell each planner.
         """
-        room = max(0, MOST_ALONE - self._own)
+        few = len(images) <= MOST_ALONE - self._own
         told = self._route.source_digests or self._route.target_digests
-        if len(images) <= room or pair.mapping.referrers or told or not await asyncio.to_thread(self._context.has_help):
+        if few or pair.mapping.referrers or told or not await asyncio.to_thread(self._context.has_help):
             self._own += len(images)
             return images
+        room = max(0, MOST_ALONE - self._own)
         self._own += room
         self._others += images[room:]
         while len(self._others) >= SHARD:

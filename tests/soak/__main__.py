@@ -1,9 +1,9 @@
 """``make soak``: ten minutes of faults at random; SOAK="--images 200 --minutes 1 --seed 7" for less, or others.
 
-Images change and are synced all the time by three workers and two schedulers. One or two parts of the world fail at
-once; the next fault comes when each worker has copied something again, or, every third time, before that. At the end
-every target digest equals its source, every run's counts equal its images' outcomes, no image is in a run twice, and
-no run, process, lease or waiting job is left.
+Images change and are synced all the time by three workers, who share each plan, and two schedulers. One or two parts
+of the world fail at once; the next fault comes when each worker has copied something again, or, every third time,
+before that. At the end every target digest equals its source, every run's counts equal its images' outcomes, no image
+is in a run twice, and no run, process, lease or waiting job is left.
 """
 
 from __future__ import annotations
@@ -133,6 +133,10 @@ class Soak:
         self._say(f"faults: {dict(self._made)}, {lost} answers lost")
         if self._made["answers lost"] > 2 and not lost:
             self._problems.append("soak: no answer was lost, so nothing was tried")
+        parts = sum(role.log.read_text(errors="replace").count("a part is planned") for role in self._world.started)
+        self._say(f"parts of plans that workers took: {parts}")
+        if not parts:
+            self._problems.append("soak: no plan was shared, so that was not tried")
         self._say(f"longest from a fault's end to progress: {slowest[1].cluster:.1f} s ({slowest[0]})")
         self._say(f"longest until each worker had copied something: {deafest[1].workers:.1f} s ({deafest[0]})")
         by_kind = Counter(problem.partition(":")[0] for problem in self._problems)

@@ -10,6 +10,7 @@ from dregsy_queue.ledger.connection import connect
 from tests.lab.bad_line import BadLine
 from tests.lab.dregsy import Role, beat, location, mapping, task, worker, write_config
 from tests.lab.images import push_image, push_many
+from tests.lab.processes import ROOT
 from tests.lab.proxy import Faults, HubProxy
 from tests.lab.registry import Registry
 from tests.soak.redis_pair import RedisPair
@@ -22,6 +23,8 @@ ENVIRONMENT = {
     "DREGSY_GRACE": str(GRACE),
     "DREGSY_KEEP_RUNS": "1000",
 }
+#: Plans are shared among workers, as those of large tasks are.
+SHARED_PLANS = ("--include", "tests.soak.small_plans")
 #: By task: its relay and its repositories. All run every half minute but the last, which runs once.
 TASKS = {
     "direct": ("direct", ("lib/a", "lib/b")),
@@ -130,7 +133,8 @@ class World:
     def _start(self, kind: str, line: BadLine) -> Role:
         url, number = self._url(line), len(self.started)
         if kind == "worker":
-            role = worker(self.folder, self._config, url, f"w{number}", **ENVIRONMENT)
+            environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+            role = worker(self.folder, self._config, url, f"w{number}", *SHARED_PLANS, **environment)
         else:
             role = beat(self.folder, self._config, url, **ENVIRONMENT)
         self.started.append(role)

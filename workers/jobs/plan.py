@@ -58,7 +58,7 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
         return left_to_other_releases(claim, text) or RunFailure(claim.task, text)
     try:
         jobs = worker.services.loop.run(_plan_into_run(worker, claim, task, context, images), name=claim.name)
-        return PlanDone(jobs, once=not task.interval, shards=context.shards)
+        return PlanDone(jobs, once=not task.interval, shards=len(context.parts))
     except PlanLostError as error:
         log.warning("%s", error, extra=tags)
         return None
@@ -150,8 +150,8 @@ class _RunContext(PlanningContext):
         self._worker, self._claim, self._task = worker.name, claim, task
         self._config, self._access = services.config.get().config, services.access()
         self.relay = relay_of(self._config, task)
-        #: how many parts it left to others, and whether it told that it waits
-        self.shards, self.waited = 0, False
+        #: how many images each part has that it left to others, and whether it told that it waits
+        self.parts, self.waited = list[int](), False
 
     def route(self) -> Route:
         """To be called on the event loop."""
@@ -191,8 +191,8 @@ class _RunContext(PlanningContext):
         return any("shard" in other.kinds and not other.draining for other in workers if other.name != self._worker)
 
     def share(self, images: Sequence[Image]) -> None:
-        self._services.runs.share(self._claim, self.shards, to_json(images))
-        self.shards += 1
+        self._services.runs.share(self._claim, to_json(images))
+        self.parts.append(len(images))
         self._services.dispatch()
 
     def waits(self, wait: PlanWait) -> None:

@@ -64,7 +64,7 @@ local function run_of(job)
   return string.match(job, '^([^:]*)')
 end
 
--- "17-3fa9c2d1:shard-1760000000000-0": a part of a plan
+-- "17-3fa9c2d1:shard-1760000000000-ab04…": a part of a plan
 local function is_shard(job)
   return string.match(job, ':shard%-') ~= nil
 end

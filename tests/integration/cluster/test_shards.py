@@ -99,6 +99,19 @@ def test_a_large_task_is_planned_by_both_workers(cluster: Cluster, source: OddRe
         assert "Traceback" not in role.log.read_text()
 
 
+def test_many_repositories_of_one_task_are_shared_at_once(
+    cluster: Cluster, source: OddRegistry, target: OddRegistry
+) -> None:
+    names = [f"lib/r{number}" for number in range(5)]
+    for repository in names:
+        fill(source, repository, 3 * SHARD)
+        fill(target, repository, 3 * SHARD)
+    found = task("t", location(source.host), location(target.host), *map(mapping, names))
+    two_workers(cluster, write_config(cluster.folder, found, relay="direct"))
+    counts = done(cluster)
+    assert (counts.copied, counts.up_to_date, counts.failed) == (0, 15 * SHARD, 0)
+
+
 def test_a_worker_killed_in_the_middle_of_its_part(cluster: Cluster, source: OddRegistry, target: OddRegistry) -> None:
     source.quirks.insert(0, slow(HEADS, 0.3))
     victim, other = two_workers(cluster, config_of(cluster.folder, source, target))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from dregsy_queue.kinds import PLANNING
@@ -19,8 +21,8 @@ def shared(ledger: Ledger, *parts: str, once: bool = False) -> str:
     """A run whose planner, worker ``w1``, listed all and left these parts to others."""
     run = ledger.start()
     plan = ledger.claim(next(job for job in ledger.admission.admit() if job.job == f"{run}:plan"))
-    for number, part in enumerate(parts):
-        ledger.runs.share(plan, number, part)
+    for part in parts:
+        ledger.runs.share(plan, part)
     assert ledger.runs.end_plan(plan, once=once)
     return run
 
@@ -70,11 +72,28 @@ def test_a_run_is_planned_when_all_its_shards_are(ledger: Ledger) -> None:
     assert left_of(ledger, run) == []
 
 
+def test_parts_shared_at_once_are_all_there(ledger: Ledger) -> None:
+    """Those of several repositories are left to others by several threads at once."""
+    ledger.worker(slots=8)
+    run = ledger.start()
+    plan = ledger.claim(next(job for job in ledger.admission.admit() if job.job == f"{run}:plan"))
+    wanted = [f"part {number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda part: ledger.runs.share(plan, part), wanted * 2))
+    assert ledger.runs.end_plan(plan)
+    found = list[str]()
+    while (now := claims(ledger)) and now[0].shard:
+        found += [claim.shard for claim in now]
+        for claim in now:
+            assert ledger.runs.end_plan(claim)
+    assert sorted(found) == sorted(wanted)
+
+
 def test_a_plan_whose_shards_end_before_it_does_not_wait(ledger: Ledger) -> None:
     ledger.worker(slots=8)
     run = ledger.start()
     plan = ledger.claim(ledger.admission.admit()[0])
-    ledger.runs.share(plan, 0, "one")
+    ledger.runs.share(plan, "one")
     end(ledger, the_claim(ledger))
     assert counts(ledger, run).state == "planning"
     assert ledger.runs.end_plan(plan)
@@ -103,12 +122,12 @@ def test_a_planner_that_begins_anew_waits_for_the_shards_of_the_first_attempt(le
     ledger.worker("w1")
     run = ledger.start()
     first = ledger.claim(ledger.admission.admit()[0], "w1")
-    ledger.runs.share(first, 0, "one")
+    ledger.runs.share(first, "one")
     ledger.worker("w2", slots=8)
     ledger.let_die("w1")
     ledger.admission.reap()
     with pytest.raises(PlanLostError):
-        ledger.runs.share(first, 1, "two")
+        ledger.runs.share(first, "two")
     (shard,) = claims(ledger, "w2")
     assert shard.shard == "one"
     end(ledger, shard, 1)
@@ -159,7 +178,7 @@ def test_retry_plans_all_of_a_run_again_of_which_a_shard_failed(ledger: Ledger) 
     assert done and done.planning
     (plan,) = claims(ledger)
     assert ledger.runs.listed(plan) is None
-    ledger.runs.share(plan, 0, "one")
+    ledger.runs.share(plan, "one")
     assert ledger.runs.end_plan(plan)
     end(ledger, the_claim(ledger), 1)
     (plan,) = claims(ledger)

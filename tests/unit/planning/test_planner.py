@@ -211,6 +211,15 @@ async def test_most_of_a_large_task_is_left_to_others_and_nothing_is_lost_or_dou
     assert sorted(planned.to_json() for planned in own + shared) == sorted(planned.to_json() for planned in alone)
 
 
+async def test_of_large_repositories_listed_at_once_one_planner_compares_no_more_than_of_one() -> None:
+    source, context = Source(), Helped()
+    source.number = LARGE
+    own = await collect(planner(source, {"from": "a"}, {"from": "b"}, {"from": "c"}, context=context))
+    assert len(own) == MOST_ALONE
+    left = [(image.source_repository, image.item.tag) for images in context.shared for image in images]
+    assert len(left) == len(set(left)) == 3 * LARGE - MOST_ALONE
+
+
 async def test_small_repositories_are_left_to_others_together() -> None:
     context, number = Helped(), MOST_ALONE + SHARD + 100
     names = [f"r{n}" for n in range(number)]

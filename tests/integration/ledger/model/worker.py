@@ -125,7 +125,7 @@ class Worker:
         with contextlib.suppress(PlanLostError, RedisError, OSError):
             for number in range(0 if claim.shard else shards):
                 targets = [image.target for image in images[number::shards]]
-                self.runs.share(claim, number, json.dumps(targets))
+                self.runs.share(claim, json.dumps(targets))
                 self.shared[claim.run].update(targets)
 
     def transfers(self) -> list[str]:
