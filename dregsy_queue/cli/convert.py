@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import yaml
 
 from dregsy_queue.config.convert import regsync, skopeo_sync
-from dregsy_queue.config.convert.draft import Draft, NotOursError
+from dregsy_queue.config.convert.draft import Draft
+from dregsy_queue.config.convert.given import Given
+from dregsy_queue.config.load import ConfigError, loads
+from dregsy_queue.config.yaml_lines import SyntaxProblem
+from dregsy_queue.oci.reference import is_repository, parts_of
 
 
 @click.command(
@@ -27,29 +30,44 @@ def convert(file: Path, destination: str, scoped: bool) -> None:
     What has no equivalent is reported on standard error. Logins in FILE are part of the output: keep it private.
     """
     try:
-        document = yaml.safe_load(file.read_text())
+        given = Given.parse(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise click.ClickException(f"{file}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        raise click.ClickException(f"{file}: is not YAML") from None
-    try:
-        draft = _convert(document, destination, scoped)
-    except NotOursError as error:
-        raise click.ClickException(f"{file}: {error}") from None
-    except (AttributeError, TypeError, ValueError):
-        raise click.ClickException(
-            f"{file}: a value in it has another type than it should, for example text instead of a list"
-        ) from None
-    for note in draft.notes:
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file}: is not UTF-8 text") from None
+    except SyntaxProblem as error:
+        raise click.ClickException(f"{file}:{error.line}: {error}") from None
+    draft = _convert(given, file, destination, scoped)
+    problems = given.problems(file)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise click.ClickException(f"{file} is not converted: {len(problems)} error{'s' if len(problems) != 1 else ''}")
+    text = draft.text()
+    for note in (*draft.notes, *_left_to_do(text)):
         click.echo(f"note: {note}", err=True)
-    click.echo(draft.text(), nl=False)
+    click.echo(text, nl=False)
 
 
-def _convert(document: object, destination: str, scoped: bool) -> Draft:
-    if isinstance(document, dict) and regsync.is_regsync(document):
-        return regsync.convert(document)
-    if isinstance(document, dict) and skopeo_sync.is_skopeo_sync(document):
+def _convert(given: Given, file: Path, destination: str, scoped: bool) -> Draft:
+    if regsync.is_regsync(given):
+        return regsync.convert(given)
+    if skopeo_sync.is_skopeo_sync(given):
         if not destination:
             raise click.UsageError("skopeo's YAML says nothing of the target: give --to HOST[/PATH]")
-        return skopeo_sync.convert(document, destination, scoped=scoped)
-    raise NotOursError("is neither a config of regsync ('sync:' with a list) nor YAML of skopeo sync ('images:')")
+        host, path, tag, digest = parts_of(destination)
+        if not host or tag or digest or "://" in destination or (path and not is_repository(path)):
+            raise click.UsageError(f"--to '{destination}' is not HOST[/PATH], as registry.example.com/mirror")
+        return skopeo_sync.convert(given, destination, scoped=scoped)
+    raise click.ClickException(
+        f"{file}: is neither a config of regsync ('sync:' with a list) nor YAML of skopeo sync ('images:')"
+    )
+
+
+def _left_to_do(text: str) -> list[str]:
+    """Why the result cannot be used as it is, or not as its user may expect."""
+    try:
+        loaded = loads(text, Path("result"))
+    except ConfigError as error:
+        return [f"mend this in the result: {problem}" for problem in error.problems]
+    return loaded.warnings if loaded.config.tasks else ["nothing in it became a task"]

@@ -58,7 +58,7 @@ class LoadedConfig:
 
     def problem(self, path: yaml_lines.Path, message: str) -> Problem:
         """A problem at a key of this file."""
-        return Problem(self.path, self.source.line(path), _dotted(path), message)
+        return Problem(self.path, self.source.line(path), dotted(path), message)
 
 
 def load(path: Path) -> LoadedConfig:
@@ -74,6 +74,11 @@ def load(path: Path) -> LoadedConfig:
         raise ConfigError([Problem(path, 1, "", "is not UTF-8 text")]) from None
     if len(content) > BIGGEST:
         raise ConfigError([Problem(path, 1, "", f"is bigger than {BIGGEST // 1024**2} MiB")])
+    return loads(text, path)
+
+
+def loads(text: str, path: Path) -> LoadedConfig:
+    """A config from its text; `path` is what its problems call it. Raises: ConfigError with all problems."""
     try:
         source = yaml_lines.parse(text)
     except yaml_lines.SyntaxProblem as problem:
@@ -88,10 +93,10 @@ def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
         raise ConfigError([Problem(path, 1, "", "must be a mapping with keys such as 'relay' and 'tasks'")])
     # Keys that start with x- are the user's own, a place for anchors.
     value = {key: item for key, item in source.value.items() if not str(key).startswith("x-")}
-    found = [Problem(path, line, _dotted(key_path), message) for line, key_path, message in source.problems]
+    found = [Problem(path, line, dotted(key_path), message) for line, key_path, message in source.problems]
     cross = list(checks.problems(value))
     covered = {key_path for key_path, _ in cross}
-    found += [Problem(path, source.line(key_path), _dotted(key_path), message) for key_path, message in cross]
+    found += [Problem(path, source.line(key_path), dotted(key_path), message) for key_path, message in cross]
     config: Config | None = None
     try:
         config = Config.model_validate(value)
@@ -101,12 +106,12 @@ def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
             # `checks.problems` has already reported this key with a better message.
             if key_path in covered and detail["type"] in ("missing", "model_type", "model_attributes_type"):
                 continue
-            found.append(Problem(path, source.line(key_path), _dotted(key_path), _message(key_path, detail)))
+            found.append(Problem(path, source.line(key_path), dotted(key_path), _message(key_path, detail)))
     warnings = list(checks.warnings(value))
-    warnings += [str(Problem(path, source.line(at), _dotted(at), text)) for at, text in checks.empty_tasks(value)]
+    warnings += [str(Problem(path, source.line(at), dotted(at), text)) for at, text in checks.empty_tasks(value)]
     # After other errors there may be no config to compare.
     for collision in collisions(config) if config and not found else ():
-        problem = Problem(path, source.line(collision.path), _dotted(collision.path), collision.message)
+        problem = Problem(path, source.line(collision.path), dotted(collision.path), collision.message)
         if collision.one_task:
             found.append(problem)
         else:
@@ -127,7 +132,8 @@ def fingerprint(*parts: Any) -> str:  # noqa: ANN401 - models and plain values
 _SECRETS: Any = {"tasks": {"__all__": {"source": {"auth"}, "target": {"auth"}}}}
 
 
-def _dotted(path: yaml_lines.Path) -> str:
+def dotted(path: yaml_lines.Path) -> str:
+    """As ``tasks[0].source.registry``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else ("." if text else "") + str(part)

@@ -28,7 +28,8 @@ def _text(value: Any) -> str:  # noqa: ANN401 - raw YAML
     return str(value)
 
 
-def _boolean(value: Any) -> bool:  # noqa: ANN401
+def boolean(value: Any) -> bool:  # noqa: ANN401
+    """A truth value as YAML 1.1 has it. Raises: ValueError."""
     if isinstance(value, bool):
         return value
     if isinstance(value, Scalar) and value.plain:
@@ -50,7 +51,7 @@ def _platform(value: Any) -> str:  # noqa: ANN401
 
 def _immutable(value: Any) -> bool | str:  # noqa: ANN401
     try:
-        return _boolean(value)
+        return boolean(value)
     except ValueError:
         expression = _text(value).strip().removeprefix("regex:").strip()
     if not expression:
@@ -61,7 +62,7 @@ def _immutable(value: Any) -> bool | str:  # noqa: ANN401
 
 def _boolean_or_text(value: Any) -> bool | str | None:  # noqa: ANN401
     try:
-        return _boolean(value)
+        return boolean(value)
     except ValueError:
         return _text(value).strip() or None
 
@@ -156,7 +157,7 @@ def _path(value: Any) -> Path:  # noqa: ANN401
 _DURATION_SCHEMA = {"type": ["string", "integer"], "examples": ["30m", "1h30m", "300ms"]}
 
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
-Bool = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boolean"})]
+Bool = Annotated[bool, BeforeValidator(boolean), WithJsonSchema({"type": "boolean"})]
 #: true: all tags; text: an expression that whole tags match
 Immutable = Annotated[
     bool | str, BeforeValidator(_immutable), WithJsonSchema({"type": ["boolean", "string"], "examples": [True, "v.*"]})

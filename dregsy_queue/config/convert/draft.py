@@ -14,10 +14,6 @@ from dregsy_queue.oci.reference import is_repository
 Document = dict[str, Any]
 
 
-class NotOursError(ValueError):
-    """The file is nothing that can be converted; the text is one sentence."""
-
-
 @dataclass(frozen=True)
 class DraftLocation:
     """A registry as source or target: `login` is the config's `auth` value."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from dregsy_queue.config.convert import constraints
-from dregsy_queue.config.convert.draft import Document, Draft, DraftLocation, NotOursError, login
+from dregsy_queue.config.convert.draft import Document, Draft, DraftLocation, login
+from dregsy_queue.config.convert.given import Given
 from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.oci.reference import Reference, is_repository, parts_of
 
@@ -30,57 +30,73 @@ _ENTRY = frozenset(
 )
 _CREDS = frozenset({"registry", "hostname", "user", "pass", "tls", "reqPerSec"})
 
-
-def is_regsync(document: object) -> bool:
-    return isinstance(document, dict) and isinstance(document.get("sync"), list)
+_TLS = ("enabled", "insecure", "disabled")
 
 
-def convert(document: dict[str, Any]) -> Draft:
-    """Raises: NotOursError."""
-    return _Conversion(document).draft
+def is_regsync(given: Given) -> bool:
+    return isinstance(given.value, dict) and isinstance(given.value.get("sync"), list)
+
+
+def convert(given: Given) -> Draft:
+    """What is wrong with `given` is noted there."""
+    return _Conversion(given).draft
 
 
 @dataclass(frozen=True)
 class _Entry:
     where: str
-    values: dict[str, Any]
+    values: dict[str, Given]
     interval: int
+
+    def has(self, key: str) -> Given | None:
+        """The value of `key`, where it has one."""
+        value = self.values.get(key)
+        return value if value else None
+
+    def flag(self, key: str) -> bool:
+        return key in self.values and self.values[key].flag()
 
 
 class _Conversion:
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, given: Given) -> None:
         self.draft = Draft()
-        defaults = document.get("defaults") or {}
+        defaults = given.get("defaults").mapping()
         self._sides: dict[str, DraftLocation] = {}
-        for creds in document.get("creds") or []:
+        for creds in given.get("creds").items():
             self._take_creds(creds)
-        for number, values in enumerate(document["sync"]):
-            where = f"sync[{number}]"
-            if not isinstance(values, dict) or not values.get("source") or not values.get("target"):
-                raise NotOursError(f"{where} has no 'source' and 'target'")
-            merged = {**defaults, **values}
-            self._take(_Entry(where, merged, self._interval(where, merged)))
+        for values in given.get("sync").items():
+            if not values.get("source") or not values.get("target"):
+                values.problem("must be a mapping that has 'source' and 'target'")
+                continue
+            merged = {**defaults, **values.mapping()}
+            self._take(_Entry(values.where, merged, self._interval(values.where, merged)))
 
-    def _take_creds(self, creds: dict[str, Any]) -> None:
-        host = str(creds.get("registry", ""))
+    def _take_creds(self, creds: Given) -> None:
+        host = creds.get("registry").text()
+        if not host:
+            creds.problem("must be a mapping that has 'registry'")
+            return
         where = f"creds of {host}"
-        for key in sorted(set(creds) - _CREDS, key=str):
+        for key in sorted(set(creds.mapping()) - _CREDS):
             hint = ": put the certificate into the certs-dir folder of this host" if key == "regcert" else ""
             self.draft.note(where, f"'{key}' has no equivalent and is left out{hint}")
-        user, password = str(creds.get("user") or ""), str(creds.get("pass") or "")
+        user, password = creds.get("user").text(), creds.get("pass").text()
         if _is_template(user) or _is_template(password):
             self.draft.note(where, "the login comes from a template: set 'auth' yourself where this registry is named")
             user = password = ""
-        if creds.get("reqPerSec"):
-            self.draft.registry(host, "requests", f"{max(1, int(float(creds['reqPerSec'])))}/1s")
-        tls = str(creds.get("tls") or "enabled")
-        if creds.get("hostname") and creds["hostname"] != host:
+        if per_second := creds.get("reqPerSec").number():
+            self.draft.registry(host, "requests", f"{max(1, int(per_second))}/1s")
+        tls = creds.get("tls").text() or "enabled"
+        if tls not in _TLS:
+            creds.get("tls").problem(f"must be {', '.join(_TLS)}; it is '{tls}'")
+        hostname = creds.get("hostname").text()
+        if hostname and hostname != host:
             scheme = "http" if tls == "disabled" else "https"
-            self.draft.registry(host, "endpoint", f"{scheme}://{creds['hostname']}")
+            self.draft.registry(host, "endpoint", f"{scheme}://{hostname}")
         self._sides[host] = DraftLocation(host, login(user, password) if user else "", tls in ("insecure", "disabled"))
 
-    def _interval(self, where: str, values: dict[str, Any]) -> int:
-        text = str(values.get("interval") or "")
+    def _interval(self, where: str, values: dict[str, Given]) -> int:
+        text = values["interval"].text() if "interval" in values else ""
         if not text or values.get("schedule"):
             return 0
         try:
@@ -94,20 +110,21 @@ class _Conversion:
 
     def _take(self, entry: _Entry) -> None:
         for key in entry.values:
-            if key in _NO_EQUIVALENT and entry.values[key]:
+            if key in _NO_EQUIVALENT and entry.has(key):
                 self.draft.note(entry.where, f"'{key}' is left out: {_NO_EQUIVALENT[key]}")
             elif key not in _ENTRY and key not in _NO_MATTER and key not in _NO_EQUIVALENT:
                 self.draft.note(entry.where, f"'{key}' is not known and is left out")
-        source, target = str(entry.values["source"]), str(entry.values["target"])
+        source, target = entry.values["source"].text(), entry.values["target"].text()
         if _is_template(source) or _is_template(target):
             self.draft.note(entry.where, "left out: source or target is a template")
         elif "://" in source or "://" in target:
             self.draft.note(entry.where, "left out: only registries are synced, no folders")
         else:
             take = {"image": self._image, "repository": self._repository, "registry": self._registry}
-            kind = str(entry.values.get("type") or "image")
+            kind = entry.values["type"].text() if entry.has("type") else "image"
             if kind not in take:
-                raise NotOursError(f"{entry.where}: '{kind}' is not a known type of entry")
+                entry.values["type"].problem(f"must be {', '.join(take)}; it is '{kind}'")
+                return
             try:
                 take[kind](entry, source, target)
             except ValueError as error:
@@ -131,10 +148,10 @@ class _Conversion:
             self._add(entry, found, to.registry, to.repository, tags)
 
     def _registry(self, entry: _Entry, source: str, target: str) -> None:
-        repositories = entry.values.get("repos") or {}
-        if repositories.get("deny"):
+        repositories = entry.has("repos")
+        if repositories and repositories.get("deny"):
             raise ValueError("'repos.deny' has no equivalent; name what is wanted in 'from: regex:…'")
-        allowed = [str(item) for item in repositories.get("allow") or []]
+        allowed = repositories.get("allow").texts() if repositories else []
         host, prefix, *_ = parts_of(target)
         self.draft.every_repository = True
         for tags in self._tag_lists(entry):
@@ -154,36 +171,37 @@ class _Conversion:
     ) -> None:
         if tags:
             mapping["tags"] = tags
-        platform = entry.values.get("platforms") or str(entry.values.get("platform") or "all")
-        if platform != "local":
-            mapping["platform"] = platform
-        if isinstance(platform, list):
+        platforms, platform = entry.has("platforms"), entry.has("platform")
+        if platforms:
+            mapping["platform"] = platforms.texts()
             # No other relay copies some of the platforms.
             self.draft.relay = "direct"
-        if entry.values.get("referrers") or entry.values.get("digestTags"):
+        elif not platform or platform.text() != "local":
+            mapping["platform"] = platform.text() if platform else "all"
+        if entry.flag("referrers") or entry.flag("digestTags"):
             mapping["referrers"] = True
             # No other relay copies them.
             self.draft.relay = "direct"
-        limit = entry.values.get("ratelimit") or {}
-        if limit.get("min"):
-            self.draft.registry(source.host, "reserve", int(limit["min"]))
+        limit = entry.has("ratelimit")
+        if limit and (least := limit.get("min").number()):
+            self.draft.registry(source.host, "reserve", int(least))
         self.draft.add(entry.where, source, target, entry.interval, mapping)
 
     def _tag_lists(self, entry: _Entry) -> list[list[str]]:
         """One list of items per set of filters; all sets together are wanted."""
-        sets = [entry.values["tags"]] if entry.values.get("tags") else []
-        sets += entry.values.get("tagSets") or []
+        tags, more = entry.has("tags"), entry.has("tagSets")
+        sets = ([tags] if tags else []) + (more.items() if more else [])
         return [self._tags(entry.where, filters) for filters in sets] or [[]]
 
-    def _tags(self, where: str, filters: dict[str, Any]) -> list[str]:
-        for key in sorted(set(filters) - {"allow", "deny", "semverRange"}, key=str):
+    def _tags(self, where: str, filters: Given) -> list[str]:
+        for key in sorted(set(filters.mapping()) - {"allow", "deny", "semverRange"}):
             self.draft.note(where, f"'tags.{key}' is not known and is left out")
-        tags = [f"regex: {_plain(item)}" for item in filters.get("allow") or []]
-        ranges = filters.get("semverRange") or []
-        for text in [ranges] if isinstance(ranges, str) else ranges:
-            tags.append(f"semver: {constraints.as_range(str(text))}")
+        tags = [f"regex: {_plain(item)}" for item in filters.get("allow").texts()]
+        ranges = filters.get("semverRange")
+        for text in [ranges.text()] if isinstance(ranges.value, str) else ranges.texts():
+            tags.append(f"semver: {constraints.as_range(text)}")
             self.draft.note(where, f"'semverRange: {text}': compare with `dregsy tags`, pre-releases may differ")
-        return tags + [f"keep: !{_plain(item)}" for item in filters.get("deny") or []]
+        return tags + [f"keep: !{_plain(item)}" for item in filters.get("deny").texts()]
 
     def _side(self, host: str) -> DraftLocation:
         return self._sides.get(host, DraftLocation(host))
@@ -193,6 +211,6 @@ def _is_template(text: str) -> bool:
     return "{{" in text
 
 
-def _plain(expression: object) -> str:
+def _plain(expression: str) -> str:
     """An expression that no leading ``!`` inverts."""
-    return re.sub(r"^(\s*)!", r"\1\\!", str(expression))
+    return re.sub(r"^(\s*)!", r"\1\\!", expression)

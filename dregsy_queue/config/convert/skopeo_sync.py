@@ -5,10 +5,9 @@ Source: skopeo-sync(1), "YAML file content".
 
 from __future__ import annotations
 
-from typing import Any
-
 from dregsy_queue.config.convert import constraints
-from dregsy_queue.config.convert.draft import Document, Draft, DraftLocation, NotOursError, login
+from dregsy_queue.config.convert.draft import Document, Draft, DraftLocation, login
+from dregsy_queue.config.convert.given import Given
 from dregsy_queue.oci.hosts import without_port
 from dregsy_queue.oci.reference import Reference, api_repository, parts_of
 
@@ -16,60 +15,63 @@ _IMAGES = ("images", "images-by-tag-regex", "images-by-semver")
 _KNOWN = frozenset({*_IMAGES, "credentials", "tls-verify", "cert-dir"})
 
 
-def is_skopeo_sync(document: object) -> bool:
-    return isinstance(document, dict) and any(
-        isinstance(entry, dict) and any(key in entry for key in _IMAGES) for entry in document.values()
+def is_skopeo_sync(given: Given) -> bool:
+    return isinstance(given.value, dict) and any(
+        isinstance(entry, dict) and any(key in entry for key in _IMAGES) for entry in given.value.values()
     )
 
 
-def convert(document: dict[str, Any], destination: str, *, scoped: bool) -> Draft:
-    """`destination` is skopeo's last argument; `scoped` its option ``--scoped``. Raises: NotOursError."""
+def convert(given: Given, destination: str, *, scoped: bool) -> Draft:
+    """`destination` is skopeo's last argument; `scoped` its option ``--scoped``. What is wrong with `given` is noted
+    there."""
     draft = Draft()
     host, prefix, *_ = parts_of(destination)
     target = DraftLocation(host)
     draft.note("target", f"set 'auth' for {host} if it wants a login, and 'skip-tls-verify' if it speaks plain HTTP")
-    for registry, entry in document.items():
-        if not isinstance(entry, dict):
-            raise NotOursError(f"'{registry}' has no images")
-        source = _source(draft, str(registry), entry)
-        for repository, tags in _mappings(draft, str(registry), entry):
-            path = api_repository(str(registry), repository)
+    for registry, entry in given.mapping().items():
+        source = _source(draft, registry, entry)
+        for repository, tags in _mappings(draft, registry, entry):
+            path = api_repository(registry, repository)
             name = f"{registry}/{path}" if scoped else path.rpartition("/")[2]
             mapping: Document = {"from": path, "to": f"{prefix}/{name}".lstrip("/")}
             draft.add(f"{registry}/{repository}", source, target, 0, {**mapping, **({"tags": tags} if tags else {})})
     return draft
 
 
-def _source(draft: Draft, registry: str, entry: dict[str, Any]) -> DraftLocation:
-    for key in sorted(set(entry) - _KNOWN, key=str):
+def _source(draft: Draft, registry: str, entry: Given) -> DraftLocation:
+    if not entry:
+        entry.problem("must be a mapping that has 'images'")
+    for key in sorted(set(entry.mapping()) - _KNOWN):
         draft.note(registry, f"'{key}' is not known and is left out")
-    if entry.get("cert-dir"):
+    if folder := entry.get("cert-dir").text():
         draft.note(
             registry,
-            f"'cert-dir: {entry['cert-dir']}' is left out: 'skopeo.certs-dir' names one folder "
+            f"'cert-dir: {folder}' is left out: 'skopeo.certs-dir' names one folder "
             f"for all registries, with a folder '{without_port(registry)}' in it",
         )
-    given = entry.get("credentials") or {}
-    auth = login(str(given.get("username", "")), str(given.get("password", ""))) if given else ""
-    return DraftLocation(registry, auth, entry.get("tls-verify") is False)
+    given = entry.get("credentials")
+    auth = login(given.get("username").text(), given.get("password").text()) if given else ""
+    verify = entry.get("tls-verify")
+    return DraftLocation(registry, auth, verify.value is not None and not verify.flag())
 
 
-def _mappings(draft: Draft, registry: str, entry: dict[str, Any]) -> list[tuple[str, list[str]]]:
+def _mappings(draft: Draft, registry: str, entry: Given) -> list[tuple[str, list[str]]]:
     """Repositories and tag lists."""
     found = []
-    for repository, tags in (entry.get("images") or {}).items():
-        found.append((str(repository), [str(tag) for tag in tags or []]))
-    for repository, expression in (entry.get("images-by-tag-regex") or {}).items():
-        found.append((str(repository), [f"regex: {_anywhere(str(expression))}"]))
-    for repository, constraint in (entry.get("images-by-semver") or {}).items():
+    for repository, named in entry.get("images").mapping().items():
+        found.append((repository, named.texts()))
+    for repository, expression in entry.get("images-by-tag-regex").mapping().items():
+        found.append((repository, [f"regex: {_anywhere(expression.text())}"]))
+    for repository, given in entry.get("images-by-semver").mapping().items():
+        constraint = given.text()
         try:
-            tags = [f"semver: {constraints.as_range(str(constraint))}"]
+            tags = [f"semver: {constraints.as_range(constraint)}"]
         except ValueError as error:
             draft.note(f"{registry}/{repository}", f"left out: {error}")
             continue
-        if not constraints.allows_pre_releases(str(constraint)):
+        if not constraints.allows_pre_releases(constraint):
             tags.append("keep: [^-]*")
-        found.append((str(repository), tags))
+        found.append((repository, tags))
     good = []
     for repository, tags in found:
         try:

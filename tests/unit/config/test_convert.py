@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from dregsy_queue.cli import group
 from dregsy_queue.config.convert import constraints, regsync, skopeo_sync
+from dregsy_queue.config.convert.given import Given
 from dregsy_queue.config.load import load
 from dregsy_queue.matching.semver import Version, parse_range
 
@@ -71,7 +72,7 @@ sync:
 
 
 def test_regsync(tmp_path: Path) -> None:
-    draft = regsync.convert(yaml.safe_load(_REGSYNC))
+    draft = regsync.convert(Given.parse(_REGSYNC))
     path = tmp_path / "dregsy.yaml"
     path.write_text(draft.text())
     config = load(path).config
@@ -116,7 +117,7 @@ def test_skopeo_sync(tmp_path: Path) -> None:
             "images-by-semver": {"alpine": ">= 3.12", "edge": "newest"},
         },
     }
-    draft = skopeo_sync.convert(given, "registry.example.com/mirror", scoped=False)
+    draft = skopeo_sync.convert(Given.parse(yaml.safe_dump(given)), "registry.example.com/mirror", scoped=False)
     path = tmp_path / "dregsy.yaml"
     path.write_text(draft.text())
     config = load(path).config
@@ -133,23 +134,78 @@ def test_skopeo_sync(tmp_path: Path) -> None:
     assert quay.source.skip_tls_verify and quay.source.credentials
     notes = "\n".join(draft.notes)
     assert "cert-dir" in notes and "quay.io/edge: left out" in notes and "set 'auth' for registry.example.com" in notes
-    scoped = skopeo_sync.convert({"docker.io": {"images": {"busybox": []}}}, "h/p", scoped=True).document()
+    scoped = skopeo_sync.convert(Given.parse("docker.io: {images: {busybox: []}}"), "h/p", scoped=True).document()
     assert scoped["tasks"][0]["mappings"][0]["to"] == "p/docker.io/library/busybox"
 
 
+def _run(path: Path, text: str, *options: str) -> tuple[int, str, str]:
+    path.write_text(text)
+    result = CliRunner().invoke(group, ["convert", str(path), *options])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+_SYNC = "sync: [{source: a/b, target: r.example/d}]\n"
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "told"),
     [
-        "sync: [{source: a/b, target: c/d}]\ndefaults: [1]",
-        "sync: [{source: a/b, target: c/d}]\ncreds: [docker.io]",
-        "sync: [{source: a/b, target: c/d}]\ncreds: [{registry: docker.io, reqPerSec: many}]",
-        "sync: [{source: a/b, target: c/d, type: repository, tags: [1.0]}]",
-        "docker.io: {images: [library/busybox]}",
-        "docker.io: {images: {library/busybox: []}, credentials: bob}",
+        (_SYNC + "defaults: [1]", ["2: defaults: must be a mapping"]),
+        (_SYNC + "defaults: {platforms: linux/amd64}", ["2: defaults.platforms: must be a list"]),
+        (_SYNC + "creds: docker.io", ["2: creds: must be a list"]),
+        (_SYNC + "creds: [docker.io]", ["2: creds[0]: must be a mapping"]),
+        (_SYNC + "creds: [{registry: docker.io, reqPerSec: many}]", ["2: creds[0].reqPerSec: must be a number"]),
+        (_SYNC + "creds: [{registry: docker.io, reqPerSec: .inf}]", ["2: creds[0].reqPerSec: must be a number"]),
+        (_SYNC + "creds: [{registry: docker.io, tls: off}]", ["2: creds[0].tls: must be enabled, insecure, disabled"]),
+        (_SYNC + "creds: [{registry: docker.io, user: [bob]}]", ["2: creds[0].user: must be text"]),
+        (_SYNC + "defaults: {ratelimit: 100}", ["2: defaults.ratelimit: must be a mapping"]),
+        (_SYNC + "defaults: {ratelimit: {min: -1}}", ["2: defaults.ratelimit.min: must be a number"]),
+        (_SYNC + "defaults: {referrers: maybe}", ["2: defaults.referrers: must be true or false"]),
+        ("sync:\n- {source: a/b, target: r/d}\n- a/b", ["3: sync[1]: must be a mapping"]),
+        ("sync:\n- {source: [a/b], target: r/d}", ["2: sync[0].source: must be text"]),
+        ("sync:\n- {source: a/b, target: r/d, type: repo}", ["2: sync[0].type: must be image, repository, registry"]),
+        (
+            "sync:\n- {source: a/b, target: r/d, type: repository, tags: [1.0]}\n"
+            "- source: a/c\n  target: r/d\n  type: repository\n  tags:\n    allow: v1\n    deny: {x: y}",
+            ["2: sync[0].tags: must be a mapping", "7: sync[1].tags.allow: must be a list",
+             "8: sync[1].tags.deny: must be a list"],
+        ),
+        ("sync: []\nsync: []", ["2: sync: 'sync' stands here and in line 1; keep one"]),
+        ("docker.io: {images: [library/busybox]}", ["1: docker.io.images: must be a mapping"]),
+        ("docker.io:\n  images:\n    a: latest", ["3: docker.io.images.a: must be a list"]),
+        ("docker.io: {images: {a: []}, credentials: bob}", ["1: docker.io.credentials: must be a mapping"]),
+        ("docker.io: {images: {a: []}, tls-verify: never}", ["1: docker.io.tls-verify: must be true or false"]),
+        ("docker.io: {images: {a: []}}\nquay.io:", ["2: quay.io: must be a mapping that has 'images'"]),
+        ("docker.io: {images-by-tag-regex: {a: [b]}}", ["1: docker.io.images-by-tag-regex.a: must be text"]),
     ],
-)
-def test_a_value_of_another_type_is_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / "other.yaml").write_text(text)
-    result = CliRunner().invoke(group, ["convert", str(tmp_path / "other.yaml"), "--to", "r.example/m"])
-    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
-    assert "a value in it has another type than it should" in result.output
+)  # fmt: skip
+def test_each_value_of_another_type_is_told_by_line_and_key(tmp_path: Path, text: str, told: list[str]) -> None:
+    path = tmp_path / "other.yaml"
+    code, out, err = _run(path, text, "--to", "r.example/m")
+    lines = err.splitlines()
+    assert (code, out) == (1, "")
+    assert [line[: len(f"{path}:{start}")] for line, start in zip(lines, told, strict=False)] == [
+        f"{path}:{start}" for start in told
+    ]
+    assert lines[len(told) :] == [f"Error: {path} is not converted: {len(told)} error{'s' if len(told) > 1 else ''}"]
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: *nobody", "sync: [{source: a/b}]\n\tx: 1"])
+def test_what_is_no_yaml_is_told_by_line(tmp_path: Path, text: str) -> None:
+    code, _, err = _run(tmp_path / "other.yaml", text)
+    assert code == 1 and "not valid YAML" in err and "other.yaml:" in err
+
+
+def test_a_result_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    text = "sync: [{source: a/b, target: r.example/d, type: repository, tags: {allow: ['(']}}]"
+    code, out, err = _run(tmp_path / "other.yaml", text)
+    assert code == 0 and "regex: (" in out
+    assert "note: mend this in the result: result:" in err and "tasks[0].mappings[0].tags" in err
+    assert "nothing in it became a task" in _run(tmp_path / "other.yaml", "sync: []")[2]
+
+
+@pytest.mark.parametrize("to", ["https://r.example/m", "/m", "r.example/m:latest", "r.example/Mirror"])
+def test_a_target_that_is_none(tmp_path: Path, to: str) -> None:
+    code, _, err = _run(tmp_path / "other.yaml", "docker.io: {images: {a: []}}", "--to", to)
+    assert code == 2 and f"--to '{to}' is not HOST[/PATH]" in err
