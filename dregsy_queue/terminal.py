@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import textwrap
 import time
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, TextIO
 
 # rich takes 40 ms of CPU to load, and most of this module does without it.
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
     from rich.text import Text
 
 #: Columns of texts where there is no terminal.
 WIDTH = 80
+#: Fewest columns in which texts are wrapped, and in which a name folds.
+NARROWEST, NAME = 20, 8
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
@@ -77,9 +80,11 @@ def lines(text: str, *, style: str = "", indent: str = "", hang: int = 0) -> Ite
     """`text` in lines that fit, whole words and names kept."""
     from rich.text import Text
 
+    width = max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
+
     following = indent + " " * hang
     for line in textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
+        text, width, initial_indent=indent, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
     ) or [""]:
         yield Text(line, style=style, no_wrap=False, overflow="fold")
 
@@ -89,19 +94,64 @@ def table(
     rows: Iterable[Sequence[str | Text]],
     left: Sequence[int] = (0,),
     folds: Sequence[int] = (0,),
-) -> Table:
-    """Columns of texts as they are; those in `left` stand left, and those in `folds` fold rather than lose letters."""
-    from rich.table import Table
+) -> RenderableType:
+    """Columns of texts as they are; those in `left` stand left, and those in `folds` fold rather than lose letters.
+
+    Where a terminal has too little room for that, each row becomes lines: what may fold, then the rest with headers.
+    """
     from rich.text import Text
 
-    found = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
-    for column, header in enumerate(headers):
-        found.add_column(
-            header, justify="left" if column in left else "right", overflow="fold", no_wrap=column not in folds
-        )
-    for row in rows:
-        found.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
-    return found
+    cells = [[cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row] for row in rows]
+    return _Table(headers, cells, left, folds)
+
+
+class _Table:
+    def __init__(
+        self, headers: Sequence[str], rows: list[list[Text]], left: Sequence[int], folds: Sequence[int]
+    ) -> None:
+        self._headers, self._rows, self._left, self._folds = headers, rows, left, folds
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._least() <= options.max_width:
+            yield self._table()
+        else:
+            for row in self._rows:
+                yield from self._stacked(row)
+
+    def _least(self) -> int:
+        """The columns without which a name would be cut into shreds, or a number be cut."""
+        total = 2 * (len(self._headers) - 1)
+        for column, header in enumerate(self._headers):
+            width = max(len(header), *(row[column].cell_len for row in self._rows), 0)
+            total += min(width, max(NAME, len(header))) if column in self._folds else width
+        return total
+
+    def _table(self) -> Table:
+        from rich.table import Table
+
+        found = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
+        for column, header in enumerate(self._headers):
+            found.add_column(
+                header,
+                justify="left" if column in self._left else "right",
+                overflow="fold",
+                no_wrap=column not in self._folds,
+            )
+        for row in self._rows:
+            found.add_row(*row)
+        return found
+
+    def _stacked(self, row: list[Text]) -> Iterator[RenderableType]:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        yield Text("  ", overflow="fold").join(row[column] for column in self._folds)
+        facts = [
+            Text.assemble((f"{header} ", "bold"), row[column])
+            for column, header in enumerate(self._headers)
+            if column not in self._folds and row[column].plain
+        ]
+        yield Padding(Text(", ").join(facts), (0, 0, 0, 2))
 
 
 def console(stream: TextIO | None = None) -> Console:

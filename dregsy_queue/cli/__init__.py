@@ -10,7 +10,7 @@ import click
 import dregsy_queue
 from dregsy_queue.cli.go_flags import is_own_call, translate, unknown_flag
 from dregsy_queue.cli.lazy import LazyGroup
-from dregsy_queue.cli.streams import drop_output, is_output_error, open_what_is_closed
+from dregsy_queue.cli.streams import drop_output, is_output_error, open_what_is_closed, write_what_cannot_be_encoded
 
 _EPILOG = """\b
 Examples:
@@ -87,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Called as dregsy is, it ends with 1 for wrong usage too.
     """
     open_what_is_closed()
+    write_what_cannot_be_encoded()
     given = list(sys.argv[1:] if arguments is None else arguments)
     problem = unknown_flag(given)
     if problem:

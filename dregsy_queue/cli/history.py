@@ -14,6 +14,7 @@ from dregsy_queue.cli.connected import Refused, connected
 from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.ledger.causes import causes
 from dregsy_queue.ledger.jobs import JobResult
+from dregsy_queue.ledger.orders import names_of
 from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunCounts, RunReader, rows
 from dregsy_queue.terminal import clean, lines, moment, size, span, table, write
@@ -114,7 +115,8 @@ def jobs(run: str, failed: bool, as_json: bool) -> None:
         reader = RunReader(connection)
         counts = reader.find(run)
         if counts is None:
-            raise Refused(f"there is no run and no task '{clean(run)}'; see dregsy runs")
+            near = clean(did_you_mean(run, names_of(connection, ()))) or " See dregsy runs."
+            raise Refused(f"there is no run and no task '{clean(run)}'.{near}")
         found = [result for result in reader.results(counts.run) if not failed or result.status == "failed"]
         as_reported = rows(reader, counts) if as_json else []
     if as_json:

@@ -214,8 +214,8 @@ def pause(task: str | None, registry: str | None, seconds: float, reason: str) -
         Orders(connection).hold(kind, name, seconds, reason)
     until = f"for {span(seconds)}" if seconds else "until it is resumed"
     click.echo(f"{kind} {clean(name)} is paused {until}")
-    if kind == "registry" and name not in used and (near := did_you_mean(name, used)):
-        click.echo(f"no task that has run uses {clean(name)}.{clean(near)}", err=True)
+    if kind == "registry" and name not in used:
+        click.echo(f"warning: no task that has run uses {clean(name)}.{clean(did_you_mean(name, used))}", err=True)
 
 
 @click.command(
@@ -237,9 +237,11 @@ def resume(task: str | None, registry: str | None) -> None:
     kind, name = _target(task, registry)
     with connected() as connection:
         done = Orders(connection).release(kind, name)
+        near = ""
         if not done:
             _exists(connection, kind, name)
-    click.echo(f"{kind} {clean(name)} {'goes on' if done else 'was not paused'}")
+            near = did_you_mean(name, [held for of, held in Holds(connection).all() if of == kind])
+    click.echo(f"{kind} {clean(name)} {'goes on' if done else 'was not paused'}{clean(near and '.' + near)}")
 
 
 def _target(task: str | None, registry: str | None) -> tuple[Held, str]:
@@ -249,7 +251,7 @@ def _target(task: str | None, registry: str | None) -> tuple[Held, str]:
         from dregsy_queue.oci.hosts import registry_key
 
         return "registry", registry_key(registry)
-    raise click.UsageError("name a task, or --registry HOST")
+    raise click.UsageError("name a task or --registry HOST" + (", not both" if task else ""))
 
 
 def _exists(connection: Connection, kind: Held, name: str) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from dregsy_queue.planning.preview import Preview, Row, TaskPreview
 from dregsy_queue.planning.pulls import Estimate
 from dregsy_queue.redact import scrub
+from dregsy_queue.terminal import clean, size, span, table
 
 _COLUMNS = ("missing", "changed", "drifted", "differs", "up to date", "not selected", "failed")
 _STYLES = {"missing": "green", "changed": "yellow", "drifted": "yellow", "differs": "yellow", "failed": "red"}
@@ -56,16 +56,12 @@ def show(console: Console, preview: Preview, *, sizes: bool) -> None:
     used = [name for name in _COLUMNS if name in ("missing", "up to date", "failed")]
     counts = {task.task.name: Counter(map(word, task.rows)) for task in preview.tasks}
     used = [name for name in _COLUMNS if name in used or any(count[name] for count in counts.values())]
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("task", overflow="fold")
-    for name in [*used, *(["bytes"] if sizes else [])]:
-        table.add_column(name, justify="right")
+    rows: list[Sequence[str | Text]] = []
     for task in preview.tasks:
         count = counts[task.task.name]
         cells = [Text(str(count[name]), _STYLES.get(name, "") if count[name] else "") for name in used]
-        total = [Text(_total(task.rows))] if sizes else []
-        table.add_row(Text(task.task.name), *cells, *total)
-    console.print(table)
+        rows.append((task.task.name, *cells, *([_total(task.rows)] if sizes else [])))
+    console.print(table(("task", *used, *(["bytes"] if sizes else [])), rows))
     for found in preview.estimates:
         text = _quota(found)
         if text:
@@ -74,7 +70,7 @@ def show(console: Console, preview: Preview, *, sizes: bool) -> None:
 
 def _show_task(console: Console, preview: TaskPreview, sizes: bool) -> None:
     task = preview.task
-    console.print(Text.assemble((f"{task.name}: {task.source.host} → {task.target.host}", "bold")))
+    console.print(Text.assemble((f"{clean(task.name)}: {task.source.host} → {task.target.host}", "bold")))
     for selection in preview.selections:
         console.print(Text(f"  {selection.source} → {selection.target}: {selection.counts}"))
     for row in preview.rows:
@@ -99,12 +95,7 @@ def _total(rows: Sequence[Row]) -> str:
 
 
 def _bytes(number: int | None) -> str:
-    if number is None:
-        return "unknown size"
-    for size, unit in ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number} B"
+    return "unknown size" if number is None else size(number)
 
 
 def _quota(found: Estimate) -> str:
@@ -113,17 +104,10 @@ def _quota(found: Estimate) -> str:
         return ""
     parts = [f"{found.registry}: {found.pulls} pull{'s' if found.pulls != 1 else ''} to do"]
     if found.quota is not None:
-        window = f" per {_span(found.quota.window)}" if found.quota.window else ""
+        window = f" per {span(found.quota.window)}" if found.quota.window else ""
         parts.append(f"{found.quota.left} of {found.quota.limit}{window} left")
     if found.seconds is None:
         verdict = "never fits: 'reserve' is the whole quota"
     else:
-        verdict = f"takes about {_span(found.seconds)}" if found.seconds else "fits"
+        verdict = f"takes about {span(found.seconds)}" if found.seconds else "fits"
     return f"{', '.join(parts)}: {verdict}"
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.0f} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 from dregsy_queue.ledger.advice import advice
@@ -19,7 +19,7 @@ from dregsy_queue.terminal import clean, flow, lines, moment, plural, span, tabl
 #: Running transfers, causes per task and images that are shown; there may be thousands.
 TRANSFERS, CAUSES, IMAGES = 10, 3, 20
 
-Part = Text | Table
+Part = RenderableType
 
 
 def cluster(situation: Situation) -> Iterator[Part]:
@@ -76,7 +76,7 @@ def _verdict(situation: Situation) -> Iterator[Part]:
     yield from lines("; ".join([*map(clean, verdict.facts), "Redis answers"]), indent="       ")
 
 
-def _tasks(situation: Situation) -> Table:
+def _tasks(situation: Situation) -> RenderableType:
     rows: list[Sequence[str | Text]] = []
     for found in situation.tasks:
         run = found.newest
@@ -193,7 +193,7 @@ def _roles(situation: Situation) -> Iterator[Part]:
         yield table(("worker", "running", "takes", "config"), [*workers, *lost], left=(0, 1, 2, 3))
 
 
-def _registries(situation: Situation) -> Table:
+def _registries(situation: Situation) -> RenderableType:
     rows = []
     for found in situation.registries:
         limit = f" of {found.max_concurrent}" if found.max_concurrent is not None else ""

@@ -1,8 +1,11 @@
-"""Standard streams that are closed, or that cannot be written to."""
+"""Standard streams that are closed, that cannot be written to, or that have few letters."""
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +20,24 @@ def open_what_is_closed() -> None:
         if getattr(sys, name) is None:
             # Open as long as the process.
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def write_what_cannot_be_encoded() -> None:
+    """Where the locale is not UTF-8, other letters are written as JSON escapes them, and our arrows with ``->``."""
+    codecs.register_error("dregsy", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="dregsy")
+
+
+#: Our own signs, which no name has.
+_SIGNS = {"→": "->", "…": "..."}
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end]
+    return "".join(_SIGNS.get(char) or json.dumps(char)[1:-1] for char in units), error.end
 
 
 def is_output_error(error: OSError) -> bool:

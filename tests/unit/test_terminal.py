@@ -7,18 +7,18 @@ import time
 
 import pytest
 
-from dregsy_queue.terminal import clean, fitted, flow, moment, size, span, table, write
+from dregsy_queue.terminal import clean, fitted, flow, lines, moment, size, span, table, write
 
 
 def test_names_are_no_markup_and_no_control_characters() -> None:
     stream = io.StringIO()
     names = ["[/prod]", "[red]x[/]", "a\nb", "\x1b[2J", ":smile:", "\u202eevil"]
     write([table(("task", "n"), [(name, "1") for name in names])], stream)
-    lines = stream.getvalue().splitlines()
-    assert [line.split()[0] for line in lines[1:]] == [
+    told = stream.getvalue().splitlines()
+    assert [line.split()[0] for line in told[1:]] == [
         "[/prod]", "[red]x[/]", r"a\nb", r"\x1b[2J", ":smile:", r"\u202eevil"
     ]  # fmt: skip
-    assert not [line for line in lines if line != line.rstrip()]
+    assert not [line for line in told if line != line.rstrip()]
 
 
 def test_a_pipe_gets_whole_names_and_a_narrow_one_folds_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,9 +29,9 @@ def test_a_pipe_gets_whole_names_and_a_narrow_one_folds_them(monkeypatch: pytest
     monkeypatch.setenv("COLUMNS", "80")
     stream = io.StringIO()
     write([table(("image", "state"), [(name, "copied")])], stream)
-    lines = stream.getvalue().splitlines()
-    assert max(map(len, lines)) <= 80
-    assert "".join(line.split()[0] for line in lines[1:]) == name, "no letter is lost"
+    told = stream.getvalue().splitlines()
+    assert max(map(len, told)) <= 80
+    assert "".join(line.split()[0] for line in told[1:]) == name, "no letter is lost"
 
 
 def test_a_narrow_terminal_keeps_what_tells_images_apart() -> None:
@@ -48,3 +48,21 @@ def test_numbers_for_people() -> None:
     now = time.time()
     assert len(moment(now, now)) == len("12:00:00") and len(moment(now - 90000, now)) == len("2026-01-01 12:00")
     assert clean("a\tb\r") == r"a\tb\r"
+
+
+def test_what_does_not_fit_becomes_lines_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = ("run", "task", "state", "copied", "started", "sent")
+    rows = [("17-965a56a6", "shop", "done", "16", "16:07:52", "579.0 MB"), ("18-96efd6fe", "x", "failed", "", "", "")]
+    shown = {}
+    for width in (80, 60, 40, 20):
+        monkeypatch.setenv("COLUMNS", str(width))
+        stream = io.StringIO()
+        write([table(headers, rows, left=(0, 1), folds=(0, 1)), *lines("one two " * 20, indent=" ", hang=2)], stream)
+        shown[width] = stream.getvalue().splitlines()
+        assert max(map(len, shown[width])) <= width
+        assert {"17-965a56a6", "shop", "16", "579.0", "MB"} <= set(" ".join(shown[width]).replace(",", "").split())
+    assert shown[80][0] == shown[60][0] and shown[80][0].split() == list(headers)
+    assert shown[40][:4] == [
+        "17-965a56a6  shop", "  state done, copied 16, started", "  16:07:52, sent 579.0 MB", "18-96efd6fe  x"
+    ]  # fmt: skip
+    assert all(line.startswith("   ") for line in shown[40][6:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -33,3 +34,19 @@ def test_closed_streams_stop_no_sync(tmp_path: Path, source: Registry, target: R
     ended = subprocess.run(["sh", "-c", f"exec {DREGSY} -config={config} <&- >&- 2>&-"], timeout=60)
     assert ended.returncode == 0
     assert target.digest("lib/app", "1") == digest
+
+
+def test_a_locale_of_few_letters_is_no_traceback(tmp_path: Path) -> None:
+    """What cannot be encoded is escaped, as in JSON; so is a name that is no text."""
+    write_config(tmp_path, task("größe → 🐳", location("a.example"), location("a.example"), mapping("x", "y")))
+    (tmp_path / "dregsy.yaml").write_text((tmp_path / "dregsy.yaml").read_text() + "\nwrong: 1\n")
+    few = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii"}
+    calls: list[tuple[list[str | bytes], dict[str, str]]] = [
+        ([DREGSY, "validate", "dregsy.yaml"], few),
+        ([DREGSY, "-config=nö.yaml"], few),
+        ([DREGSY, "validate", b"\xff.yaml"], {"PATH": os.environ["PATH"]}),
+        ([DREGSY, "convert", b"\xff.yaml"], {"PATH": os.environ["PATH"]}),
+    ]
+    for command, env in calls:
+        ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=60)
+        assert ended.returncode == 1 and b"Traceback" not in ended.stderr, ended.stderr
