@@ -29,6 +29,7 @@ BIG = 1024 * 1024
 #: Big bodies that a process reads at once.
 _BIG_AT_ONCE = 2
 _REDIRECTS = 10
+_PACKINGS = ("gzip", "x-gzip", "deflate")
 _PIECE = 64 * 1024
 #: Seconds. No bound on the whole: a blob may take hours, as long as bytes come.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
@@ -81,6 +82,26 @@ class Incoming:
                 yield piece
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable(self.url, error) from None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the sender says that it packed the body for the way; of layers some say it falsely."""
+        return self.headers.get("Content-Encoding", "").strip().lower() in _PACKINGS
+
+    async def unpacked(self) -> AsyncIterator[bytes]:
+        """The same as `pieces`, unpacked. Raises: RegistryError."""
+        decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        async for packed in self.pieces():
+            rest = packed
+            while rest:
+                try:
+                    piece = decompressor.decompress(rest, _PIECE)
+                except zlib.error:
+                    raise invalid(self.url, "its answer cannot be unpacked") from None
+                if not piece:
+                    break
+                yield piece
+                rest = decompressor.unconsumed_tail
 
     async def read(self, limit: int = BIGGEST) -> bytes:
         """The whole body, unpacked where the sender packed it (gzip, deflate). Raises: RegistryError."""
@@ -201,7 +222,7 @@ def _unpacker(encoding: str, url: URL) -> Callable[[bytes, int], bytes]:
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return lambda piece, most: piece
-    if name not in ("gzip", "x-gzip", "deflate"):
+    if name not in _PACKINGS:
         raise invalid(url, f"its answer is packed as '{name[:20]}', which nobody asked for")
     # 32: gzip and zlib are told apart by their first bytes
     decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)

@@ -121,7 +121,7 @@ def words_of(body: bytes) -> str:
     except (ValueError, RecursionError):
         plain = body[: 4 * _LONGEST].decode(errors="replace").strip()
         title, code = _TITLE.search(plain), _CODE.search(plain)
-        if plain.startswith("<?xml") and code:
+        if plain.startswith(("<?xml", "<Error>")) and code:
             text = code[1]
         elif plain.startswith("<"):
             text = f"a web page: {title[1]}" if title and title[1].strip() else "a web page"

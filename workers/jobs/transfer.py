@@ -24,6 +24,10 @@ from workers.relays.relay import Copy, Relay, RelayError
 
 log = logging.getLogger(__name__)
 
+#: From this attempt on a target's word that it has a blob is not enough, where it then refuses the manifest: that it
+#: does not know a blob which another job touches passes before.
+_DISTRUSTING = 3
+
 
 async def transfer(
     job: TransferJob,
@@ -45,7 +49,7 @@ async def transfer(
     # An earlier attempt may have succeeded, although its outcome was lost.
     if attempt > 1 and not job.referrers and await work.digest_at_target() == job.digest:
         return Transferred(job.digest, 0)
-    copy = await work.prepare(meter, others)
+    copy = replace(await work.prepare(meter, others), distrusts=attempt >= _DISTRUSTING)
     try:
         done = await work.run(copy, job.digest)
     except (RelayError, RegistryError) as error:

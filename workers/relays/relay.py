@@ -77,6 +77,8 @@ class Copy:
     platforms: tuple[Platform, ...] = ()
     #: the target's tag names something else now, so the target may have parts of the image
     replaces: bool = False
+    #: earlier attempts failed, although the target says that it has all that the image names
+    distrusts: bool = False
     #: what refers to the image is copied along; only the direct relay is asked for it
     referrers: bool = False
     #: where a relay that can tell says how many bytes have moved

@@ -7,16 +7,17 @@ import contextlib
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dregsy_queue import backoff
 from dregsy_queue.concurrency import Shared
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.registry import responses
 from dregsy_queue.registry.blobs import Blobs, Upload
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
 from workers.cluster_blobs import ClusterBlobs
-from workers.relays.direct.body import Body
+from workers.relays.direct.body import Body, OtherFormError
 from workers.relays.direct.content import Blob
 from workers.relays.direct.known import Known, RepositoryKey
 from workers.relays.direct.manners import MIB, Manners, Way
@@ -96,9 +97,16 @@ class BlobMover:
                 self._known.hear(registry, digest, repositories)
 
     async def ensure(
-        self, source: BlobRepository, target: Target, blob: Blob, tell: Callable[[int], None] = lambda _: None
+        self,
+        source: BlobRepository,
+        target: Target,
+        blob: Blob,
+        tell: Callable[[int], None] = lambda _: None,
+        *,
+        afresh: bool = False,
     ) -> int:
-        """Returns the bytes that this caller moved; `tell` is called with the bytes of each piece.
+        """Returns the bytes that this caller moved; `tell` is called with the bytes of each piece. `afresh`: it is sent
+        whatever the target says of it.
 
         Raises: RegistryError, StalledError.
         """
@@ -107,6 +115,8 @@ class BlobMover:
         async def call() -> int:
             nonlocal led
             led = True
+            if afresh:
+                return await self._move(source, target, blob, tell, afresh=True)
             return await self._ensure(source, target, blob, tell)
 
         while not self._known.has(target.key, blob.digest):
@@ -141,8 +151,16 @@ class BlobMover:
                 self._known.hear(registry, digest, repositories)
             yield
 
-    async def _move(self, source: BlobRepository, target: Target, blob: Blob, tell: Callable[[int], None]) -> int:
-        tries, lessons, passed = 0, 0, 0
+    async def _move(
+        self,
+        source: BlobRepository,
+        target: Target,
+        blob: Blob,
+        tell: Callable[[int], None],
+        *,
+        afresh: bool = False,
+    ) -> int:
+        tries, lessons, passed, is_packed = 0, 0, 0, False
 
         def count(number: int) -> None:
             nonlocal passed
@@ -151,9 +169,9 @@ class BlobMover:
 
         while True:
             try:
-                upload = await self._begin(source, target, blob)
+                upload = await self._begin(source, target, blob, afresh=afresh)
                 # Where an answer got lost, the target has what an earlier try has sent.
-                moved = await self._send(source, target, blob, upload, count) if upload else passed
+                moved = await self._send(source, target, blob, upload, count, is_packed) if upload else passed
                 self._known.learn(target.key, blob.digest)
                 if target.others is not None:
                     target.others.note(target.blobs.registry, target.repository, [blob.digest])
@@ -162,19 +180,27 @@ class BlobMover:
                 lessons += 1
                 if lessons > MOST_LESSONS:
                     raise lesson.error from None
+            except OtherFormError as other:
+                # Manifests may be wrong about sizes, and proxies may pack what nobody asked them to.
+                lessons += 1
+                if lessons > 2:
+                    raise
+                blob, is_packed = replace(blob, size=other.size), is_packed or other.is_packed
             except RegistryError as error:
                 tries += 1
                 if not error.temporary or error.kind == "rate-limited" or tries >= TRIES or error.retry_after:
                     raise
                 await asyncio.sleep(backoff.delay(PAUSE, tries))
 
-    async def _begin(self, source: BlobRepository, target: Target, blob: Blob) -> Upload | None:
+    async def _begin(
+        self, source: BlobRepository, target: Target, blob: Blob, *, afresh: bool = False
+    ) -> Upload | None:
         """An open upload; None when the target has the blob, or took it from another repository."""
         blobs, repository = target.blobs, target.repository
         manners = self._manners[blobs.registry]
         origin = self._origin(source, target, blob)
-        answer = await self._post(target, blob, origin if manners.mounts else None)
-        if answer.status == 201:
+        answer = await self._post(target, blob, origin if manners.mounts and not afresh else None)
+        if answer.status == 201 and not afresh:
             manners.tells |= origin == repository
             return None
         upload = blobs.upload(repository, answer) if answer.status == 202 else None
@@ -184,6 +210,8 @@ class BlobMover:
             self._known.disbelieve(blobs.registry, blob.digest)
             if target.others is not None:
                 target.others.forget(blobs.registry, blob.digest)
+        if afresh:
+            return upload
         if not manners.tells and (blob.size or 0) >= WORTH_ASKING and await self._is_there(target, blob):
             await blobs.cancel(upload)
             return None
@@ -221,7 +249,8 @@ class BlobMover:
                 self._barred.bar(target.blobs, origin)
                 return await self._post(target, blob, target.repository)
         else:
-            if origin is None or answer.status not in (400, 403, 404, 405, 501):
+            # What else a registry says to a mount, skopeo takes for no, too.
+            if origin is None or answer.status == 201 or target.blobs.upload(target.repository, answer) is not None:
                 return answer
             if origin != target.repository:
                 self._barred.bar(target.blobs, origin)
@@ -231,20 +260,26 @@ class BlobMover:
         return plain
 
     async def _send(
-        self, source: BlobRepository, target: BlobRepository, blob: Blob, upload: Upload, tell: Callable[[int], None]
+        self,
+        source: BlobRepository,
+        target: BlobRepository,
+        blob: Blob,
+        upload: Upload,
+        tell: Callable[[int], None],
+        is_packed: bool,
     ) -> int:
         size = blob.size
         if size is None:
-            size = await source.blobs.size(source.repository, blob.digest) or 0
+            size = await _size(source, blob.digest)
         way = self._manners[target.blobs.registry].way
         if size <= SMALL:
             async with self._small, self._stall_guard(size, tell) as moved:
-                body = Body(source.blobs, source.repository, blob.digest, size, moved)
+                body = Body(source.blobs, source.repository, blob.digest, size, moved, is_packed=is_packed)
                 whole = b"".join([piece async for piece in body.pieces()])
                 answer = await self._put(way, target, upload, blob.digest, whole)
         else:
             async with self._big, source.blobs.room_with(target.blobs), self._stall_guard(size, tell) as moved:
-                body = Body(source.blobs, source.repository, blob.digest, size, moved)
+                body = Body(source.blobs, source.repository, blob.digest, size, moved, is_packed=is_packed)
                 answer = await self._stream(way, target, upload, blob.digest, body)
         self._judge(way, target, blob, answer)
         return size
@@ -301,6 +336,28 @@ class BlobMover:
             if limit.expired():
                 raise StalledError(self._stalled_after) from None
             raise
+
+
+async def _size(source: BlobRepository, digest: Digest) -> int:
+    """Bytes of a blob whose manifest does not say. Raises: RegistryError."""
+    with contextlib.suppress(LookupError):
+        return await _size_by_head(source, digest)
+    async with source.blobs.get(source.repository, digest) as incoming:
+        length = incoming.headers.get("Content-Length", "")
+        return int(length) if length.isdigit() else sum([len(piece) async for piece in incoming.pieces()])
+
+
+async def _size_by_head(source: BlobRepository, digest: Digest) -> int:
+    """Raises: LookupError: a HEAD does not tell."""
+    try:
+        size = await source.blobs.size(source.repository, digest)
+    except RegistryError as error:
+        if error.kind in ("rate-limited", "tls"):
+            raise
+        raise LookupError from None
+    if not size:
+        raise LookupError
+    return size
 
 
 async def _chunks(target: BlobRepository, upload: Upload, body: Body, size: int) -> tuple[Upload, Answer]:

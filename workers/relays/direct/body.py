@@ -18,15 +18,31 @@ STUCK = 4
 PAUSE = 0.2
 
 
+class OtherFormError(RegistryError):
+    """The source gives a blob in another form than expected: of `size` bytes, or packed for the way."""
+
+    def __init__(self, error: RegistryError, size: int, *, is_packed: bool = False) -> None:
+        super().__init__(str(error), kind=error.kind, temporary=error.temporary, registry=error.registry)
+        self.size = size
+        self.is_packed = is_packed
+
+
 class Body:
     """One blob of `size` bytes in a source repository.
 
-    `moved` is called with the bytes of each piece. The last piece comes only when the digest is right, so a target
-    never gets the whole of a wrong blob.
+    `is_packed`: the source packs it for the way, although nobody asked for that. `moved` is called with the bytes of
+    each piece. The last piece comes only when the digest is right, so a target never gets the whole of a wrong blob.
     """
 
     def __init__(
-        self, source: Blobs, repository: str, digest: Digest, size: int, moved: Callable[[int], None] = lambda _: None
+        self,
+        source: Blobs,
+        repository: str,
+        digest: Digest,
+        size: int,
+        moved: Callable[[int], None] = lambda _: None,
+        *,
+        is_packed: bool = False,
     ) -> None:
         self._source = source
         self._repository = repository
@@ -34,13 +50,16 @@ class Body:
         self._size = size
         self._moved = moved
         self._read = 0
+        self._is_packed = is_packed
+        #: the source says that what it sends is packed
+        self._may_be_packed = False
 
     @property
     def size(self) -> int:
         return self._size
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Raises: RegistryError: the source does not give it, or gives something else."""
+        """Raises: RegistryError: the source does not give it, or gives something else; OtherFormError."""
         try:
             hashed = hasher(self._digest)
         except ValueError as error:
@@ -53,9 +72,9 @@ class Body:
                 yield held
             held = piece
         if self._read != self._size:
-            raise self._error(f"it has {self._read} bytes or more, its manifest says {self._size}")
+            raise self._unlike(f"it has {self._read} bytes or more, its manifest says {self._size}")
         if hashed.hexdigest() != self._digest.encoded:
-            raise self._error("the registry sent something else than its digest says")
+            raise self._unlike("the registry sent something else than its digest says")
         if held:
             yield held
 
@@ -64,10 +83,14 @@ class Body:
         while self._read < self._size:
             before = self._read
             try:
-                async with self._source.get(self._repository, self._digest, self._read) as incoming:
+                # What is packed cannot begin in the middle.
+                start = 0 if self._is_packed else self._read
+                async with self._source.get(self._repository, self._digest, start) as incoming:
                     async for piece in self._rest(incoming):
                         self._read += len(piece)
                         yield piece
+                        if self._read > self._size:
+                            return
                 if self._read < self._size:
                     raise self._error("it broke off")
             except RegistryError as error:
@@ -75,26 +98,40 @@ class Body:
                 if not error.temporary or error.kind in ("rate-limited", "invalid") or stuck >= STUCK:
                     raise
                 await asyncio.sleep(backoff.delay(PAUSE, stuck + 1))
-            if self._read > self._size:
-                return
 
     async def _rest(self, incoming: Incoming) -> AsyncIterator[bytes]:
         """The bytes still missing; where a registry cannot start in the middle, what is known is skipped."""
         skip = 0
         if incoming.status == 416:
             raise self._error(f"it ends at {self._read} bytes, its manifest says {self._size}")
+        if incoming.status == 200 and not self._is_packed:
+            self._check_length(incoming)
         if self._read and incoming.status == 200:
             skip = self._read
         elif incoming.status == 206 and not incoming.headers.get("Content-Range", "").startswith(
             f"bytes {self._read}-"
         ):
             raise self._error("the registry sent another part of it than was asked for")
-        async for piece in incoming.pieces():
+        async for piece in incoming.unpacked() if self._is_packed else incoming.pieces():
             if skip >= len(piece):
                 skip -= len(piece)
                 continue
             yield piece[skip:] if skip else piece
             skip = 0
+
+    def _check_length(self, incoming: Incoming) -> None:
+        """Raises: OtherFormError, before any of it is sent on."""
+        self._may_be_packed = incoming.is_packed
+        length = incoming.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) != self._size:
+            raise self._unlike(f"it has {length} bytes, its manifest says {self._size}", int(length))
+
+    def _unlike(self, text: str, length: int | None = None) -> RegistryError:
+        """`length`: as the source says it, in bytes."""
+        error = self._error(text)
+        if self._may_be_packed and not self._is_packed:
+            return OtherFormError(error, self._size, is_packed=True)
+        return error if length is None else OtherFormError(error, length)
 
     def _error(self, text: str, *, temporary: bool = True) -> RegistryError:
         return RegistryError(

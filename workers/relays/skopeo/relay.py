@@ -84,7 +84,7 @@ class SkopeoRelay:
             self._tell_others(copy, copied)
             return copied
         except RelayError as error:
-            if not _others_may(error):
+            if not _others_may(error) and not (copy.distrusts and _is_touched(error)):
                 return await self._changed(copy, error)
             try:
                 return await self._directly(copy, error)
@@ -97,7 +97,7 @@ class SkopeoRelay:
         try:
             return await self._by_skopeo(copy)
         except RelayError as error:
-            if error.kind != "failed" or error.side != "target" or not _TOUCHED.search(str(error)):
+            if not _is_touched(error):
                 raise
             # All blobs are there by now, so this costs skopeo a look at each.
             log.debug("once more: %s", error, extra=log_fields(target=str(copy.target)))
@@ -202,6 +202,10 @@ def _memory_file(name: str) -> Iterator[int]:
 def _is_of_kind(error: RelayError | RegistryError) -> bool:
     """Whether a target refused a manifest for its kind: another kind of the same image may do."""
     return _KIND_REFUSED.search(str(error)) is not None
+
+
+def _is_touched(error: RelayError) -> bool:
+    return error.kind == "failed" and error.side == "target" and _TOUCHED.search(str(error)) is not None
 
 
 def _others_may(error: RelayError) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 
 from multidict import MultiDict
 
 from tests.lab.odd.case import Case
-from tests.lab.odd.content import put_image
+from tests.lab.odd.content import put_image, put_schema_1
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
 from tests.lab.odd.quirks import asks, bends, refuses, says, with_headers, without_headers
+from tests.lab.odd.registry import OddRegistry
+from tests.lab.odd.store import Store
 
 _BIG = partial(put_image, size=700_000)
 _PATCHES, _PUTS, _BEGIN = asks("PATCH", "upload"), asks("PUT", "upload"), asks("POST", "uploads")
@@ -30,7 +33,17 @@ def cases() -> list[Case]:
                 (501, "UNSUPPORTED"),
             )
         ),
+        *(
+            Case(f"mounts answer {status} without words", target=[says(_mounts, status)])
+            for status in (200, 202, 204, 301, 409, 412, 415, 422)
+        ),
         Case("mounts are said to be done, and are not", target=[_false_mounts()]),
+        _checked("mounts are said to be done, and the manifest is refused", says(_mounts, 201)),
+        _checked("blobs are said to be there, and the manifest is refused", says(asks("HEAD", "blob"), 200)),
+        Case(
+            "the target names another digest for a push",
+            target=[with_headers(asks("PUT", "manifest"), Docker_Content_Digest="sha256:" + "0" * 64)],
+        ),
         *(
             Case(name, target=[quirk], put=_BIG)
             for name, quirk in (
@@ -49,8 +62,38 @@ def cases() -> list[Case]:
         Case("blobs are 403 to HEAD", target=[says(asks("HEAD", "blob"), 403)], put=_BIG),
         Case("uploads begin at the second try", target=[says(_BEGIN, 502, times=1)]),
         Case("no HEAD of blobs at the source", source=[says(asks("HEAD", "blob"), 405)]),
+        Case(
+            "schema 1, and no HEAD of blobs at the source", source=[says(asks("HEAD", "blob"), 405)], put=put_schema_1
+        ),
+        Case("schema 1, and HEAD finds no blobs", source=[says(asks("HEAD", "blob"), 404)], put=put_schema_1),
+        Case("a layer is smaller than its manifest says", put=partial(_sized, 10)),
+        Case("a layer is bigger than its manifest says", put=partial(_sized, -10)),
         Case("blobs without a length", source=[without_headers(asks("GET", "blob"), "Docker-Content-Digest")]),
     ]
+
+
+def _sized(more: int, store: Store, repository: str, tag: str) -> None:
+    """As skopeo has it, sizes are a hint: digests decide."""
+    put_image(store, repository, tag)
+    kind, body = store.manifests[repository, tag]
+    document = json.loads(body)
+    document["layers"][0]["size"] += more
+    store.put_manifest(repository, tag, kind, json.dumps(document).encode())
+
+
+def _checked(name: str, quirk: Quirk) -> Case:
+    """A target that lets in no manifest whose blobs it lacks, whatever it said of them before."""
+    held: list[OddRegistry] = []
+
+    async def check(ask: Ask, following: Next) -> Answer:
+        if ask.kind == "manifest" and ask.method == "PUT":
+            document = json.loads(ask.body)
+            named = [document["config"]["digest"], *(layer["digest"] for layer in document["layers"])]
+            if any((ask.repository, digest) not in held[0].store.blobs for digest in named):
+                return refusal(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")
+        return await following(ask)
+
+    return Case(name, target=[quirk, check], put=_BIG, share=held.append)
 
 
 def _mounts(ask: Ask) -> bool:

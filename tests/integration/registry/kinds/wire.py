@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.lab.odd.case import Case
 from tests.lab.odd.content import put_image
-from tests.lab.odd.exchange import Answer, Ask
+from tests.lab.odd.exchange import Answer, Ask, Next, Quirk
 from tests.lab.odd.quirks import HEADS, asks, cuts, packed, with_headers
 from tests.lab.odd.wire import Write, body_of, head, length, wired
 
@@ -49,6 +49,9 @@ def cases() -> list[Case]:
         Case("packed lists", source=[packed(asks("GET", "tags"), "x-gzip")], **_listed),
         Case("HEAD says it is packed", source=[with_headers(HEADS, Content_Encoding="gzip")]),
         Case("blobs that say they are packed (moby#17595)", source=[with_headers(_BLOBS, Content_Encoding="x-gzip")]),
+        Case("blobs are packed on the way", source=[packed(_BLOBS)]),
+        Case("big blobs are packed on the way", source=[packed(_BLOBS)], put=partial(put_image, size=700_000)),
+        Case("blobs are packed on the way, in pieces", source=[_packed_in_pieces()]),
         Case("chunked, with trailers", source=[wired(_ANY, _trailers)]),
         Case("chunked, with extensions", source=[wired(_ANY, _extensions)]),
         Case("a blank behind a header's value", source=[wired(_ANY, _more("X-Blank:   a b   "))]),
@@ -62,6 +65,19 @@ def cases() -> list[Case]:
             target=[with_headers(asks(), Connection="close")],
         ),
     ]
+
+
+def _packed_in_pieces() -> Quirk:
+    """As a proxy does that packs while it hands on: nothing tells how much will come."""
+    pack = packed(_BLOBS)
+
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        given = await pack(ask, following)
+        if _BLOBS(ask) and given.status == 200:
+            given.raw = head(given, "Transfer-Encoding: chunked") + _chunked(given.body)
+        return given
+
+    return quirk
 
 
 _listed: dict[str, Any] = {
