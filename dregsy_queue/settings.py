@@ -99,7 +99,7 @@ def value_or_file(name: str, environment: Mapping[str, str] = os.environ) -> str
     if not path:
         return environment.get(name, "")
     try:
-        return Path(path).read_text().strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is no text"
         raise SettingsError(f"{name}_FILE: '{path}' cannot be read: {reason}") from None

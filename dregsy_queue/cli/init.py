@@ -65,7 +65,7 @@ def init(file: Path) -> None:
         click.echo(_STARTER, nl=False)
         return
     try:
-        with file.open("x") as opened:
+        with file.open("x", encoding="utf-8") as opened:
             opened.write(_STARTER)
     except FileExistsError:
         raise click.ClickException(f"{file} is there already; nothing was written") from None

@@ -196,7 +196,7 @@ class _Session:
                     sys.stdout.write(text)
                     sys.stdout.flush()
                 else:
-                    self._call.report.write_text(text)
+                    self._call.report.write_text(text, encoding="utf-8")
             except OSError as error:
                 log.error("the report cannot be written to %s: %s", self._call.report, error.strerror)
                 return 1

@@ -41,7 +41,7 @@ class StateFile:
         text = json.dumps({"format": FORMAT, "tasks": self._tasks}, indent=1, ensure_ascii=False) + "\n"
         number, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.absolute().parent)
         try:
-            with os.fdopen(number, "w") as file:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
                 file.write(text)
             Path(name).replace(self._path)
         except BaseException:
@@ -50,7 +50,7 @@ class StateFile:
 
     def _read(self) -> dict[str, Any]:
         try:
-            document = json.loads(self._path.read_text())
+            document = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:

@@ -30,12 +30,12 @@ Call = tuple[str, Sequence[str | float]]
 @cache
 def _source(name: str, between: str = "") -> str:
     folder = files(__package__) / "lua"
-    shared = (folder / "common.lua").read_text()
+    shared = (folder / "common.lua").read_text(encoding="utf-8")
     for line in (f"local KINDS = {{{', '.join(map(repr, KINDS))}}}", f"local PREFIX = {PREFIX!r}"):
         start = line.partition("=")[0]
         shared = re.sub(f"^{start}=.*$", line, shared, count=1, flags=re.MULTILINE)
-    parts = "".join((folder / name / f"{part}.lua").read_text() for part in PARTS.get(name, ()))
-    return shared + between + parts + (folder / f"{name}.lua").read_text()
+    parts = "".join((folder / name / f"{part}.lua").read_text(encoding="utf-8") for part in PARTS.get(name, ()))
+    return shared + between + parts + (folder / f"{name}.lua").read_text(encoding="utf-8")
 
 
 @cache

@@ -94,7 +94,13 @@ class DockerConfigSource(CachedSource):
         try:
             # The host goes in and the secret comes out by pipes: neither shows in a process list.
             done = subprocess.run(
-                [program, "get"], input=key, capture_output=True, text=True, errors="replace", timeout=30, check=False
+                [program, "get"],
+                input=key,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=30,
+                check=False,
             )
         except FileNotFoundError:
             raise self._error(f"the credential helper {program} was not found") from None
@@ -146,7 +152,7 @@ def _documents() -> list[dict[str, Any]]:
     found = []
     for path in _files():
         try:
-            document = json.loads(path.read_text())
+            document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(document, dict):

@@ -101,7 +101,7 @@ class Page:
         kind = _STATIC.get(request.match_info["name"])
         if kind is None:
             raise web.HTTPNotFound(text="there is no such page")
-        text = (files("dregsy_queue.serve.page") / "static" / request.match_info["name"]).read_text()
+        text = (files("dregsy_queue.serve.page") / "static" / request.match_info["name"]).read_text(encoding="utf-8")
         return web.Response(text=text, content_type=kind)
 
     async def _sign_in(self, request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -50,3 +51,18 @@ def test_a_locale_of_few_letters_is_no_traceback(tmp_path: Path) -> None:
     for command, env in calls:
         ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=60)
         assert ended.returncode == 1 and b"Traceback" not in ended.stderr, ended.stderr
+
+
+def test_files_are_utf_8_in_any_locale(tmp_path: Path, source: Registry, target: Registry) -> None:
+    digest = push_image(source, "lib/app", "1")
+    config = write_config(tmp_path, task("tôkyō", location(source), location(target), mapping("lib/app")))
+    report, state = tmp_path / "report.json", tmp_path / "state.json"
+    ended = subprocess.run(
+        [DREGSY, "sync", "-c", str(config), "--report", str(report), "--state", str(state)],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr.decode()
+    assert target.digest("lib/app", "1") == digest
+    assert all("tôkyō" in json.loads(file.read_text(encoding="utf-8"))["tasks"] for file in (report, state))
