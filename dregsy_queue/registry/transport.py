@@ -155,7 +155,7 @@ class Transport:
         target = self._absolute(request.url)
         header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
         incoming = await self._paced(request, target, header, sent)
-        if incoming.status == 401 and same_origin(incoming.url, self._home):
+        if _is_refused(incoming, header) and same_origin(incoming.url, self._home):
             async with incoming:
                 again = await self._after_refusal(request.scope, header, incoming)
                 if not again:
@@ -279,7 +279,7 @@ class Transport:
         return await self._authorization.after_refusal(scope, sent, challenge)
 
     async def _refused(self, incoming: Incoming, scope: str, what: str) -> RegistryError:
-        answer = Answer(401, incoming.headers, await incoming.read(), str(incoming.url))
+        answer = Answer(incoming.status, incoming.headers, await incoming.read(), str(incoming.url))
         at_home = same_origin(incoming.url, self._home)
         user = await self._authorization.user() if at_home else None
         if not at_home or user is None:
@@ -366,6 +366,14 @@ class Transport:
                 temporary=True,
                 registry=self.registry,
             ) from None
+
+
+def _is_refused(incoming: Incoming, sent: str) -> bool:
+    """Whether another login may help. Some registries say of a token that has ended that it is forbidden."""
+    if incoming.status == 401:
+        return True
+    challenges = incoming.headers.getall("WWW-Authenticate", []) if sent.startswith("Bearer ") else []
+    return incoming.status == 403 and any("invalid_token" in challenge for challenge in challenges)
 
 
 def _start(bound: asyncio.Timeout) -> None:

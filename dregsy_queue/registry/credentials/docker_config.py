@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ _LOOK_AGAIN = 5.0
 _NO_LOGIN = ("credentials not found", "no credentials server url", "no credentials username")
 #: What keeps a program from being run for a while: this machine is short of something, or the file is being replaced.
 _BUSY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+#: How keys begin that ``docker login`` made of an address; all programs go by the host in it.
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _HUB_KEYS = ("docker.io", "https://index.docker.io/v1/", "index.docker.io")
 
 
@@ -59,8 +63,7 @@ class DockerConfigSource(CachedSource):
             if isinstance(helpers, dict) and helpers.get(key):
                 return self._ask(str(helpers[key]), key)
         auths = document.get("auths")
-        for key in self._keys():
-            entry = auths.get(key) if isinstance(auths, dict) else None
+        for entry in self._entries(auths) if isinstance(auths, dict) else ():
             found = _login(entry) if isinstance(entry, dict) else None
             if found:
                 return found
@@ -70,6 +73,16 @@ class DockerConfigSource(CachedSource):
             if found:
                 return found
         return None
+
+    def _entries(self, auths: dict[str, Any]) -> Iterator[object]:
+        """What ``auths`` has for the host: under the usual keys first, then under any other address of it."""
+        yield from (auths.get(key) for key in self._keys())
+        if not self.namespace:
+            yield from (entry for key, entry in auths.items() if _ADDRESS.match(key) and self._is_of(key))
+
+    def _is_of(self, address: str) -> bool:
+        host = _ADDRESS.sub("", address).partition("/")[0]
+        return registry_key(host) == registry_key(self.host)
 
     def _keys(self) -> tuple[str, ...]:
         if self.namespace:

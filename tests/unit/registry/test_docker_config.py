@@ -40,6 +40,8 @@ BOB = {"auth": b64("bob:secret")}
     [
         ({"a.example": BOB}, "team/app", Credentials("bob", "secret")),
         ({"https://a.example/v1/": BOB}, "team/app", Credentials("bob", "secret")),
+        ({"https://a.example/service/token": BOB}, "team/app", Credentials("bob", "secret")),
+        ({"https://a.example.evil/": BOB, "https://b.example/a.example": BOB}, "team/app", None),
         ({"a.example": {"username": "eve", "password": "word"}}, "", Credentials("eve", "word")),
         ({"a.example": {"auth": b64("0000:"), "identitytoken": "RT"}}, "", Credentials("0000", "", "RT")),
         ({"a.example": {"identitytoken": "RT"}}, "", Credentials("", "", "RT")),

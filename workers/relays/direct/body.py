@@ -79,12 +79,11 @@ class Body:
             yield held
 
     async def _all(self) -> AsyncIterator[bytes]:
-        stuck = 0
+        # What is packed cannot begin in the middle.
+        stuck, from_start = 0, self._is_packed
         while self._read < self._size:
-            before = self._read
+            before, start = self._read, 0 if from_start else self._read
             try:
-                # What is packed cannot begin in the middle.
-                start = 0 if self._is_packed else self._read
                 async with self._source.get(self._repository, self._digest, start) as incoming:
                     async for piece in self._rest(incoming):
                         self._read += len(piece)
@@ -95,6 +94,10 @@ class Body:
                     raise self._error("it broke off")
             except RegistryError as error:
                 stuck = 0 if self._read > before else stuck + 1
+                if start and not error.temporary and error.kind in ("invalid", "denied", "not-found"):
+                    # It may be the part that is refused, as signed addresses do.
+                    from_start = True
+                    continue
                 if not error.temporary or error.kind in ("rate-limited", "invalid") or stuck >= STUCK:
                     raise
                 await asyncio.sleep(backoff.delay(PAUSE, stuck + 1))

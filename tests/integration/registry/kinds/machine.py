@@ -22,6 +22,7 @@ def cases() -> list[Case]:
                 ("an address of Docker's first API", "https://{}/v1/"),
                 ("an address of its second", "https://{}/v2/"),
                 ("an address by HTTP", "http://{}"),
+                ("an address with a path of its own", "https://{}/service/token"),
                 ("a namespace (containers/image#981)", "{}/lib"),
                 ("a repository", "{}/lib/app"),
             )

@@ -36,6 +36,18 @@ def cases() -> list[Case]:
         Case("a token server as Go spells it", source=[Tokens(key="Token").both], login="source"),
         Case("tokens that are good for two requests, source", source=[used_up(Tokens(), 2)], login="source"),
         Case("tokens that are good for two requests, target", target=[used_up(Tokens(), 2)], login="target"),
+        Case(
+            "a token that has ended is 403, source",
+            source=[_forbidden_at_end(Tokens())],
+            login="source",
+            relay="direct",
+        ),
+        Case(
+            "a token that has ended is 403, target",
+            target=[_forbidden_at_end(Tokens())],
+            login="target",
+            relay="direct",
+        ),
         Case("/v2/ is elsewhere", source=[redirects(lambda ask: ask.path == "/v2/", lambda ask: "/v2", 301)]),
         Case(
             "a source that fails while the target greets slowly",
@@ -101,6 +113,19 @@ def cases() -> list[Case]:
             check=_once,
         ),
     ]
+
+
+def _forbidden_at_end(tokens: Tokens) -> Quirk:
+    guard = used_up(tokens, 3)
+
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        given = await guard(ask, following)
+        if given.status == 401 and ask.headers.get("Authorization", "").startswith("Bearer"):
+            given.status = 403
+            given.headers["WWW-Authenticate"] += ',error="invalid_token"'
+        return given
+
+    return quirk
 
 
 def _by_account(tokens: Tokens) -> Quirk:

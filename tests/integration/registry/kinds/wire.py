@@ -8,7 +8,7 @@ from typing import Any
 from tests.lab.odd.case import Case
 from tests.lab.odd.content import put_image
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk
-from tests.lab.odd.quirks import HEADS, asks, cuts, packed, with_headers
+from tests.lab.odd.quirks import HEADS, asks, cuts, packed, says, with_headers
 from tests.lab.odd.wire import Write, body_of, head, length, wired
 
 _GETS, _BLOBS = asks("GET", "manifest"), asks("GET", "blob")
@@ -58,6 +58,14 @@ def cases() -> list[Case]:
         Case("an empty header", source=[wired(_ANY, _more("X-Empty:"))]),
         Case("cookies", source=[with_headers(_ANY, Set_Cookie="a=b; Path=/; bad name=1; Expires=never")]),
         Case("blobs that break off", source=[cuts(_BLOBS, times=2)], put=partial(put_image, size=200_000)),
+        *(
+            Case(
+                f"blobs that break off, and their rest is refused by {status}",
+                source=[says(_rests, status), cuts(_BLOBS)],
+                put=partial(put_image, size=700_000),
+            )
+            for status in (400, 403, 404, 416, 501)
+        ),
         Case("manifests that break off", source=[cuts(_GETS, times=1)]),
         Case(
             "the connection ends with each answer",
@@ -65,6 +73,10 @@ def cases() -> list[Case]:
             target=[with_headers(asks(), Connection="close")],
         ),
     ]
+
+
+def _rests(ask: Ask) -> bool:
+    return ask.kind == "blob" and "Range" in ask.headers
 
 
 def _packed_in_pieces() -> Quirk:
