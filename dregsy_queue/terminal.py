@@ -97,14 +97,13 @@ def table(
 ) -> RenderableType:
     """Columns of texts as they are; those in `left` stand left, and those in `folds` fold rather than lose letters.
 
-    A row may end early. Where a terminal has too little room for that, each row becomes lines: what may fold, then the rest with headers.
+    A row may end early. Where a terminal has too little room, each row becomes lines: what may fold, then the rest
+    with headers.
     """
     from rich.text import Text
 
     cells = [[cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row] for row in rows]
-    for row in cells:
-        row += [Text()] * (len(headers) - len(row))
-    return _Table(headers, cells, left, folds)
+    return _Table(headers, [row + [Text()] * (len(headers) - len(row)) for row in cells], left, folds)
 
 
 class _Table:

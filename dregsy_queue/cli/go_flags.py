@@ -43,6 +43,8 @@ def translate(arguments: Sequence[str]) -> list[str]:
     """
     if arguments and arguments[0] in ("-help", "--help"):
         return ["--help"]
+    if arguments and arguments[0] == "-version":
+        return ["--version"]
     if not arguments or _flag(arguments[0]) is None:
         return list(arguments)
     translated, index, config = ["sync"], 0, False

@@ -66,6 +66,8 @@ def _locate(config: Config, text: str, skip_tls_verify: bool) -> tuple[Location,
     locations = [task.source for task in config.tasks] + [task.target for task in config.tasks]
     # A registry that a config names may have any name; without one, Docker's rule tells registries from paths.
     named = next((location for location in locations if text.startswith(f"{location.host}/")), None)
+    if "/" not in text and "." in text.partition(":")[0]:
+        raise click.BadParameter(f"'{text}' names no repository; give registry/path", param_hint="REPOSITORY")
     try:
         reference = Reference.parse_full(text) if named else Reference.parse(text)
     except ValueError as error:

@@ -28,6 +28,7 @@ from dregsy_queue.cli.go_flags import translate
         ("-config= -run=b", ""),
         ("b -config=a", "b -config=a"),
         ("-help", "--help"),
+        ("-version", "--version"),
         ("-config=a -help", "sync --config=a --help"),
         ("sync -c a", "sync -c a"),
         ("-configs=a", "-configs=a"),
@@ -67,3 +68,9 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str], arguments: str, code: in
     assert ended.value.code == code
     assert said.out.startswith(stdout) and bool(said.out) is bool(stdout)
     assert stderr in said.err
+
+
+def test_a_registry_alone_is_no_repository(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["tags", "docker.io"])
+    assert ended.value.code == 2 and "'docker.io' names no repository; give registry/path" in capsys.readouterr().err
