@@ -121,9 +121,10 @@ def retry(name: str | None, wait: bool) -> None:
             found = [reader.newest(task) for task in sorted(names_of(connection, ()))]
             runs = [counts for counts in found if counts and counts.failed]
         else:
-            runs = [_find(connection, reader, name)]
+            found, runs = [], [_find(connection, reader, name)]
         told = [_retry(orders, counts, held=("task", counts.task) in holds) for counts in runs]
-        for line, _ in told or [("nothing has failed", None)]:
+        nothing = "nothing has failed" if name or any(found) else "no run is known: nothing to retry"
+        for line, _ in told or [(nothing, None)]:
             click.echo(line)
         if wait:
             raise SystemExit(_await_end(connection, [run for _, run in told if run]))

@@ -14,6 +14,12 @@ from dregsy_queue.ledger.redis_check import examine, refusal
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role
 from dregsy_queue.ledger.waiting import Waiting, WaitingReader
+from dregsy_queue.terminal import span
+
+#: Seconds that a change may wait at least before its task is stale, as for the alert MirrorIsStale.
+STALE = 3600
+#: Tasks that a verdict names.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -108,12 +114,13 @@ def judge(situation: Situation) -> Verdict:
 
 
 def in_the_way_of(task: str, situation: Situation) -> list[str]:
-    """What keeps one task from being synced, besides its own failures: nobody lives, Redis refuses, no worker can."""
+    """What is wrong with one task besides its own failures: it is stale, nobody lives, Redis refuses, no worker can."""
     problems = list(situation.redis)
     if not any(role.lives for role in situation.schedulers):
         problems += _schedulers(situation).problems
     if not situation.workers:
         problems += _workers(situation).problems
+    problems += [f"stale: {_since(found)}" for found in situation.tasks if found.name == task and _is_stale(found)]
     return problems + _nobody_takes([waiting for waiting in situation.waiting if waiting.task == task])
 
 
@@ -201,6 +208,31 @@ def _tasks(situation: Situation) -> Verdict:
     names = {"task": "tasks", "registry": "registries"}
     paused = [f"{number} {kind if number == 1 else names[kind]}" for kind, number in held.items() if number]
     facts = [f"{' and '.join(paused)} paused"] if paused else []
-    if failing:
-        return Verdict([f"{len(failing)} of {len(tasks)} tasks fail: {', '.join(failing)}"], facts)
-    return Verdict([], [f"{len(tasks)} task{'' if len(tasks) == 1 else 's'}, none fails", *facts])
+    problems = [f"{len(failing)} of {len(tasks)} tasks fail: {_named(failing)}"] if failing else []
+    if stale := [f"{task.name} ({_since(task)})" for task in tasks if _is_stale(task)]:
+        problems.append(
+            f"{len(stale)} of {len(tasks)} tasks {'is' if len(stale) == 1 else 'are'} stale: {_named(stale)}"
+        )
+    if not tasks:
+        return Verdict(problems, ["no task is known", *facts])
+    if not failing:
+        unknown = sum(not (task.last or (task.newest and task.newest.done)) for task in tasks)
+        so_far = f", {unknown} {'has' if unknown == 1 else 'have'} not ended a run" if unknown else ""
+        facts.insert(0, f"{len(tasks)} task{'' if len(tasks) == 1 else 's'}, none fails{so_far}")
+    return Verdict(problems, facts)
+
+
+def _named(names: Sequence[str]) -> str:
+    """The first of them; there may be thousands."""
+    more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _is_stale(task: TaskOverview) -> bool:
+    """The rule of the alert MirrorIsStale. One that fails is told for that, one that an operator paused not at all."""
+    judged = not (task.left or task.hold or task.failing)
+    return judged and task.lag > max(2 * task.interval, STALE)
+
+
+def _since(task: TaskOverview) -> str:
+    return f"a change has been waiting for {span(task.lag)}"

@@ -7,6 +7,7 @@ from typing import Any
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.presence import WorkerState
+from dregsy_queue.ledger.report import RunCounts
 from dregsy_queue.ledger.roles import Kind, Role, replaced
 from dregsy_queue.ledger.situation import Situation, Verdict, in_the_way_of, judge
 from dregsy_queue.ledger.waiting import Waiting
@@ -81,3 +82,39 @@ def test_what_is_paused_is_good_to_know() -> None:
     task = TaskOverview("t", None, 0, 1.0, 0.0, hold=held)
     registry = RegistryOverview("r", 0, None, 0, None, 0.0, None, hold=held)
     assert "1 task and 1 registry paused" in verdict(role("scheduler", "s"), tasks=[task], registries=[registry]).facts
+
+
+def _task(
+    name: str, *, lag: float = 0.0, interval: int = 60, failed: int = 0, hold: Hold | None = None
+) -> TaskOverview:
+    run = RunCounts(f"1-{name}", name, "done", 0, 0, failed, 0, 0, 0, 1.0, 2.0)
+    return TaskOverview(name, run, 0, 1.0, lag, run, interval=interval, hold=hold)
+
+
+def test_a_stale_mirror_is_not_good() -> None:
+    stale, slow = _task("stale", lag=7300), _task("slow", lag=7300, interval=3700)
+    held, failing = _task("held", lag=7300, hold=Hold(0.0, 0.0, "")), _task("failing", lag=7300, failed=1)
+    there = [stale, slow, held, failing]
+    assert verdict(role("scheduler", "s"), tasks=there).problems == [
+        "1 of 4 tasks fail: failing",
+        "1 of 4 tasks is stale: stale (a change has been waiting for 2 h)",
+    ]
+    assert in_the_way_of("stale", make(role("scheduler", "s"), tasks=there)) == [
+        "stale: a change has been waiting for 2 h"
+    ]
+    assert in_the_way_of("slow", make(role("scheduler", "s"), tasks=there)) == []
+
+
+def test_of_what_nobody_knows_nothing_good_is_said() -> None:
+    assert "no task is known" in verdict(role("scheduler", "s")).facts
+    never = TaskOverview("t", None, 0, 0.0, 0.0)
+    assert (
+        "2 tasks, none fails, 1 has not ended a run" in verdict(role("scheduler", "s"), tasks=[never, _task("x")]).facts
+    )
+
+
+def test_of_many_tasks_some_are_named() -> None:
+    tasks = [_task(f"t{number}", failed=1) for number in range(9)]
+    assert verdict(role("scheduler", "s"), tasks=tasks).problems == [
+        "9 of 9 tasks fail: t0, t1, t2, t3, t4, and 4 more"
+    ]
