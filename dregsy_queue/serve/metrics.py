@@ -86,7 +86,9 @@ class ClusterCollector(Collector):
     def _tasks(self, tasks: Sequence[TaskOverview]) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("dregsy_task_waiting_jobs", "jobs in the task's backlog", labels=["task"])
         lag = GaugeMetricFamily(
-            "dregsy_mirror_lag_seconds", "how long the oldest change waits to be synced; 0: none waits", labels=["task"]
+            "dregsy_mirror_lag_seconds",
+            "how long the oldest change waits to be synced; 0: none waits; absent: not known",
+            labels=["task"],
         )
         good = GaugeMetricFamily(
             "dregsy_last_good_run_timestamp_seconds", "end of the last run without failures", labels=["task"]
@@ -103,7 +105,8 @@ class ClusterCollector(Collector):
         # A task that is gone is not stale, and does not fail.
         for task in (task for task in tasks if not task.left):
             waiting.add_metric([task.name], task.waiting)
-            lag.add_metric([task.name], task.lag)
+            if task.lag_known:
+                lag.add_metric([task.name], task.lag)
             if task.last_good:
                 good.add_metric([task.name], task.last_good)
             if task.newest:
