@@ -95,6 +95,7 @@ def _tell_end(name: str, counts: RunCounts | None, reader: RunReader) -> int:
         return 1
     told = f"{counts.copied} copied, {counts.up_to_date} up to date, {counts.failed} failed"
     told += f", {counts.cancelled} cancelled" if counts.cancelled else ""
+    told = "its mappings select no image; done" if counts.empty else told
     click.echo(f"{clean(counts.task)}: {told} in {counts.seconds:.1f} s")
     if reason := reason_of(counts, reader):
         write(lines(clean(reason), indent="  "))

@@ -54,6 +54,8 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
         ended = f"ended {moment(run.ended, situation.now)} after {span(run.seconds)}" if run.done else "has not ended"
         yield from lines(f"run {clean(run.run)} of {moment(run.started, situation.now)} {ended}")
         yield from lines(", ".join(counts))
+        if run.empty:
+            yield from lines("its mappings select no image: dregsy plan shows what each filter leaves")
     good = f"{span(situation.now - overview.last_good)} ago" if overview.last_good else "never"
     yield from lines(f"lag {_lag(overview)}; last run without failures: {good}; next run: {_next(overview, situation)}")
     for failure in situation.failures.get(name, []):

@@ -48,6 +48,11 @@ class RunCounts:
         return "failed" if self.failed else "cancelled" if self.cancelled_why else "done"
 
     @property
+    def empty(self) -> bool:
+        """Whether the task's mappings have selected no image: the source has none that they want."""
+        return self.outcome == "done" and not (self.copied or self.up_to_date or self.cancelled)
+
+    @property
     def figures(self) -> dict[str, object]:
         """What log lines of an ended run have beside their words."""
         return {

@@ -219,6 +219,8 @@ def _tasks(situation: Situation) -> Verdict:
         unknown = sum(not (task.last or (task.newest and task.newest.done)) for task in tasks)
         so_far = f", {unknown} {'has' if unknown == 1 else 'have'} not ended a run" if unknown else ""
         facts.insert(0, f"{len(tasks)} task{'' if len(tasks) == 1 else 's'}, none fails{so_far}")
+    if empty := [task.name for task in tasks if task.newest and task.newest.empty]:
+        facts.append(f"{len(empty)} task{' selects' if len(empty) == 1 else 's select'} no image: {_named(empty)}")
     return Verdict(problems, facts)
 
 

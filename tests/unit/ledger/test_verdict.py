@@ -85,9 +85,9 @@ def test_what_is_paused_is_good_to_know() -> None:
 
 
 def _task(
-    name: str, *, lag: float = 0.0, interval: int = 60, failed: int = 0, hold: Hold | None = None
+    name: str, *, lag: float = 0.0, interval: int = 60, failed: int = 0, hold: Hold | None = None, copied: int = 1
 ) -> TaskOverview:
-    run = RunCounts(f"1-{name}", name, "done", 0, 0, failed, 0, 0, 0, 1.0, 2.0)
+    run = RunCounts(f"1-{name}", name, "done", copied, 0, failed, 0, 0, 0, 1.0, 2.0)
     return TaskOverview(name, run, 0, 1.0, lag, run, interval=interval, hold=hold)
 
 
@@ -118,3 +118,8 @@ def test_of_many_tasks_some_are_named() -> None:
     assert verdict(role("scheduler", "s"), tasks=tasks).problems == [
         "9 of 9 tasks fail: t0, t1, t2, t3, t4, and 4 more"
     ]
+
+
+def test_what_selects_no_image_is_told() -> None:
+    tasks = [_task("t"), _task("none", copied=0), _task("failing", copied=0, failed=1)]
+    assert "1 task selects no image: none" in verdict(role("scheduler", "s"), tasks=tasks).facts
