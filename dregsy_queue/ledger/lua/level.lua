@@ -49,6 +49,13 @@ if not s or type(s.base) ~= 'table' or type(s.n) ~= 'table' or type(s.t) ~= 'tab
   s = {epoch = math.floor(now * 1000), from = now, base = {}, n = {}, t = {}, answers = 0, failures = 0, served = 0,
     done = 0, spans = 0}
 end
+if s.told and s.told > now + 1 then
+  -- Redis' clock was set back: all that is to come is as far away as it was.
+  for _, time in ipairs({'from', 'shared', 'dipped', 'cap_until', 'next_dip', 'tried'}) do
+    s[time] = s[time] and s[time] - (s.told - now)
+  end
+end
+s.told = now
 
 -- Workers: when each called last, its part of what is under way, what it would use, its share, and since when (in
 -- seconds, and of which epoch) these figures are.
@@ -69,7 +76,7 @@ local function all_workers()
   for i = 1, #flat, 2 do
     local w = read_worker(flat[i + 1])
     w.name = flat[i]
-    if w.at < now - 3 * pace - 5 then
+    if math.abs(now - w.at) > 3 * pace + 5 then
       redis.call('HDEL', crew, w.name)
     else
       found[#found + 1] = w

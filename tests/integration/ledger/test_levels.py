@@ -186,6 +186,22 @@ def test_nothing_holds_back_what_more_requests_do_not_slow_down(
     assert sum(served) / len(served) >= 0.95 * 60
 
 
+def test_a_clock_that_is_set_back_keeps_the_level_and_what_is_to_come(
+    ledger: Ledger, levels: Levels, clock: Clock
+) -> None:
+    fleet = Fleet(levels, clock, linear(8))
+    levels.tell(HOST, "gone", Figures(0, 1, 1, 1))
+    fleet.run(100)
+    levels.tell(HOST, "gone", Figures(0, 1, 1, 1))
+    clock.let_pass(-3600)
+    for worker, (told, at) in fleet.heard.items():
+        fleet.heard[worker] = told, at - 3600
+    assert_served_at_the_best_number(fleet.run(20))
+    assert sorted(ledger.redis.hgetall(key("level", HOST, "workers"))) == ["w0", "w1", "w2", "w3"]
+    fleet.registry = linear(40)
+    assert max(fleet.run(120)) >= 32, "it goes on looking for more"
+
+
 def test_short_work_is_never_held_back(levels: Levels, clock: Clock) -> None:
     fleet = Fleet(levels, clock, linear(8))
     assert fleet.run(5) == [fleet.demand] * 5
