@@ -12,7 +12,8 @@ can share one Redis database; a test compares this table with what Lua and Pytho
                                jobs.<state>, planned.<state>; unlisted: repositories and
                                mappings whose images nobody knows), failure (why it could not be planned as a whole),
                                cancelled (why it ends early), cursors of long work; of a run that several workers
-                               plan: shards and shards ended (numbers), listed (mark: no shard comes any more)
+                               plan: shards and shards ended (numbers), listed (mark: no shard comes any more),
+                               found (number of targets of the plan), planned again (how often, as some were lost)
 ``run:<run>:jobs``             hash: job id → what to do (JSON, never changes)
 ``run:<run>:planned``          hash: job id → outcome that planning already knew (JSON)
 ``run:<run>:shards``           hash: shard that has not ended → its images (JSON)

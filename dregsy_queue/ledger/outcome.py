@@ -70,6 +70,8 @@ class PlanDone:
     once: bool = False
     #: parts that are left to all workers; the run is planned when they are
     shards: int = 0
+    #: all that the plan has, those of shards too; 0: not known here
+    targets: int = 0
     #: what it took, all workers together; None: the attempt did it
     seconds: float | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.outcome import RunFailure
 from dregsy_queue.ledger.scripts import Scripts
-from dregsy_queue.logs import scrub_line
+from dregsy_queue.logs import log_fields, scrub_line
+
+log = logging.getLogger(__name__)
 
 #: Images handed to Redis in one call: bounds how long one script holds Redis (about two milliseconds).
 BATCH = 50
@@ -156,14 +159,24 @@ class Runs:
         """Mark this Redis as known. True if it was not: it is new, or was emptied."""
         return bool(self._redis.set(key("seen"), "1", nx=True))
 
-    def end_plan(self, plan: Claim, failure: RunFailure | None = None, *, once: bool = False) -> bool:
-        """Planning is over, that of a run or of a shard; `failure` says why it failed as a whole. False when it was
-        lost. A run whose shards have not ended is planned when they have.
+    def end_plan(self, plan: Claim, failure: RunFailure | None = None, *, once: bool = False, targets: int = 0) -> bool:
+        """Planning is over, that of a run or of a shard; `failure` says why it failed as a whole. A run whose shards
+        have not ended is planned when they have. False when the plan was lost to another worker, or when Redis has lost
+        a part of it (it was put back to an earlier state), so that the run is planned once more.
 
-        `once`: now that it is planned the task counts as started, and as it is now it does not start again.
+        `once`: now that it is planned the task counts as started, and as it is now it does not start again. `targets`:
+        how many the plan has, those of its shards too; 0: not known here.
 
         While Redis does not take it, it is kept (see `InHand`).
         """
         text = scrub_line(failure.error) or "no reason given" if failure else ""
-        values = (plan.job, plan.epoch, plan.worker, text, int(once), secrets.token_hex(8))
-        return self._in_hand.write(plan.job, plan.epoch, lambda: bool(self._scripts.run("end_plan", *values)))
+        values = (plan.job, plan.epoch, plan.worker, text, int(once), secrets.token_hex(8), targets)
+
+        def write() -> bool:
+            answer = int(self._scripts.run("end_plan", *values))
+            if answer == 2:
+                text = "planned once more: Redis lost a part of the plan, as in a fail-over that loses data"
+                log.warning(text, extra=log_fields(task=plan.task, run=plan.run))
+            return answer == 1
+
+        return self._in_hand.write(plan.job, plan.epoch, write)

@@ -95,6 +95,9 @@ class Targets:
         #: target → the source that goes there, and its platform
         self._taken: dict[str, str] = {}
 
+    def __len__(self) -> int:
+        return len(self._taken)
+
     def take(self, image: Image) -> bool:
         """False where the very same image has this target already. Raises: ValueError: another image has it."""
         wanted = f"{self._names.source(image)} {image.platform}".strip()

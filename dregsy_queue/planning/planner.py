@@ -128,6 +128,11 @@ class Planner:
         for left in unreached:
             yield self._failure(left.what, str(left.error))
 
+    @property
+    def targets(self) -> int:
+        """How many targets the plan has so far, with those that are left to others."""
+        return len(self._targets)
+
     async def _round(
         self, unlisted: list[Mapping], pairs: list[Pair], images: list[Image]
     ) -> AsyncGenerator[Planned | _Unreached, None]:

@@ -71,6 +71,9 @@ def ledger(world: World) -> Iterator[str]:
                 yield f"stuck: {run}"
             if any(states[state] != number for state, number in counted.items()):
                 yield f"counts: run {run.run} says {counted} and has {dict(states)}"
+            expected = len(TASKS[name][1]) * len(world.tags)
+            if run.outcome == "done" and run.total != expected:
+                yield f"lost: {run} ended well without {expected - run.total} of its images"
             if run.failed:
                 yield f"failed: {run}: {[r.error for r in reader.results(run.run) if r.status == 'failed'][:2]}"
     # A worker that was killed last has nobody left to notice: the next one that starts does.

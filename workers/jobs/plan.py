@@ -57,8 +57,9 @@ def plan(worker: Worker, claim: Claim) -> PlanOutcome | None:
         text = f"another release made this part of the plan, this one cannot read it: {error}"
         return left_to_other_releases(claim, text) or RunFailure(claim.task, text)
     try:
-        jobs = worker.services.loop.run(_plan_into_run(worker, claim, task, context, images), name=claim.name)
-        return PlanDone(jobs, once=not task.interval, shards=len(context.parts))
+        planning = _plan_into_run(worker, claim, task, context, images)
+        jobs, targets = worker.services.loop.run(planning, name=claim.name)
+        return PlanDone(jobs, once=not task.interval, shards=len(context.parts), targets=targets)
     except PlanLostError as error:
         log.warning("%s", error, extra=tags)
         return None
@@ -79,12 +80,13 @@ def _why_not_planned(task: SyncTask | None) -> str:
 
 async def _plan_into_run(
     worker: Worker, claim: Claim, task: SyncTask, context: _RunContext, images: Sequence[Image] | None
-) -> int:
-    """`images`: of a shard. Returns how many of those that were compared here are to be copied."""
+) -> tuple[int, int]:
+    """`images`: of a shard. Returns how many of those compared here are to be copied, and `PlanDone.targets`."""
     jobs, batch, since, wait = 0, list[Planned](), time.monotonic(), FIRST_WAIT
     failed: list[PlannedOutcome] = []
     retry = worker.services.orders.retried(claim.run)
     greetings = _greet(worker, task)
+    planner = _planner(worker, context, shard=claim.shard != "")
 
     async def hand_on() -> int:
         added = await asyncio.to_thread(worker.services.runs.add, claim, batch)
@@ -92,7 +94,7 @@ async def _plan_into_run(
         return added
 
     try:
-        async for planned in _planner(worker, context, shard=claim.shard != "").plan(images):
+        async for planned in planner.plan(images):
             if isinstance(planned, PlannedOutcome) and planned.error:
                 failed.append(planned)
             if retry and isinstance(planned, TransferJob) and not retry.covers(planned.source):
@@ -113,7 +115,8 @@ async def _plan_into_run(
         greetings.cancel()
     jobs += await hand_on() if batch else 0
     _log_failures(task.name, failed)
-    return jobs
+    # Of a retry some stay out of the run.
+    return jobs, 0 if retry else planner.targets
 
 
 def _greet(worker: Worker, task: SyncTask) -> asyncio.Task[None]:

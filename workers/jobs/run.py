@@ -77,8 +77,8 @@ def settle(worker: Worker, claim: Claim, outcome: Outcome | PlanOutcome | None, 
     match outcome:
         case None:
             return
-        case PlanDone(once=once):
-            written = worker.services.runs.end_plan(claim, once=once)
+        case PlanDone(once=once, targets=targets):
+            written = worker.services.runs.end_plan(claim, once=once, targets=targets)
         case RunFailure():
             written = worker.services.runs.end_plan(claim, outcome)
         case _:

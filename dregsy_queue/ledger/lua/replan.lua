@@ -15,7 +15,7 @@ if active and active ~= run and redis.call('HGET', key('run', active), 'state') 
 end
 redis.call('UNLINK', key('run', run, 'planned'), key('run', run, 'targets'))
 redis.call('HDEL', key('run', run), 'planned.failed', 'planned.up-to-date', 'unlisted', 'failure', 'listed',
-  'shards', 'shards ended')
+  'shards', 'shards ended', 'found', 'planned again')
 reopen_run(run, task, 'planning')
 redis.call('HSET', key('job', plan), 'task', task, 'kind', 'plan', 'attempts', 0, 'losses', 0)
 redis.call('HDEL', key('job', plan), 'ended', 'error')

@@ -45,6 +45,10 @@ FAULTS = {
     ),
     "a forgotten run leaves its jobs": ("    redis.call('UNLINK', key('job', job))\n", ""),
     "a shard that has ended is still wanted": ("local known = drop_shard(job)", "local known = true; let_go(job)"),
+    "a plan counts as whole though Redis lost a part of it": (
+        "  or redis.call('SCARD', key('run', run, 'targets')) < tonumber(wanted or 0)\n",
+        "",
+    ),
     "a resumed task gets no turn": ("enroll_all(name)\nreturn found", "return found"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from redis import Redis
 
 from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.jobs import PlannedOutcome
@@ -248,3 +249,37 @@ def test_records_of_images_that_left_go_but_not_of_a_repository_that_cannot_be_l
         pass
     kept = ledger.records.look_up("t", [f"dst.example/t:{number}" for number in (1, 2, 3)])
     assert [record is not None for record in kept] == [True, unlisted, True]
+
+
+@pytest.mark.parametrize("often", [1, 4])
+def test_a_run_is_planned_once_more_when_redis_lost_a_part_of_it(ledger: Ledger, redis_url: str, often: int) -> None:
+    """A fail-over loses what a planner wrote some seconds ago, and leaves it its plan."""
+    ledger.worker(slots=8)
+    run = ledger.start()
+    for lost in range(often + 1):
+        (plan,) = [ledger.claim(job) for job in ledger.admission.admit() if job.kind == "plan"]
+        before = dump(redis_url)
+        assert ledger.runs.add(plan, [image(n) for n in range(3)]) == 3
+        if lost < often:
+            restore(redis_url, before)
+        ledger.runs.add(plan, [image(n) for n in range(3, 5)])
+        assert ledger.runs.planned_targets(plan, [image(4).target])
+        if not ledger.runs.end_plan(plan, targets=5):
+            assert lost < often
+            continue
+        break
+    counts = ledger.reader.counts(run)
+    assert counts and counts.open == (5 if often == 1 else 2)
+    assert bool(counts.failure) == (often > 1)
+
+
+def dump(url: str) -> dict[bytes, bytes]:
+    client = Redis.from_url(url)
+    return {name: client.dump(name) or b"" for name in client.scan_iter(count=1000)}
+
+
+def restore(url: str, before: dict[bytes, bytes]) -> None:
+    client = Redis.from_url(url)
+    client.flushdb()
+    for name, value in before.items():
+        client.restore(name, 0, value)

@@ -264,20 +264,23 @@ def test_a_shard_in_the_backlog_finds_its_list(ledger: Ledger) -> None:
     assert counts(ledger, run).open == 1
 
 
-def test_a_run_whose_shards_redis_lost_fails(ledger: Ledger) -> None:
+def test_a_run_whose_shards_redis_lost_is_planned_again_and_fails_at_last(ledger: Ledger) -> None:
     ledger.worker(slots=8)
     run = shared(ledger, "one", "two", "three")
-    one, _ = claims(ledger)
-    end(ledger, one, 1)
-    ledger.redis.delete(key("run", run, "shards"))
-    two = next(name for name in left_of(ledger, run))
-    assert two
-    for claim in claims(ledger):
-        ledger.runs.end_plan(claim)
-    ledger.redis.zadd(key("delayed"), {f"{run}:plan": 1})
-    ledger.admission.reap()
-    (plan,) = claims(ledger)
-    assert ledger.runs.end_plan(plan)
+    for attempt in range(4):
+        end(ledger, next(claim for claim in claims(ledger) if claim.shard), attempt)
+        ledger.redis.delete(key("run", run, "shards"))
+        for claim in claims(ledger):
+            ledger.runs.end_plan(claim)
+        ledger.redis.zadd(key("delayed"), {f"{run}:plan": 1})
+        ledger.admission.reap()
+        assert ledger.runs.end_plan(the_claim(ledger)) is (attempt == 3)
+        if attempt < 3:
+            plan = the_claim(ledger)
+            assert ledger.runs.listed(plan) is None
+            for part in ("one", "two", "three"):
+                ledger.runs.share(plan, part)
+            assert ledger.runs.end_plan(plan)
     failure = counts(ledger, run).failure
     assert failure and "does it evict keys" in failure.error
 

@@ -151,6 +151,12 @@ def check_counts(state: State) -> None:
         planned["failed"] += "failure" in fields
         for name in ("failed", "up-to-date"):
             assert int(fields.get(f"planned.{name}", 0)) == planned[name], f"run {run} counts planned {name} wrong"
+        if fields["state"] != "planning" and not {"failure", "cancelled"} & set(fields):
+            known = [*jobs.values(), *state.get(f"run:{run}:planned").values()]
+            there = len({json.loads(image)["target"] for image in known})
+            assert there >= int(fields.get("found", 0)), (
+                f"run {run} is planned with {there} of {fields['found']} targets"
+            )
         over = fields["state"] != "planning" and not still
         shards = set(state.get(f"run:{run}:shards"))
         assert not shards - set(state.jobs), f"run {run} has shards that are no jobs: {shards - set(state.jobs)}"

@@ -86,15 +86,26 @@ class Machine(RuleBasedStateMachine):
         if worker := self.world.awake(n):
             worker.heartbeat()
 
-    @rule(n=N, most=st.integers(0, 4), plans=st.sampled_from(("stay", "ends", "ends", "goes on")), shards=SHARDS)
+    @rule(n=N, most=st.integers(0, 4), shards=SHARDS,
+          plans=st.sampled_from(("stay", "ends", "ends", "goes on", "is half lost")))  # fmt: skip
     def work(self, n: int, most: int, plans: str, shards: int) -> None:
-        """What one worker does in a few seconds, but ending transfers: other events meet a ledger in full swing."""
+        """What one worker does in a few seconds, but ending transfers: other events meet a ledger in full swing.
+
+        A plan that ``is half lost``: a fail-over loses some of it, and leaves it its planner.
+        """
         if worker := self.world.awake(n):
             for _ in range(2):
                 worker.heartbeat()
                 self.world.send(worker.tick())
                 self.world.deliver(worker, most)
                 for name in worker.plans() if plans != "stay" else ():
+                    if plans == "is half lost":
+                        self.world.copy()
+                        worker.plan(name, images_of(worker, name)[: most + 2], ends=False)
+                        self.history.forget()
+                        self.world.restore()
+                        worker.plan(name, images_of(worker, name), ends=True)
+                        continue
                     worker.share(name, images_of(worker, name), shards)
                     found = images_of(worker, name)
                     # A shard that ends is planned as a whole: no other one has its images.

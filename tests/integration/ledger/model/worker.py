@@ -43,6 +43,8 @@ class Worker:
     frozen: bool = False
     draining: bool = False
     running: dict[str, Claim] = field(default_factory=dict)
+    #: plan → targets that it has handed on, or left to shards
+    told: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         in_hand = InHand()
@@ -64,6 +66,7 @@ class Worker:
             held = self.redis.fields(key("job", claim.job), "state", "owner", "epoch")
             assert held == ["running", self.name, str(claim.epoch)], f"{claim.name} was claimed, the ledger has {held}"
             self.running[claim.name] = claim
+            self.told.pop(claim.name, None)
         return True
 
     def end(self, *, with_a_word: bool) -> None:
@@ -107,13 +110,14 @@ class Worker:
         self.claims.done_with(claim)
 
     def plan(self, name: str, images: list[TransferJob | PlannedOutcome], *, ends: bool) -> None:
-        """Hand on some images; `ends`: these were the last."""
-        claim = self.running[name]
+        """Hand on some images, each once; `ends`: these were the last."""
+        claim, told = self.running[name], self.told[name]
         try:
-            self.runs.add(claim, images)
+            self.runs.add(claim, [image for image in images if image.target not in told])
+            told.update(image.target for image in images)
             if not ends:
                 return
-            self.runs.end_plan(claim)
+            self.runs.end_plan(claim, targets=0 if claim.shard else len(told))
         except (PlanLostError, RedisError, OSError):
             pass
         del self.running[name]
@@ -127,6 +131,7 @@ class Worker:
                 targets = [image.target for image in images[number::shards]]
                 self.runs.share(claim, json.dumps(targets))
                 self.shared[claim.run].update(targets)
+                self.told[name].update(targets)
 
     def transfers(self) -> list[str]:
         return sorted(name for name, claim in self.running.items() if claim.transfer)
