@@ -20,7 +20,7 @@ from workers.cluster_blobs import ClusterBlobs
 from workers.relays.direct.body import Body, OtherFormError
 from workers.relays.direct.content import Blob
 from workers.relays.direct.known import Known, RepositoryKey
-from workers.relays.direct.manners import MIB, Manners, Way
+from workers.relays.direct.manners import CHUNKS, MIB, Manners, Way
 from workers.relays.mountable import Barred
 from workers.relays.stalls import SLOWEST, StalledError
 
@@ -35,6 +35,8 @@ WORTH_ASKING = MIB
 WORTH_WAITING = MIB
 #: Attempts at one blob, beside those of its job.
 TRIES, PAUSE = 3, 0.5
+#: The last attempt at a blob that is bigger: common proxies take so much.
+PIECES = Way("chunks", CHUNKS.index(MIB))
 #: Ways of sending that are tried before giving up.
 MOST_LESSONS = 6
 
@@ -161,6 +163,8 @@ class BlobMover:
         afresh: bool = False,
     ) -> int:
         tries, lessons, passed, is_packed = 0, 0, 0, False
+        #: why small pieces are tried in the end, whatever way is usual there
+        broken: RegistryError | None = None
 
         def count(number: int) -> None:
             nonlocal passed
@@ -171,7 +175,10 @@ class BlobMover:
             try:
                 upload = await self._begin(source, target, blob, afresh=afresh)
                 # Where an answer got lost, the target has what an earlier try has sent.
-                moved = await self._send(source, target, blob, upload, count, is_packed) if upload else passed
+                way = PIECES if broken else self._manners[target.blobs.registry].way
+                moved = await self._send(source, target, blob, upload, way, count, is_packed) if upload else passed
+                if broken and upload:
+                    self._manners[target.blobs.registry].way = PIECES
                 self._known.learn(target.key, blob.digest)
                 if target.others is not None:
                     target.others.note(target.blobs.registry, target.repository, [blob.digest])
@@ -188,8 +195,15 @@ class BlobMover:
                 blob, is_packed = replace(blob, size=other.size), is_packed or other.is_packed
             except RegistryError as error:
                 tries += 1
-                if not error.temporary or error.kind == "rate-limited" or tries >= TRIES or error.retry_after:
+                if broken:
+                    raise broken from None
+                if not error.temporary or error.kind == "rate-limited" or error.retry_after:
                     raise
+                if tries >= TRIES:
+                    if (blob.size or 0) <= MIB:
+                        raise
+                    # Some proxies hang up on what is too big for them, and say nothing.
+                    broken = error
                 await asyncio.sleep(backoff.delay(PAUSE, tries))
 
     async def _begin(
@@ -265,13 +279,13 @@ class BlobMover:
         target: BlobRepository,
         blob: Blob,
         upload: Upload,
+        way: Way,
         tell: Callable[[int], None],
         is_packed: bool,
     ) -> int:
         size = blob.size
         if size is None:
             size = await _size(source, blob.digest)
-        way = self._manners[target.blobs.registry].way
         if size <= SMALL:
             async with self._small, self._stall_guard(size, tell) as moved:
                 body = Body(source.blobs, source.repository, blob.digest, size, moved, is_packed=is_packed)

@@ -58,6 +58,12 @@ def cases() -> list[Case]:
                 ("a piece takes at most 600 KiB (ocx#237)", _at_most(600 * 1024)),
             )
         ),
+        Case(
+            "bodies of more than 2 MiB are hung up on",
+            relay="direct",
+            target=[_hangs_up(2 * 2**20)],
+            put=partial(put_image, size=2_500_000),
+        ),
         Case("blobs are refused to HEAD", target=[says(asks("HEAD", "blob"), 405)], put=_BIG),
         Case("blobs are 403 to HEAD", target=[says(asks("HEAD", "blob"), 403)], put=_BIG),
         Case("uploads begin at the second try", target=[says(_BEGIN, 502, times=1)]),
@@ -124,6 +130,13 @@ def _status(status: int) -> Callable[[Ask, Answer], None]:
         given.status = status
 
     return bend
+
+
+def _hangs_up(size: int) -> Quirk:
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        return Answer(raw=b"") if ask.kind == "upload" and len(ask.body) > size else await following(ask)
+
+    return quirk
 
 
 def _at_most(size: int) -> Quirk:
