@@ -87,6 +87,7 @@ class Page:
         runs, images = await asyncio.to_thread(self._history, name)
         return self._page(
             request, "task.html", now=found.now, situation=found, task=task, runs=runs, images=images,
+            problems=situation.in_the_way_of(name, found),
             bars=bars(runs), width=WIDTH, height=HEIGHT, said=request.query.get("said", "")[:200],
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ def test_reading_needs_no_script_and_no_token(ledger: Ledger, page: str) -> None
     assert all(part not in text for part in ("https://", "http://")), "nothing from outside"
     task = requests.get(f"{page}/task", params={"name": NAME}, timeout=10).text
     assert "<svg" in task and "run 1" in task
+    assert 'class="verdict wrong"' in task and "no scheduler lives" in task
     assert 'action="/order"' not in task and 'action="/sign-in"' in task
     assert requests.get(f"{page}/task?name=no", timeout=10).status_code == 404
     assert requests.get(f"{page}/static/..%2fserver.py", timeout=10).status_code == 404
