@@ -76,7 +76,7 @@ def _configuration(redis_url: str | None) -> dict[str, Any]:
         # Outcomes are in the ledger; a result per message would only cost Redis calls.
         "task_ignore_result": True,
         # Transfers wait for processes and sockets: threads share one event loop, one session, one token cache.
-        "worker_pool": "threads",
+        "worker_pool": "workers.celery_side.pool:Pool",
         "worker_concurrency": 16,
         # With late acks a running job counts as prefetched, so a busy worker reserves no further messages.
         "task_acks_late": True,

@@ -10,8 +10,25 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+
+class Threads(ThreadPoolExecutor):
+    """Where this machine, or this container, gives no more threads, those that are there do the work. Python's own pool
+    raises RuntimeError for a call that it does all the same."""
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            if not self._threads:
+                raise
+
+    def begin(self) -> None:
+        """Start the first thread. Raises: RuntimeError, when not even that is to be had."""
+        self.submit(int).result()
+
+
 #: For calls to clouds: logins, repositories.
-CLOUD_THREADS = ThreadPoolExecutor(8, "cloud")
+CLOUD_THREADS = Threads(8, "cloud")
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")

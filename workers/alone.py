@@ -11,9 +11,9 @@ import os
 import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 from dregsy_queue import settings
+from dregsy_queue.concurrency import Threads
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.ledger.admission import Admission, Admitted
 from dregsy_queue.logs import log_fields
@@ -28,12 +28,13 @@ class Alone:
 
     def __init__(self, chosen: settings.Settings, name: str, slots: int) -> None:
         """Raises: ConfigError."""
-        self._threads = ThreadPoolExecutor(slots, "slot")
+        self._threads = Threads(slots, "slot")
         self._lock = threading.Lock()
         self._free = slots
         self._worker = Worker(chosen, name, slots, self._take)
 
     def start(self) -> None:
+        self._threads.begin()
         self._worker.start()
 
     def end(self) -> None:

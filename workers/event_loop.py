@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 import uvloop
+
+from dregsy_queue.concurrency import Threads
 
 T = TypeVar("T")
 
@@ -21,7 +23,9 @@ class EventLoopThread:
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
         # For calls to Redis; what waits for daemons and clouds has threads of its own.
-        self._loop.set_default_executor(ThreadPoolExecutor(32, "redis"))
+        threads = Threads(32, "redis")
+        threads.begin()
+        self._loop.set_default_executor(threads)
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._closed_to_named = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)

@@ -12,13 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 from dregsy_queue import backoff
 from dregsy_queue.clock import SYSTEM, Clock
-from dregsy_queue.concurrency import completed, in_threads, merged
+from dregsy_queue.concurrency import Threads, completed, in_threads, merged
 from dregsy_queue.config.models import Mapping
 from dregsy_queue.ledger.jobs import PlannedOutcome, SyncRecord
 from dregsy_queue.ledger.plan_waits import PlanWait
@@ -44,7 +43,7 @@ log = logging.getLogger(__name__)
 #: enough for a small registry.
 COMPARISONS = 64
 #: More tags than these are chosen among in a thread.
-MANY, CHOOSING = 5_000, ThreadPoolExecutor(2, "choosing")
+MANY, CHOOSING = 5_000, Threads(2, "choosing")
 #: Sync records fetched in one Redis call.
 RECORD_BATCH = 500
 #: Images of a task that its planner compares itself, where others could help; and images that are left to others in one

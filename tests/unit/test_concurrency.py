@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from dregsy_queue.concurrency import Shared, SingleFlight, both, completed, merged
+from dregsy_queue.concurrency import Shared, SingleFlight, Threads, both, completed, merged
 
 
 async def test_streams_are_merged_as_they_give_and_an_exception_closes_all() -> None:
@@ -142,3 +143,21 @@ async def test_a_call_that_has_just_ended_and_is_forgotten_is_not_joined(fails: 
         assert await flight.run("key", call, remember=False) == 1
     assert await late[0] == 2
     assert await flight.run("key", call) == (2 if fails else 3)
+
+
+def test_where_no_more_threads_can_be_started_those_that_are_there_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, done = Threads(8), threading.Event()
+    threads.begin()
+    first = threads.submit(done.wait, 10)
+
+    def refuse(self: threading.Thread) -> None:
+        # what Python raises at a limit of processes (pthread_create(3), EAGAIN)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    others = [threads.submit(int, number) for number in range(20)]
+    done.set()
+    assert first.result(10) and [other.result(10) for other in others] == list(range(20))
+    with pytest.raises(RuntimeError, match="new thread"):
+        Threads(8).begin()
+    threads.shutdown()

@@ -5,7 +5,6 @@ Source: containers-auth.json(5); docker-credential-helpers' protocol.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dregsy_queue.child_process import may_start_later
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.oci.hosts import registry_key
 from dregsy_queue.oci.login import Credentials, decode_auth
@@ -27,8 +27,6 @@ LIFE = 300.0
 _LOOK_AGAIN = 5.0
 #: How helpers say that they have no login (docker-credential-helpers, credentials/error.go).
 _NO_LOGIN = ("credentials not found", "no credentials server url", "no credentials username")
-#: What keeps a program from being run for a while: this machine is short of something, or the file is being replaced.
-_BUSY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 #: How keys begin that ``docker login`` made of an address; all programs go by the host in it.
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _HUB_KEYS = ("docker.io", "https://index.docker.io/v1/", "index.docker.io")
@@ -121,7 +119,7 @@ class DockerConfigSource(CachedSource):
             raise self._error(f"the credential helper {program} gave no answer within 30 s") from None
         except OSError as error:
             why = f"the credential helper {program} cannot be run: {error.strerror or error}"
-            raise self._error(why, temporary=error.errno in _BUSY) from None
+            raise self._error(why, temporary=may_start_later(error)) from None
         if done.returncode != 0:
             words = " ".join(f"{done.stdout} {done.stderr}".split())
             if any(none in words.lower() for none in _NO_LOGIN):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.tls import certificate_folder
-from workers.relays.relay import Access, Copy
+from workers.relays.relay import Access, Copy, RelayError
 from workers.relays.skopeo.relay import SkopeoRelay
 
 SOURCE = "src.example:5000/a/b@sha256:" + "a" * 64
@@ -68,3 +71,26 @@ def test_certificates_are_found_by_host_without_port(tmp_path: Path, host: str, 
     assert certificate_folder(tmp_path, host) is None
     (tmp_path / name).mkdir()
     assert certificate_folder(tmp_path, host) == tmp_path / name
+
+
+@contextlib.contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process opens no more files. A relay meets a limit of processes or memory in the same place."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("source", [NOBODY, Access(Credentials("al", "pass"), False, None, ANY_CLIENT)])
+async def test_a_program_that_cannot_be_started_just_now_is_not_missing(skopeo: Path, source: Access) -> None:
+    with no_more_files():
+        problem = await SkopeoRelay(str(skopeo)).problem()
+        with pytest.raises(RelayError) as raised:
+            await called(skopeo, source, NOBODY)
+    assert problem == str(raised.value)
+    assert "cannot be started just now: Too many open files" in problem and "install" not in problem
+    assert (raised.value.kind, raised.value.temporary) == ("away", True)
+    assert await SkopeoRelay(str(skopeo)).problem() is None

@@ -8,7 +8,6 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import docker
@@ -16,7 +15,7 @@ import requests
 import urllib3
 from docker.errors import APIError, DockerException, StreamParseError
 
-from dregsy_queue.concurrency import in_threads
+from dregsy_queue.concurrency import Threads, in_threads
 from dregsy_queue.config.models import Config, DockerSettings
 from dregsy_queue.settings import Settings
 from workers.relays.failures import error_of
@@ -52,9 +51,9 @@ class DockerRelay:
         self._settings, self._silence = settings, silence
         self._lock = threading.Lock()
         # Threads of its own: a slow daemon delays only its own copies.
-        self._threads = ThreadPoolExecutor(_COPIES, "docker")
+        self._threads = Threads(_COPIES, "docker")
         # Whether the daemon works must be found out while copies run.
-        self._pings = ThreadPoolExecutor(1, "docker-ping")
+        self._pings = Threads(1, "docker-ping")
         #: references in the daemon that copies under way need
         self._in_use: Counter[str] = Counter()
 

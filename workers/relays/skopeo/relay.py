@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dregsy_queue import redact
+from dregsy_queue.child_process import may_start_later
 from dregsy_queue.config.models import Config
 from dregsy_queue.logs import log_fields
 from dregsy_queue.oci.manifests import SCHEMA_1
@@ -19,7 +20,7 @@ from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.settings import Settings
 from workers.relays.direct.relay import DirectRelay
-from workers.relays.relay import Access, Copy, CopyResult, RelayError
+from workers.relays.relay import Access, Copy, CopyResult, RelayError, RelayProblem
 from workers.relays.skopeo import output, process
 from workers.relays.skopeo.auth_file import auth_file
 from workers.relays.skopeo.gate import Gate
@@ -139,6 +140,20 @@ class SkopeoRelay:
 
     async def _by_skopeo(self, copy: Copy, change: Sequence[str] | None = None) -> CopyResult:
         """`change`: options for an image that skopeo may change; None: it stays what it is."""
+        try:
+            ended, made = await self._call(copy, change)
+        except OSError as error:
+            kind: RelayProblem = "away" if may_start_later(error) else "missing"
+            raise RelayError(_missing(self.binary, error), kind) from None
+        except StalledError as error:
+            raise RelayError(f"skopeo: {error}", "stalled") from None
+        text = redact.scrub(ended.output)
+        if ended.returncode != 0:
+            raise output.error(text, ended.returncode, names=(copy.source, copy.target))
+        return CopyResult(text, made or None, sent=ended.relayed)
+
+    async def _call(self, copy: Copy, change: Sequence[str] | None) -> tuple[process.Ended, str]:
+        """How skopeo ended, and the digest that it made; "" for none. Raises: OSError or StalledError."""
         with contextlib.ExitStack() as files:
             descriptors: list[int] = []
             arguments = [self.binary, "--insecure-policy", "copy"]
@@ -158,24 +173,15 @@ class SkopeoRelay:
             ):
                 arguments += _login_and_tls(side, reference, access, files, descriptors)
             arguments += [f"docker://{copy.source}", f"docker://{copy.target}"]
-            try:
-                async with self.gate.process():
-                    ended = await process.run(
-                        arguments,
-                        environment=_environment(),
-                        pass_fds=descriptors,
-                        stalled_after=self.stalled_after,
-                        meter=copy.meter,
-                    )
-            except OSError as error:
-                raise RelayError(_missing(self.binary, error), "missing") from None
-            except StalledError as error:
-                raise RelayError(f"skopeo: {error}", "stalled") from None
-            made = os.pread(digest, 256, 0).decode().strip() if digest is not None else ""
-        text = redact.scrub(ended.output)
-        if ended.returncode != 0:
-            raise output.error(text, ended.returncode, names=(copy.source, copy.target))
-        return CopyResult(text, made or None, sent=ended.relayed)
+            async with self.gate.process():
+                ended = await process.run(
+                    arguments,
+                    environment=_environment(),
+                    pass_fds=descriptors,
+                    stalled_after=self.stalled_after,
+                    meter=copy.meter,
+                )
+            return ended, os.pread(digest, 256, 0).decode().strip() if digest is not None else ""
 
     async def _directly(self, copy: Copy, error: RelayError) -> CopyResult:
         """Copy what skopeo cannot, byte for byte. Where that fails for good, its error counts; else skopeo's."""
@@ -235,6 +241,11 @@ def _login_and_tls(
 
 
 def _missing(binary: str, error: BaseException) -> str:
+    if isinstance(error, OSError) and may_start_later(error):
+        return (
+            f"the relay program '{binary}' cannot be started just now: {error.strerror}; this machine or container may "
+            "have too few processes, too little memory or too few open files for so many slots"
+        )
     reason = "was not found" if isinstance(error, FileNotFoundError) else f"cannot be started ({error})"
     return f"the relay program '{binary}' {reason}; install skopeo, or set skopeo.binary to its path"
 
