@@ -28,6 +28,7 @@ ACCEPT = (
 )
 
 
+_DOCKER = "application/vnd.docker."
 #: Most manifests that an index may name here; the biggest known have a few hundred.
 MOST_ENTRIES = 10_000
 
@@ -102,6 +103,21 @@ def media_type_of(body: bytes, said: str) -> str:
     own = document.get("mediaType")
     if isinstance(own, str) and own in ACCEPT:
         return own
-    if said not in ACCEPT and isinstance(document.get("manifests"), list):
+    if said in ACCEPT or (isinstance(own, str) and own):
+        return said
+    if isinstance(document.get("manifests"), list):
         return OCI_INDEX
+    config = document.get("config")
+    if isinstance(config, dict) and isinstance(document.get("layers"), list):
+        return DOCKER_MANIFEST if str(config.get("mediaType")).startswith(_DOCKER) else OCI_MANIFEST
     return said
+
+
+def pushed_type(body: bytes, said: str) -> str:
+    """The type under which a manifest is pushed: as above, and any other that it has by its own word."""
+    found = media_type_of(body, said)
+    if found in ACCEPT:
+        return found
+    document = json.loads(body)
+    own = document.get("mediaType") if isinstance(document, dict) else None
+    return own if isinstance(own, str) and own else found

@@ -18,6 +18,8 @@ from dregsy_queue.registry.signing_in.tokens import Token, TokenCache, parse_tok
 #: Asks a token server: URL, Authorization header ('' for none), and a form to POST (None: a GET).
 AskTokenServer = Callable[[str, str, Mapping[str, str] | None], Awaitable[Answer]]
 
+#: Answers of token servers to scopes that they do not give.
+_NOT_SO_FAR = (400, 401, 403, 404, 422)
 #: Seconds for which a refused login is not tried again.
 _REFUSED_FOR = 10.0
 
@@ -118,18 +120,11 @@ class Authorization:
         if credentials is not None:
             self._must_be_safe(self._challenge.realm)
             self._must_be_new(credentials)
-        asked = self._scopes.get(scope, scope)
-        if credentials is not None and credentials.identity_token:
-            answer = await self._by_identity_token(credentials, asked)
-        else:
-            query = [("service", self._challenge.service)] if self._challenge.service else []
-            query += [("scope", one) for one in asked.split()]
-            # Some token servers look the user up by it (token specification, "Query Parameters": `account`).
-            query += [("account", credentials.username)] if credentials else []
-            separator = "&" if "?" in self._challenge.realm else "?"
-            answer = await self._ask_token_server(
-                self._challenge.realm + (separator + urlencode(query) if query else ""), await self._basic(scope), None
-            )
+        answer = await self._ask(credentials, self._scopes.get(scope, scope))
+        first = scope.partition(" ")[0]
+        if answer.status in _NOT_SO_FAR and first != scope:
+            # Some token servers refuse a scope for another repository beside, or more than one.
+            answer = await self._ask(credentials, first)
         if answer.status != 200:
             server = urlsplit(answer.url).netloc.rpartition("@")[2] or self._registry
             user = credentials.username if credentials else None
@@ -145,6 +140,18 @@ class Authorization:
             raise RegistryError(
                 f"{self._registry}: {error}", kind="invalid", temporary=False, registry=self._registry
             ) from None
+
+    async def _ask(self, credentials: Credentials | None, scope: str) -> Answer:
+        assert self._challenge is not None
+        if credentials is not None and credentials.identity_token:
+            return await self._by_identity_token(credentials, scope)
+        query = [("service", self._challenge.service)] if self._challenge.service else []
+        query += [("scope", one) for one in scope.split()]
+        # Some token servers look the user up by it (token specification, "Query Parameters": `account`).
+        query += [("account", credentials.username)] if credentials else []
+        separator = "&" if "?" in self._challenge.realm else "?"
+        url = self._challenge.realm + (separator + urlencode(query) if query else "")
+        return await self._ask_token_server(url, await self._basic(scope), None)
 
     async def _by_identity_token(self, credentials: Credentials, scope: str) -> Answer:
         """Source: distribution's token specification, "OAuth 2", grant_type refresh_token."""

@@ -256,9 +256,9 @@ class BlobMover:
         try:
             answer = await target.blobs.begin(target.repository, blob.digest, origin)
         except RegistryError as error:
-            if origin is None or error.kind not in ("auth", "unavailable"):
+            if origin is None or error.kind in ("rate-limited", "tls"):
                 raise
-            if error.kind == "auth" and origin != target.repository:
+            if error.kind != "unavailable" and origin != target.repository:
                 # The login may not reach as far as `origin`.
                 self._barred.bar(target.blobs, origin)
                 return await self._post(target, blob, target.repository)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dregsy_queue.oci.digest import Digest, is_digest
-from dregsy_queue.oci.manifests import digest_of
+from dregsy_queue.oci.manifests import digest_of, pushed_type
 from dregsy_queue.oci.schema1 import signed_content
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.responses import Answer
@@ -58,8 +58,9 @@ def parse_manifest(digest: Digest, media_type: str, body: bytes) -> Manifest:
         raise ValueError("it is not a manifest")
     blobs = {blob.digest: blob for blob in _blobs(document)}
     children = {child.digest: child for child in _children(document)}
-    kind = media_type or str(document.get("mediaType") or "")
-    return Manifest(digest, kind, body, tuple(blobs.values()), tuple(children.values()), _subject(document))
+    return Manifest(
+        digest, pushed_type(body, media_type), body, tuple(blobs.values()), tuple(children.values()), _subject(document)
+    )
 
 
 def read_manifest(answer: Answer, registry: str, repository: str, reference: str, media_type: str = "") -> Manifest:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from functools import partial
 
-from tests.lab.odd.case import REPOSITORY, Case, Played
+from dregsy_queue.oci.manifests import DOCKER_MANIFEST
+from tests.lab.odd.case import COPY, REPOSITORY, Case, Played
 from tests.lab.odd.content import (
     ZSTD,
     Entry,
@@ -18,13 +19,25 @@ from tests.lab.odd.content import (
     put_multi,
     put_nested,
 )
-from tests.lab.odd.exchange import Ask
+from tests.lab.odd.exchange import Answer, Ask, Next, refusal
 from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, refuses, with_headers, without_headers
 from tests.lab.odd.store import Store
 
 _GETS = asks("GET", "manifest")
 _ONE = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+async def _goes_by_types(ask: Ask, following: Next) -> Answer:
+    """Lets in no manifest that is sent as something else than it says of itself."""
+    is_push = ask.kind == "manifest" and ask.method == "PUT"
+    if is_push and json.loads(ask.body)["mediaType"] != ask.headers.get("Content-Type"):
+        return refusal(400, "MANIFEST_INVALID", "mediaType and Content-Type differ")
+    return await following(ask)
+
+
+def _is_stored_as(kind: str, played: Played) -> None:
+    assert played.target.store.manifests[COPY, "1"][0] == kind
 
 
 def cases() -> list[Case]:
@@ -62,6 +75,25 @@ def cases() -> list[Case]:
                 ("with a charset", f"{_INDEX}; charset=utf-8"),
                 ("in odd case", _INDEX.upper()),
             )
+        ),
+        *(
+            Case(
+                f"octets, to a target that goes by types: {name}",
+                source=[with_headers(MANIFESTS, Content_Type="application/octet-stream")],
+                target=[_goes_by_types],
+                put=put,
+                platform="all",
+            )
+            for name, put in (("an image", put_image), ("an index", put_multi), ("a Docker list", put_docker_list))
+        ),
+        *(
+            Case(
+                f"text that does not say what it is, {media}",
+                source=[with_headers(MANIFESTS, Content_Type="text/plain")],
+                put=partial(put_image, typed=False, media=media),
+                check=partial(_is_stored_as, kind),
+            )
+            for media, kind in (("oci", _ONE), ("docker", DOCKER_MANIFEST))
         ),
         Case("no Content-Type", source=[without_headers(MANIFESTS, "Content-Type")]),
         Case("the manifest does not say what it is", put=partial(put_image, typed=False)),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from tests.lab.odd.case import Case, Played
+from tests.lab.odd.content import put_image
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
 from tests.lab.odd.quirks import LOGIN, Tokens, asks, basic, redirects, refuses, says, slow, used_up
+from tests.lab.odd.registry import OddRegistry
+from tests.lab.odd.store import Store
 
 _BEARER = 'Bearer realm="{realm}",service="{service}",scope="{scope}"'
 
@@ -47,6 +50,10 @@ def cases() -> list[Case]:
             target=[_forbidden_at_end(Tokens())],
             login="target",
             relay="direct",
+        ),
+        *(
+            _within(f"tokens for one repository at a time, else {status}", _one_scope(Tokens(), status))
+            for status in (400, 401, 403, 404)
         ),
         Case("/v2/ is elsewhere", source=[redirects(lambda ask: ask.path == "/v2/", lambda ask: "/v2", 301)]),
         Case(
@@ -113,6 +120,34 @@ def cases() -> list[Case]:
             check=_once,
         ),
     ]
+
+
+def _within(name: str, quirk: Quirk) -> Case:
+    """From one repository to another of the same registry: the blobs might be mounted."""
+    held: list[OddRegistry] = []
+
+    def put(store: Store, repository: str, tag: str) -> None:
+        put_image(store, repository, tag)
+        put_image(held[-1].store, repository, tag)
+
+    return Case(
+        name,
+        target=[quirk],
+        put=put,
+        login="both",
+        share=held.append,
+        hosts=lambda source, target: (target.host, target.host),
+    )
+
+
+def _one_scope(tokens: Tokens, status: int) -> Quirk:
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        scopes = {one for scope in ask.query.getall("scope", []) for one in scope.split()}
+        if ask.path == "/token" and len(scopes) > 1:
+            return refusal(status, "DENIED", "one repository at a time")
+        return await tokens.both(ask, following)
+
+    return quirk
 
 
 def _forbidden_at_end(tokens: Tokens) -> Quirk:
