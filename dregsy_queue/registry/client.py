@@ -160,9 +160,20 @@ class RegistryClient:
             return None
 
     async def may_list(self, repository: str) -> None:
-        """Ask for one tag of a repository. Raises: RegistryError: it cannot be listed."""
-        name = api_repository(self.registry, repository)
-        await self._ask("GET", f"/v2/{name}/tags/list?n=1", scopes.pull(name), 200, what=f"tags of {repository}")
+        """Ask for one tag of a repository, or for all where none can be had alone, as `tags` does.
+
+        Raises: RegistryError: it cannot be listed.
+        """
+        name, what = api_repository(self.registry, repository), f"tags of {repository}"
+        try:
+            await self._ask("GET", f"/v2/{name}/tags/list?n=1", scopes.pull(name), 200, what=what)
+        except RegistryError as error:
+            if error.kind in ("auth", "rate-limited", "tls"):
+                raise
+            try:
+                await self._ask("GET", f"/v2/{name}/tags/list", scopes.pull(name), 200, what=what)
+            except RegistryError:
+                raise error from None
 
     async def may_push(self, repository: str) -> None:
         """Open an upload and cancel it: nothing is left. Raises: RegistryError: nothing can be pushed.

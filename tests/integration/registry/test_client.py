@@ -25,6 +25,7 @@ from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.certificates import Authority
 from tests.lab.images import push_image, push_index, tag_many
 from tests.lab.odd.content import put_image
+from tests.lab.odd.quirks import says
 from tests.lab.odd.registry import OddRegistry
 from tests.lab.processes import free_port
 from tests.lab.proxy import Faults
@@ -101,6 +102,20 @@ async def test_plain_http_whatever_it_says_to_the_first_word_of_tls(registries: 
         assert await connect(registries, host, BOB).tags("lib/app") == ["1"]
         with pytest.raises(RegistryError):
             await connect(registries, host, skip=False).tags("lib/app")
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_a_list_that_cannot_be_had_in_part(registries: Registries, status: int) -> None:
+    registry = OddRegistry(says(lambda ask: ask.kind == "tags" and "n" in ask.query, status))
+    try:
+        put_image(registry.store, "lib/app", "1")
+        client = connect(registries, registry.host)
+        await client.may_list("lib/app")
+        assert await client.tags("lib/app") == ["1"]
+        with pytest.raises(RegistryError):
+            await client.may_list("no/such")
+    finally:
+        registry.stop()
 
 
 async def test_a_secure_registry_that_fails_is_not_asked_in_plain(registries: Registries) -> None:
