@@ -172,6 +172,7 @@ async def _send(
     context: ssl.SSLContext,
     body: Body,
 ) -> aiohttp.ClientResponse:
+    proxy = proxy_for(url)
     # also where `url` is plain: a proxy may speak TLS
     options: dict[str, Any] = {"ssl": context}
     if body or method in ("POST", "PUT", "PATCH"):
@@ -184,9 +185,11 @@ async def _send(
             headers=headers,
             allow_redirects=False,
             timeout=_TIMEOUT if isinstance(body, bytes) else _STREAMED,
-            proxy=proxy_for(url),
+            proxy=proxy,
             **options,
         )
+    except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
+        raise _by_proxy(url, proxy or "", error) from None
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ssl.SSLError) as error:
         raise (NotHTTPSError(url) if url.scheme == "https" and _is_no_tls(error) else unreachable(url, error)) from None
 
@@ -265,6 +268,18 @@ def unreachable(url: URL, error: BaseException) -> RegistryError:
     return RegistryError(
         f"{host}: it cannot be reached: {_reason(error)}", kind="unavailable", temporary=not unknown, registry=host
     )
+
+
+def _by_proxy(
+    url: URL, proxy: str, error: aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError
+) -> RegistryError:
+    """The proxy failed, not the registry. Its URL may hold a login, so only its host is told."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        why, passes = f"it answers HTTP {error.status}", error.status >= 500
+    else:
+        why, passes = _reason(error), True
+    text = f"{host_of(url)}: the proxy {host_of(URL(proxy))} does not lead there: {why}"
+    return RegistryError(text, kind="unavailable", temporary=passes, registry=host_of(url))
 
 
 def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:

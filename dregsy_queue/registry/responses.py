@@ -24,6 +24,7 @@ _REFUSALS = {
     400: "it refuses what was sent",
     402: "it wants to be paid first",
     405: "it does not allow that; it may be read-only",
+    407: "the proxy before it wants a login",
     409: "it refuses to change what is there",
     412: "it refuses to change what is there; the tag may be immutable",
     413: "it, or a proxy before it, takes nothing as big as that",
