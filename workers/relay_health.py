@@ -27,6 +27,8 @@ class RelayHealth:
         self._loop, self._settings, self._clock = loop, settings, clock
         self._relays = make_relays(config, settings)
         self._working: set[str] = set()
+        #: those of earlier configs
+        self._former: set[str] = set()
         self._waited_for: set[str] = set()
         self._started = self._clock.monotonic()
         self._next_probe = 0.0
@@ -36,6 +38,7 @@ class RelayHealth:
         """Make the relays of another config; copies under way go on by the old ones."""
         relays = make_relays(config, self._settings)
         self._working &= set(relays)
+        self._former |= set(self._relays)
         self._relays = relays
         self.probe()
 
@@ -48,9 +51,9 @@ class RelayHealth:
 
     @property
     def offered(self) -> list[str]:
-        """Relays whose jobs this worker takes: those that work; on a worker that is alone all of them, so that their
-        jobs fail instead of waiting."""
-        return sorted(self._relays if self._alone else self._working)
+        """Relays whose jobs this worker takes: those that work; on a worker that is alone all of them, and those that
+        the config has used before, so that their jobs end instead of waiting for nobody."""
+        return sorted({*self._relays, *self._former} if self._alone else self._working)
 
     def probe_if_due(self) -> None:
         if self._clock.monotonic() >= self._next_probe:

@@ -124,6 +124,9 @@ def _not_here(worker: Worker, claim: Claim, task: SyncTask | None, why: str) -> 
             return later
         if is_scheduled(claim, worker.services):
             return Failed(f"no worker could copy it: {why}, by the config of the workers")
+    if worker.settings.alone:
+        # No other worker and no later run may see to it.
+        return Failed(f"dropped: {why}")
     return Cancelled(f"dropped: {why}")
 
 

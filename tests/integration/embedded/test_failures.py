@@ -64,6 +64,29 @@ def test_unreachable_registry(tmp_path: Path, good: dict[str, object], target: R
     assert_failed(outcome, "bad", "cannot be reached", "refused")
 
 
+def test_a_config_that_is_emptied_meanwhile_ends_what_waits(tmp_path: Path, source: Registry, target: Registry) -> None:
+    """No worker uses the relay of the waiting jobs any more: they fail, instead of waiting for nobody."""
+    push_many(source, "lib/app", [f"{n}" for n in range(20)])
+    skopeo = tmp_path / "skopeo"
+    # 16 run at once; the worker has the new config after two looks.
+    skopeo.write_text(
+        f'#!/bin/sh\ncase "$*" in *copy*) echo "tasks: []" > {tmp_path}/dregsy.yaml; sleep 6;; esac\nexec skopeo "$@"\n'
+    )
+    skopeo.chmod(0o755)
+    outcome = sync(
+        write_config(
+            tmp_path,
+            task("t", location(source), location(target), mapping("lib/app")),
+            skopeo={"binary": str(skopeo)},
+        ),
+        timeout=60,
+    )
+    assert outcome.code == 1
+    errors = {job["error"] for job in outcome.jobs("t") if job["status"] == "failed"}
+    assert errors == {"dropped: its task is not in the config any more"}
+    assert outcome.counts("t")[0] == len(target.tags("lib/app")) >= 16
+
+
 def test_a_tag_that_vanishes_between_planning_and_transfer(
     tmp_path: Path, good: dict[str, object], source: Registry, target: Registry
 ) -> None:

@@ -78,6 +78,19 @@ def test_a_worker_that_is_alone_offers_all_and_waits_for_a_daemon_for_a_while(re
     assert not found.may_still_come()
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_jobs_of_a_relay_that_the_config_no_longer_uses(
+    relays: dict[str, Relay], alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is alone takes them, so that they end; in a cluster they are left to workers with the old config."""
+    found = health(FakeClock(), alone=alone)
+    unused: Any = None
+    relays["docker"].why = None
+    monkeypatch.setattr("workers.relay_health.make_relays", lambda *_: {"docker": relays["docker"]})
+    found.make_anew(unused)
+    assert found.offered == (["docker", "skopeo"] if alone else ["docker"])
+
+
 def test_a_relay_that_the_config_does_not_use(relays: dict[str, Relay]) -> None:
     with pytest.raises(RelayError, match="does not use the relay 'direct'"):
         health(FakeClock()).relay("direct")
