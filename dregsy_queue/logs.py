@@ -72,13 +72,16 @@ def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None
     level = LEVELS.get(level_name, logging.INFO)
     wanted = environment.get("LOG_FORMAT", "").lower()
     terminal = stream.isatty()
+    # NO_COLOR: no-color.org; "dumb" is a terminal that knows no escapes
+    plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+    colors = (terminal and not plain) or _truth(environment.get("LOG_FORCE_COLORS", ""))
     text = wanted == "text" or (wanted != "json" and terminal)
     methods = _truth(environment.get("LOG_METHODS", ""))
     handler = logging.StreamHandler(stream)
     if level > logging.DEBUG:
         handler.addFilter(_is_news)
     if text:
-        handler.setFormatter(TextFormatter(terminal or _truth(environment.get("LOG_FORCE_COLORS", "")), methods))
+        handler.setFormatter(TextFormatter(colors, methods))
     else:
         handler.setFormatter(JsonFormatter(methods))
     for name, number in {"trace": TRACE, "fatal": logging.CRITICAL}.items():

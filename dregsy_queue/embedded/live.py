@@ -45,7 +45,8 @@ class LiveDisplay:
 
     def ended(self, run: RunCounts) -> None:
         """A line above the display."""
-        text = f"{time.strftime('%H:%M:%S')} {clean(run.task)}: {', '.join(counts(run))} in {run.seconds:.1f} s"
+        told = "its mappings select no image" if run.empty else f"{', '.join(counts(run))} in {run.seconds:.1f} s"
+        text = f"{time.strftime('%H:%M:%S')} {clean(run.task)}: {told}"
         self._console.print(Text(text, style="red" if run.failed else "green"), soft_wrap=True)
 
     def _render(self) -> Group:

@@ -244,7 +244,8 @@ class _Session:
         )
         if self._live:
             environment.setdefault("LOG_FORMAT", "text")
-            environment.setdefault("LOG_FORCE_COLORS", "1")
+            if not environment.get("NO_COLOR") and environment.get("TERM") != "dumb":
+                environment.setdefault("LOG_FORCE_COLORS", "1")
             # The display shows what goes well; lines are for what does not.
             if not any(task.verbose for task in self._call.tasks):
                 environment.setdefault("LOG_LEVEL", "warn")
