@@ -27,7 +27,7 @@ from dregsy_queue.config.selection import relay_of
 from dregsy_queue.embedded import worker
 from dregsy_queue.embedded.children import Child, ChildError, PrivateRedis, Program, celery_command, worker_command
 from dregsy_queue.embedded.forked import Forked
-from dregsy_queue.embedded.private_folder import private_folder
+from dregsy_queue.embedded.private_folder import NoFolderError, private_folder
 from dregsy_queue.embedded.state import StateFile
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.records import Records
@@ -77,15 +77,14 @@ class SyncCall:
 
 def run(call: SyncCall) -> int:
     """Sync; returns the exit code: 0, 1 when something failed, 128 + signal number after SIGINT or SIGTERM."""
-    with private_folder() as folder, _signals() as received:
-        try:
-            session = _Session(call, folder, received)
-            return session.run()
-        except ChildError as error:
-            log.error("%s", error)
-        except RedisError as error:
-            log.error("the private Redis ended or does not answer: %s; is this machine out of memory?", error)
-        return 1
+    try:
+        with private_folder() as folder, _signals() as received:
+            return _Session(call, folder, received).run()
+    except (ChildError, NoFolderError) as error:
+        log.error("%s", error)
+    except RedisError as error:
+        log.error("the private Redis ended or does not answer: %s; is this machine out of memory?", error)
+    return 1
 
 
 @contextlib.contextmanager

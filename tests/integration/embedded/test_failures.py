@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from tests.conftest import MakeProxy, MakeRegistry
-from tests.lab.dregsy import Outcome, auth, dregsy, location, mapping, sync, task, write_config
+from tests.lab.dregsy import BIN, Outcome, auth, dregsy, location, mapping, sync, task, write_config
 from tests.lab.images import push_image, push_index, push_many
 from tests.lab.processes import free_port, processes_with
 from tests.lab.proxy import Faults
@@ -85,6 +86,15 @@ def test_a_config_that_is_emptied_meanwhile_ends_what_waits(tmp_path: Path, sour
     errors = {job["error"] for job in outcome.jobs("t") if job["status"] == "failed"}
     assert errors == {"dropped: its task is not in the config any more"}
     assert outcome.counts("t")[0] == len(target.tags("lib/app")) >= 16
+
+
+def test_no_room_for_a_temporary_folder_is_one_line(tmp_path: Path, source: Registry, target: Registry) -> None:
+    config = write_config(tmp_path, task("t", location(source), location(target), mapping("lib/app")))
+    # No file may grow: to Python no temporary folder is usable then, as where all file systems are read-only or full.
+    command = ["sh", "-c", f"ulimit -f 0; exec {BIN}/dregsy -config={config}"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert "no temporary folder can be made: No usable temporary directory found" in ended.stderr
 
 
 def test_a_tag_that_vanishes_between_planning_and_transfer(
