@@ -173,8 +173,9 @@ def _emptied(world: World, choice: random.Random) -> Iterator[str]:
 
 def _end(seat: Seat, seconds: float) -> None:
     """SIGTERM. Raises: RoleError where it does not end well in time."""
-    # It hears signals once it has begun to work.
-    wait_until(lambda: b'"msg"' in seat.role.log.read_bytes(), 60, f"the start of {seat.name}")
+    # Before that, SIGTERM ends it as it ends any program.
+    started = b"is ready" if seat.kind == "worker" else b'"msg"'
+    wait_until(lambda: started in seat.role.log.read_bytes(), 60, f"the start of {seat.name}")
     began = time.monotonic()
     code = seat.role.process.stop(timeout=seconds)
     if code != 0:
