@@ -104,7 +104,8 @@ class Machine(RuleBasedStateMachine):
                         worker.plan(name, images_of(worker, name)[: most + 2], ends=False)
                         self.history.forget()
                         self.world.restore()
-                        worker.plan(name, images_of(worker, name), ends=True)
+                        if name in worker.running:
+                            worker.plan(name, images_of(worker, name), ends=True)
                         continue
                     worker.share(name, images_of(worker, name), shards)
                     found = images_of(worker, name)
