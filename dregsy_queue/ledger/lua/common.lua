@@ -34,7 +34,8 @@ end
 -- In a sorted set of times nothing lies later than `latest`, unless Redis' clock was set back since (it was wrong, or
 -- another machine's Redis took over): such a thing is put at `instead`.
 local function not_later(name, latest, instead)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', name, '(' .. latest, '+inf', 'LIMIT', 0, SLICE)) do
+  -- A second more: Lua writes a time with four places after the point, so that it may be less than it is.
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', name, '(' .. latest + 1, '+inf', 'LIMIT', 0, SLICE)) do
     redis.call('ZADD', name, instead, member)
   end
 end

@@ -76,6 +76,26 @@ def test_the_window_of_transfers_slides(clock: Clock, ledger: Ledger, limiter: R
     assert min(waits) >= 60 and max(waits) <= 65
 
 
+def test_a_transfer_counts_until_its_window_after_its_end(
+    clock: Clock, ledger: Ledger, limiter: RegistryLimiter
+) -> None:
+    # Lua writes this time as less than it is.
+    clock.now = 1795884434.00004
+    clock.let_pass(0)
+    ledger.worker(slots=100)
+    limiter.configure("src.example", Limits(transfers=(5, 60)))
+    plan(ledger, 20)
+    claims = [ledger.claim(job) for job in ledger.admission.admit()]
+    clock.let_pass(20)
+    for claim in claims:
+        ledger.claims.settle(claim, Copied(""), 0)
+    clock.let_pass(59)
+    ledger.worker(slots=100)
+    assert len(claims) == 5 and ledger.admission.admit() == []
+    clock.let_pass(2)
+    assert len(ledger.admission.admit()) == 5
+
+
 def test_a_job_that_never_ran_gives_its_place_back(clock: Clock, ledger: Ledger, limiter: RegistryLimiter) -> None:
     limiter.configure("src.example", Limits(transfers=(2, 3600)))
     plan(ledger, 5)
