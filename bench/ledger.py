@@ -109,7 +109,7 @@ class Bench:
             plans += self.admission.admit()
         self.run_all("claim", [(plan.job, plan.epoch, WORKER, "token") for plan in plans])
         self.run_all("add_planned", [call for plan in plans for call in _planned(plan, tasks[names[_run(plan)]])])
-        self.run_all("end_plan", [(plan.job, plan.epoch, WORKER, "", "token") for plan in plans])
+        self.run_all("end_plan", [(plan.job, plan.epoch, WORKER, "", 0, "token", 0) for plan in plans])
 
     def run_admitted(self) -> int:
         """What may run now is copied; returns how many that were."""

@@ -62,6 +62,11 @@ def log_fields(**values: object) -> dict[str, Any]:
     return {"fields": {name: str(value) for name, value in values.items() if value not in (None, "")}}
 
 
+def takes_colors(environment: Mapping[str, str]) -> bool:
+    """Whether a terminal may have colours: ``NO_COLOR`` (no-color.org) is not set, and it knows escapes."""
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
 def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> None:
     """Send all logging to `stream` (default: standard error) in the format the environment asks for.
 
@@ -72,9 +77,7 @@ def configure(environment: Mapping[str, str] = os.environ, stream: TextIO | None
     level = LEVELS.get(level_name, logging.INFO)
     wanted = environment.get("LOG_FORMAT", "").lower()
     terminal = stream.isatty()
-    # NO_COLOR: no-color.org; "dumb" is a terminal that knows no escapes
-    plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
-    colors = (terminal and not plain) or _truth(environment.get("LOG_FORCE_COLORS", ""))
+    colors = (terminal and takes_colors(environment)) or _truth(environment.get("LOG_FORCE_COLORS", ""))
     text = wanted == "text" or (wanted != "json" and terminal)
     methods = _truth(environment.get("LOG_METHODS", ""))
     handler = logging.StreamHandler(stream)

@@ -32,6 +32,7 @@ from dregsy_queue.embedded.state import StateFile
 from dregsy_queue.ledger.connection import connect
 from dregsy_queue.ledger.records import Records
 from dregsy_queue.ledger.report import RunReader, report
+from dregsy_queue.logs import takes_colors
 from dregsy_queue.scheduling.starter import RunStarter
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ class _Session:
         )
         if self._live:
             environment.setdefault("LOG_FORMAT", "text")
-            if not environment.get("NO_COLOR") and environment.get("TERM") != "dumb":
+            if takes_colors(environment):
                 environment.setdefault("LOG_FORCE_COLORS", "1")
             # The display shows what goes well; lines are for what does not.
             if not any(task.verbose for task in self._call.tasks):

@@ -89,7 +89,15 @@ class Incoming:
         return self.headers.get("Content-Encoding", "").strip().lower() in _PACKINGS
 
     async def unpacked(self) -> AsyncIterator[bytes]:
-        """The same as `pieces`, unpacked. Raises: RegistryError."""
+        """The same as `pieces`, unpacked where the sender packed it (gzip, deflate). Raises: RegistryError."""
+        packing = self.headers.get("Content-Encoding", "").strip().lower()
+        if packing in ("", "identity"):
+            async for piece in self.pieces():
+                yield piece
+            return
+        if packing not in _PACKINGS:
+            raise invalid(self.url, f"its answer is packed as '{packing[:20]}', which nobody asked for")
+        # 32: gzip and zlib are told apart by their first bytes
         decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
         async for packed in self.pieces():
             rest = packed
@@ -104,13 +112,12 @@ class Incoming:
                 rest = decompressor.unconsumed_tail
 
     async def read(self, limit: int = BIGGEST) -> bytes:
-        """The whole body, unpacked where the sender packed it (gzip, deflate). Raises: RegistryError."""
+        """The whole body, as `unpacked`; a small answer cannot unpack to a huge one. Raises: RegistryError."""
         body = bytearray()
-        unpack = _unpacker(self.headers.get("Content-Encoding", ""), self.url)
         async with contextlib.AsyncExitStack() as turn:
             waited = False
-            async for piece in self.pieces():
-                body += unpack(piece, limit + 1 - len(body))
+            async for piece in self.unpacked():
+                body += piece
                 if len(body) > limit:
                     raise invalid(self.url, f"its answer is bigger than {limit // 1024**2} MiB")
                 if len(body) > BIG and not waited:
@@ -218,25 +225,6 @@ def _big_bodies() -> asyncio.Semaphore:
 
 
 _semaphores: dict[Any, asyncio.Semaphore] = {}
-
-
-def _unpacker(encoding: str, url: URL) -> Callable[[bytes, int], bytes]:
-    """A function of a piece and the most bytes wanted of it; so a small answer cannot unpack to a huge one."""
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
-        return lambda piece, most: piece
-    if name not in _PACKINGS:
-        raise invalid(url, f"its answer is packed as '{name[:20]}', which nobody asked for")
-    # 32: gzip and zlib are told apart by their first bytes
-    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-
-    def unpack(piece: bytes, most: int) -> bytes:
-        try:
-            return decompressor.decompress(piece, max(1, most))
-        except zlib.error:
-            raise invalid(url, "its answer cannot be unpacked") from None
-
-    return unpack
 
 
 def host_of(url: URL) -> str:

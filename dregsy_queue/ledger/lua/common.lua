@@ -352,6 +352,11 @@ local function note_loss(run, text)
   end
 end
 
+-- What an attempt at a plan said of its whole does not hold for the next one.
+local function forget_attempt(run)
+  redis.call('HDEL', key('run', run), 'listed', 'shards', 'shards ended', 'found')
+end
+
 -- Ends a shard; `failure` (a text, or nil): why its images could not be planned. With the last one the plan that waits
 -- for them goes on.
 local function end_shard(job, failure)

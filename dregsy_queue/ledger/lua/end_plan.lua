@@ -39,7 +39,7 @@ local lost = (made or '0') ~= (ended or '0')
 if failure == '' and lost and state == 'planning' and redis.call('HEXISTS', key('run', run), 'failure') == 0 then
   -- It was put back to an earlier state, as by a fail-over, or evicts keys.
   if redis.call('HINCRBY', key('run', run), 'planned again', 1) <= MOST_OFTEN then
-    redis.call('HDEL', key('run', run), 'listed', 'shards', 'shards ended', 'found')
+    forget_attempt(run)
     wait(plan, true)
     return 2
   end

@@ -14,8 +14,8 @@ if active and active ~= run and redis.call('HGET', key('run', active), 'state') 
   return 0
 end
 redis.call('UNLINK', key('run', run, 'planned'), key('run', run, 'targets'))
-redis.call('HDEL', key('run', run), 'planned.failed', 'planned.up-to-date', 'unlisted', 'failure', 'listed',
-  'shards', 'shards ended', 'found', 'planned again')
+redis.call('HDEL', key('run', run), 'planned.failed', 'planned.up-to-date', 'unlisted', 'failure', 'planned again')
+forget_attempt(run)
 reopen_run(run, task, 'planning')
 redis.call('HSET', key('job', plan), 'task', task, 'kind', 'plan', 'attempts', 0, 'losses', 0)
 redis.call('HDEL', key('job', plan), 'ended', 'error')

@@ -354,24 +354,16 @@ class BlobMover:
 
 async def _size(source: BlobRepository, digest: Digest) -> int:
     """Bytes of a blob whose manifest does not say. Raises: RegistryError."""
-    with contextlib.suppress(LookupError):
-        return await _size_by_head(source, digest)
-    async with source.blobs.get(source.repository, digest) as incoming:
-        length = incoming.headers.get("Content-Length", "")
-        return int(length) if length.isdigit() else sum([len(piece) async for piece in incoming.pieces()])
-
-
-async def _size_by_head(source: BlobRepository, digest: Digest) -> int:
-    """Raises: LookupError: a HEAD does not tell."""
     try:
-        size = await source.blobs.size(source.repository, digest)
+        if size := await source.blobs.size(source.repository, digest):
+            return size
     except RegistryError as error:
         if error.kind in ("rate-limited", "tls"):
             raise
-        raise LookupError from None
-    if not size:
-        raise LookupError
-    return size
+    # A HEAD does not tell.
+    async with source.blobs.get(source.repository, digest) as incoming:
+        length = incoming.headers.get("Content-Length", "")
+        return int(length) if length.isdigit() else sum([len(piece) async for piece in incoming.pieces()])
 
 
 async def _chunks(target: BlobRepository, upload: Upload, body: Body, size: int) -> tuple[Upload, Answer]:
