@@ -10,7 +10,7 @@ import contextlib
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,7 +72,7 @@ class Incoming:
         """Call this when the connection is let go."""
         self._ends.append(call)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes, in pieces of at most 64 KiB, exactly as it was sent.
 
         Raises: RegistryError, temporary, when it is cut.
@@ -88,35 +88,20 @@ class Incoming:
         """Whether the sender says that it packed the body for the way; of layers some say it falsely."""
         return self.headers.get("Content-Encoding", "").strip().lower() in _PACKINGS
 
-    async def unpacked(self) -> AsyncIterator[bytes]:
+    async def unpacked(self) -> AsyncGenerator[bytes, None]:
         """The same as `pieces`, unpacked where the sender packed it (gzip, deflate). Raises: RegistryError."""
-        packing = self.headers.get("Content-Encoding", "").strip().lower()
-        if packing in ("", "identity"):
-            async for piece in self.pieces():
-                yield piece
-            return
-        if packing not in _PACKINGS:
-            raise invalid(self.url, f"its answer is packed as '{packing[:20]}', which nobody asked for")
-        # 32: gzip and zlib are told apart by their first bytes
-        decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        async for packed in self.pieces():
-            rest = packed
-            while rest:
-                try:
-                    piece = decompressor.decompress(rest, _PIECE)
-                except zlib.error:
-                    raise invalid(self.url, "its answer cannot be unpacked") from None
-                if not piece:
-                    break
-                yield piece
-                rest = decompressor.unconsumed_tail
+        unpack = _unpacker(self.headers.get("Content-Encoding", ""), self.url)
+        async with contextlib.aclosing(self.pieces()) as pieces:
+            async for packed in pieces:
+                for piece in unpack(packed):
+                    yield piece
 
     async def read(self, limit: int = BIGGEST) -> bytes:
         """The whole body, as `unpacked`; a small answer cannot unpack to a huge one. Raises: RegistryError."""
         body = bytearray()
-        async with contextlib.AsyncExitStack() as turn:
+        async with contextlib.AsyncExitStack() as turn, contextlib.aclosing(self.unpacked()) as pieces:
             waited = False
-            async for piece in self.unpacked():
+            async for piece in pieces:
                 body += piece
                 if len(body) > limit:
                     raise invalid(self.url, f"its answer is bigger than {limit // 1024**2} MiB")
@@ -225,6 +210,30 @@ def _big_bodies() -> asyncio.Semaphore:
 
 
 _semaphores: dict[Any, asyncio.Semaphore] = {}
+
+
+def _unpacker(encoding: str, url: URL) -> Callable[[bytes], Iterator[bytes]]:
+    """A function of what was sent, in the order in which it comes, that gives pieces of at most 64 KiB."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return lambda piece: iter((piece,))
+    if name not in _PACKINGS:
+        raise invalid(url, f"its answer is packed as '{name[:20]}', which nobody asked for")
+    # 32: gzip and zlib are told apart by their first bytes
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+
+    def unpack(rest: bytes) -> Iterator[bytes]:
+        while rest:
+            try:
+                piece = decompressor.decompress(rest, _PIECE)
+            except zlib.error:
+                raise invalid(url, "its answer cannot be unpacked") from None
+            if not piece:
+                break
+            yield piece
+            rest = decompressor.unconsumed_tail
+
+    return unpack
 
 
 def host_of(url: URL) -> str:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from aiohttp import web
 
+from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.login import Credentials
 from dregsy_queue.oci.reference import Reference
 from dregsy_queue.registry.credentials.source import Static
@@ -25,6 +26,7 @@ from tests.lab.images import push_image, push_index
 from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
 from workers.relays.direct.blob import SMALL
+from workers.relays.direct.body import Body
 from workers.relays.direct.relay import DirectRelay
 from workers.relays.relay import Access, Copy, CopyResult, RelayError
 
@@ -283,6 +285,19 @@ async def test_a_storage_host_gets_no_login(
     assert target.digest("lib/app", "1") == digest
     assert storage.count("GET", "/blobs/") == 2
     assert {entry.authorization for entry in storage.log} == {""}
+
+
+async def test_who_stops_reading_a_blob_leaves_nothing_open(direct: Direct, source: Registry) -> None:
+    layer, name = big_blob(4 * MIB)
+    push_layers(source, "lib/app", "1", layer)
+    blobs = direct.registries.client(source.host, Static(None), TLSSettings(skip_verify=True)).blobs
+    before = asyncio.all_tasks()
+    pieces = Body(blobs, "lib/app", Digest(name), len(layer)).pieces()
+    assert layer.startswith(await anext(pieces))
+    await pieces.aclose()
+    # The loop begins now to close what nobody closed.
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
 
 
 @pytest.mark.parametrize("drips", [False, True])

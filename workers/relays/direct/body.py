@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 
 from dregsy_queue import backoff
 from dregsy_queue.oci.digest import Digest
@@ -65,12 +66,13 @@ class Body:
         except ValueError as error:
             raise self._error(str(error), temporary=False) from None
         held, self._read = b"", 0
-        async for piece in self._all():
-            hashed.update(piece)
-            self._moved(len(piece))
-            if held:
-                yield held
-            held = piece
+        async with contextlib.aclosing(self._all()) as pieces:
+            async for piece in pieces:
+                hashed.update(piece)
+                self._moved(len(piece))
+                if held:
+                    yield held
+                held = piece
         if self._read != self._size:
             raise self._unlike(f"it has {self._read} bytes or more, its manifest says {self._size}")
         if hashed.hexdigest() != self._digest.encoded:
@@ -78,14 +80,18 @@ class Body:
         if held:
             yield held
 
-    async def _all(self) -> AsyncIterator[bytes]:
+    # Who stops in the middle closes all that is open at once; left to itself it would be closed some time later.
+    async def _all(self) -> AsyncGenerator[bytes, None]:
         # What is packed cannot begin in the middle.
         stuck, from_start = 0, self._is_packed
         while self._read < self._size:
             before, start = self._read, 0 if from_start else self._read
             try:
-                async with self._source.get(self._repository, self._digest, start) as incoming:
-                    async for piece in self._rest(incoming):
+                async with (
+                    self._source.get(self._repository, self._digest, start) as incoming,
+                    contextlib.aclosing(self._rest(incoming)) as pieces,
+                ):
+                    async for piece in pieces:
                         self._read += len(piece)
                         yield piece
                         if self._read > self._size:
@@ -102,7 +108,7 @@ class Body:
                     raise
                 await asyncio.sleep(backoff.delay(PAUSE, stuck + 1))
 
-    async def _rest(self, incoming: Incoming) -> AsyncIterator[bytes]:
+    async def _rest(self, incoming: Incoming) -> AsyncGenerator[bytes, None]:
         """The bytes still missing; where a registry cannot start in the middle, what is known is skipped."""
         skip = 0
         if incoming.status == 416:
@@ -115,12 +121,13 @@ class Body:
             f"bytes {self._read}-"
         ):
             raise self._error("the registry sent another part of it than was asked for")
-        async for piece in incoming.unpacked() if self._is_packed else incoming.pieces():
-            if skip >= len(piece):
-                skip -= len(piece)
-                continue
-            yield piece[skip:] if skip else piece
-            skip = 0
+        async with contextlib.aclosing(incoming.unpacked() if self._is_packed else incoming.pieces()) as pieces:
+            async for piece in pieces:
+                if skip >= len(piece):
+                    skip -= len(piece)
+                    continue
+                yield piece[skip:] if skip else piece
+                skip = 0
 
     def _check_length(self, incoming: Incoming) -> None:
         """Raises: OtherFormError, before any of it is sent on."""
