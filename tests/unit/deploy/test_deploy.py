@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from dregsy_queue.cli.web import web
 from dregsy_queue.config.load import load
 from dregsy_queue.serve.metrics import ClusterCollector
 from tests.lab.processes import ROOT
@@ -40,35 +42,89 @@ def test_valid_by_the_published_schemas(document: dict[str, Any]) -> None:
     kubernetes_validate.validate(document, "1.37", strict=True)
 
 
-FOLDERS = ["base", "overlays/autoscaling", "overlays/external-redis"]
-COMPONENTS = ["components/flower"]
+COMPONENTS = sorted(path.name for path in (KUBERNETES / "components").iterdir())
+#: What can be built: the base, with each component, and with all of them.
+BUILDS = [(), *((name,) for name in COMPONENTS), tuple(COMPONENTS)]
 
 
-@pytest.mark.parametrize("folder", [*FOLDERS, *COMPONENTS])
+@pytest.mark.parametrize("folder", ["base", *(f"components/{name}" for name in COMPONENTS)])
 def test_kustomizations_name_files_that_exist(folder: str) -> None:
     document = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text())
-    for name in document["resources"]:
+    assert (document["kind"] == "Component") == (folder != "base"), "components can be combined, overlays cannot"
+    for name in document.get("resources", []):
         assert (KUBERNETES / folder / name).exists(), name
     assert "secretGenerator" not in document, "an apply never overwrites the user's config"
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_what_kustomize_makes_is_valid(folder: str) -> None:
+def built(folder: Path, components: tuple[str, ...], **more: Any) -> list[dict[str, Any]]:
+    """What kustomize makes of a kustomization as a user writes it."""
     program = next((found for found in ("kustomize", "kubectl") if shutil.which(found)), None)
     if program is None:
         pytest.skip("neither kustomize nor kubectl is installed")
-    command = [program, "build" if program == "kustomize" else "kustomize", str(KUBERNETES / folder)]
-    built = subprocess.run(command, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    found = list(yaml.safe_load_all(built.stdout))
+    here = os.path.relpath(KUBERNETES, folder)
+    document = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "dregsy",
+        "resources": [f"{here}/base"],
+        "components": [f"{here}/components/{name}" for name in components],
+        **more,
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(document))
+    command = [program, "build" if program == "kustomize" else "kustomize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+@pytest.mark.parametrize("components", BUILDS, ids=lambda names: "+".join(("base", *names)))
+def test_what_kustomize_makes_is_valid(components: tuple[str, ...], tmp_path: Path) -> None:
+    found = built(tmp_path, components)
     for document in found:
         if not document["apiVersion"].startswith("keda."):
             kubernetes_validate.validate(document, "1.37", strict=True)
         assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "dregsy"
+        if document["kind"] in ("Deployment", "StatefulSet"):
+            labels = document["spec"]["template"]["metadata"]["labels"]
+            assert labels["app.kubernetes.io/part-of"] == "dregsy-queue", "Redis answers pods with this label"
     names = {(document["kind"], document["metadata"]["name"]) for document in found}
-    assert (("StatefulSet", "redis") in names) == (folder != "overlays/external-redis")
+    for kind in ("StatefulSet", "Service", "NetworkPolicy"):
+        assert ((kind, "redis") in names) == ("external-redis" not in components)
+    for name in ("flower", "page"):
+        assert (("Deployment", name) in names) == (name in components)
     (worker,) = [found for found in found if (found["kind"], found["metadata"]["name"]) == ("Deployment", "worker")]
-    assert ("replicas" in worker["spec"]) == (folder != "overlays/autoscaling"), "one master of the number of workers"
+    assert ("replicas" in worker["spec"]) == ("autoscaling" not in components), "one master of the number of workers"
+
+
+def test_the_kustomizations_of_the_docs_can_be_built(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    kustomizations = [block for block in blocks if block.get("kind") == "Kustomization"]
+    patches = [patch for block in blocks for patch in block.get("patches", [])]
+    images = [image for block in kustomizations for image in block["images"]]
+    components = tuple(name.rpartition("/")[2] for block in kustomizations for name in block["components"])
+    assert set(components) == set(COMPONENTS), "the docs name each component"
+    found = built(tmp_path, components, images=images, patches=patches)
+    pods = [document for document in found if document["kind"] == "Deployment"]
+    wanted = f"{images[0]['newName']}:{images[0]['newTag']}"
+    assert {pod["spec"]["template"]["spec"]["containers"][0]["image"] for pod in pods} == {wanted}
+    by_name = {(document["kind"], document["metadata"]["name"]): document for document in found}
+    assert by_name["ServiceAccount", "worker"]["metadata"]["annotations"]
+    assert by_name["NetworkPolicy", "page"]["spec"]["ingress"], "the Ingress' pods reach the page"
+
+
+def test_the_page_is_served_for_whom_the_network_policy_lets_in() -> None:
+    page = next(document["spec"] for document in PODS if document["metadata"]["name"] == "page")
+    (container,) = page["template"]["spec"]["containers"]
+    arguments = container["args"][2:]
+    options = {option: command.opts for command in web.params for option in command.opts}
+    assert container["args"][:2] == ["dregsy", "web"] and arguments[0] in options
+    port = next(command.default for command in web.params if command.name == "port")
+    assert container["ports"] == [{"name": "page", "containerPort": port}]
+    # While Redis is away the page says so: a probe that asked for it would take it out of its Service.
+    assert "httpGet" not in container["readinessProbe"]
+    (policy,) = [found for name, found in documents() if name == "page.yaml" and found["kind"] == "NetworkPolicy"]
+    assert "ingress" not in policy["spec"]
 
 
 @pytest.mark.parametrize("document", PODS, ids=lambda document: str(document["metadata"]["name"]))
@@ -124,7 +180,7 @@ def expressions() -> list[tuple[str, str]]:
     found = [(rule["alert"], rule["expr"]) for rule in rules]
     panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
     found += [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
-    scaled = yaml.safe_load((KUBERNETES / "overlays" / "autoscaling" / "scaled-object.yaml").read_text())
+    scaled = yaml.safe_load((KUBERNETES / "components" / "autoscaling" / "scaled-object.yaml").read_text())
     return [*found, ("scaling", scaled["spec"]["triggers"][0]["metadata"]["query"])]
 
 
@@ -163,6 +219,6 @@ def test_every_metric_is_in_the_docs_and_every_alert_has_a_runbook() -> None:
 
 def test_compose_names_files_that_exist() -> None:
     document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    assert {"redis", "scheduler", "worker", "flower", "metrics"} <= set(document["services"])
+    assert {"redis", "scheduler", "worker", "flower", "page", "metrics"} <= set(document["services"])
     default = re.search(r":-(.*)}", document["secrets"]["dregsy-config"]["file"])
     assert default and not load(Path(ROOT / default[1])).warnings
