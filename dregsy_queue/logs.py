@@ -58,8 +58,17 @@ LONGEST_FIELD, LONGEST_MESSAGE = 2_000, 20_000
 
 
 def log_fields(**values: object) -> dict[str, Any]:
-    """Fields for a log line: ``log.info("copied", extra=log_fields(task="mirror"))``; empty ones are left out."""
-    return {"fields": {name: str(value) for name, value in values.items() if value not in (None, "")}}
+    """Fields for a log line: ``log.info("copied", extra=log_fields(task="mirror"))``; empty ones are left out.
+
+    Numbers stay numbers in JSON; all else is text.
+    """
+    return {
+        "fields": {
+            name: value if isinstance(value, int | float) else str(value)
+            for name, value in values.items()
+            if value not in (None, "")
+        }
+    }
 
 
 def takes_colors(environment: Mapping[str, str]) -> bool:
@@ -120,19 +129,22 @@ class _Formatter(logging.Formatter):
         super().__init__()
         self._methods = methods
 
-    def parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, str], str]:
+    def parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, str | int | float], str]:
         """Level, message, fields and traceback of a record, without secrets."""
         level = _NAMES.get(record.levelno, record.levelname.lower())
-        given: dict[str, str] = getattr(record, "fields", {})
-        values = {
-            name: cut(value, LONGEST_FIELD) if name in _NAME_FIELDS else scrub_and_cut(value, LONGEST_FIELD)
-            for name, value in given.items()
-        }
+        given: dict[str, str | int | float] = getattr(record, "fields", {})
+        values = {name: _field(name, value) for name, value in given.items()}
         if self._methods:
             values["func"] = f"{record.name}.{record.funcName}"
             values["file"] = f"{record.filename}:{record.lineno}"
         trace = scrub_and_cut(self.formatException(record.exc_info), LONGEST_MESSAGE) if record.exc_info else ""
         return level, _message(record), values, trace
+
+
+def _field(name: str, value: str | float) -> str | int | float:
+    if not isinstance(value, str):
+        return value
+    return cut(value, LONGEST_FIELD) if name in _NAME_FIELDS else scrub_and_cut(value, LONGEST_FIELD)
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -192,6 +204,6 @@ class TextFormatter(_Formatter):
         shown = _SHOWN.get(level, level.upper()).ljust(5)
         if self._colors:
             shown = f"\x1b[{_COLORS.get(level, 37)}m{shown}\x1b[0m"
-        tail = "".join(f" {name}={printable(value, keep='')}" for name, value in values.items())
+        tail = "".join(f" {name}={printable(str(value), keep='')}" for name, value in values.items())
         lines = f"{printable(message)}{tail}" + (f"\n{printable(trace)}" if trace else "")
         return f"{time} {shown} " + lines.replace("\n", "\n      ")

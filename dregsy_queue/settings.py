@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger import redis_url as redis_address
+from dregsy_queue.ledger.staleness import AFTER
 from dregsy_queue.prefix import check_prefix
 
 #: Most runs kept per task: Redis holds every image of each.
@@ -88,6 +89,18 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         daemon_wait=number("DREGSY_DAEMON_WAIT", 290, 0),
         alone=environment.get("DREGSY_ALONE", "") == "1",
     )
+
+
+def stale_after(environment: Mapping[str, str] = os.environ) -> float:
+    """DREGSY_STALE_AFTER: seconds that a mirror may be behind at least before it is stale. Raises: SettingsError."""
+    text = environment.get("DREGSY_STALE_AFTER") or str(AFTER)
+    try:
+        after = float(text)
+    except ValueError:
+        raise SettingsError(f"DREGSY_STALE_AFTER is '{text}', which is not a number of seconds") from None
+    if not 0 <= after < float("inf"):
+        raise SettingsError(f"DREGSY_STALE_AFTER is {text}; it must be at least 0")
+    return after
 
 
 def value_or_file(name: str, environment: Mapping[str, str] = os.environ) -> str:

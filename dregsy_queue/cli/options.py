@@ -48,7 +48,7 @@ def cluster(command: _Command) -> _Command:
         metavar="URL",
         expose_value=False,
         is_eager=True,
-        callback=_set("DREGSY_REDIS_URL"),
+        callback=_redis,
         help="The cluster's Redis. Default: DREGSY_REDIS_URL, else redis://127.0.0.1:6379/0.  "
         "Put a password into DREGSY_REDIS_URL: other users can see arguments.",
     )(command)
@@ -76,6 +76,18 @@ def logging(command: _Command) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _redis(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if not value:
+        return
+    from dregsy_queue.ledger import redis_url
+
+    try:
+        redis_url.check(value)
+    except redis_url.AddressError as error:
+        raise click.UsageError(f"--redis {error}", context) from None
+    os.environ["DREGSY_REDIS_URL"] = value
 
 
 def _set(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import click
 from redis import RedisError
 
+from dregsy_queue import settings
 from dregsy_queue.cli import options, status_json, status_text
 from dregsy_queue.cli.connected import Refused, connected, trouble
 from dregsy_queue.cli.lazy import did_you_mean
@@ -39,7 +40,7 @@ def status(task: str | None, as_json: bool, watch: bool, check: bool) -> None:
     """Show a verdict, tasks and why they fail, what runs, what waits and for what, workers, schedulers, registries."""
 
     def look(connection: Connection) -> tuple[Sequence[object], bool]:
-        found = situation.read(connection)
+        found = situation.read(connection, settings.stale_after())
         names = [known.name for known in found.tasks]
         if task is not None and task not in names:
             raise Refused(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")

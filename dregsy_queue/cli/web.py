@@ -47,6 +47,7 @@ def web(port: int, address: str) -> None:
             address,
             port,
             lambda: click.echo(f"the page is at http://{shown}:{port}/", err=True),
+            stale_after=settings.stale_after(),
         )
     except OSError as error:
         raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from None

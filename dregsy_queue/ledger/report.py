@@ -61,7 +61,7 @@ class RunCounts:
             "copied": self.copied,
             "up_to_date": self.up_to_date,
             "failed": self.failed,
-            "seconds": f"{self.seconds:.1f}",
+            "seconds": round(self.seconds, 1),
         }
 
     @property

@@ -13,11 +13,9 @@ from dregsy_queue.ledger.presence import WorkerState
 from dregsy_queue.ledger.redis_check import examine, refusal
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role
+from dregsy_queue.ledger.staleness import AFTER, why_stale
 from dregsy_queue.ledger.waiting import Waiting, WaitingReader
-from dregsy_queue.terminal import span
 
-#: Seconds that a change may wait at least before its task is stale, as for the alert MirrorIsStale.
-STALE = 3600
 #: Tasks that a verdict names.
 NAMED = 5
 
@@ -49,6 +47,8 @@ class Situation:
     redis: Sequence[str] = ()
     #: only a mark of life of some scheduler is there, without its name and config
     scheduler_marks: bool = False
+    #: seconds that a mirror may be behind at least before it is stale
+    stale_after: float = AFTER
 
     @property
     def verdict(self) -> Verdict:
@@ -67,7 +67,7 @@ class Verdict:
         return not self.problems
 
 
-def read(connection: Connection) -> Situation:
+def read(connection: Connection, stale_after: float = AFTER) -> Situation:
     """The situation as of now. Raises: RedisError."""
     overview, reader = Overview(connection), RunReader(connection)
     tasks, workers = overview.tasks(), overview.workers()
@@ -92,6 +92,7 @@ def read(connection: Connection) -> Situation:
         registries=registries,
         redis=[found for found in (refusal(connection), *examine(connection)) if found],
         scheduler_marks=not schedulers and any(True for _ in connection.scan_iter(key("scheduler", "*"), count=1000)),
+        stale_after=stale_after,
     )
 
 
@@ -120,7 +121,7 @@ def in_the_way_of(task: str, situation: Situation) -> list[str]:
         problems += _schedulers(situation).problems
     if not situation.workers:
         problems += _workers(situation).problems
-    problems += [f"stale: {_since(found)}" for found in situation.tasks if found.name == task and _is_stale(found)]
+    problems += [f"stale: {why}" for name, why in _stale(situation) if name == task]
     return problems + _nobody_takes([waiting for waiting in situation.waiting if waiting.task == task])
 
 
@@ -209,7 +210,7 @@ def _tasks(situation: Situation) -> Verdict:
     paused = [f"{number} {kind if number == 1 else names[kind]}" for kind, number in held.items() if number]
     facts = [f"{' and '.join(paused)} paused"] if paused else []
     problems = [f"{len(failing)} of {len(tasks)} tasks fail: {_named(failing)}"] if failing else []
-    if stale := [f"{task.name} ({_since(task)})" for task in tasks if _is_stale(task)]:
+    if stale := [f"{name} ({why})" for name, why in _stale(situation)]:
         problems.append(
             f"{len(stale)} of {len(tasks)} tasks {'is' if len(stale) == 1 else 'are'} stale: {_named(stale)}"
         )
@@ -230,11 +231,8 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _is_stale(task: TaskOverview) -> bool:
-    """The rule of the alert MirrorIsStale. One that fails is told for that, one that an operator paused not at all."""
-    judged = not (task.left or task.hold or task.failing)
-    return judged and task.lag > max(2 * task.interval, STALE)
-
-
-def _since(task: TaskOverview) -> str:
-    return f"a change has been waiting for {span(task.lag)}"
+def _stale(situation: Situation) -> list[tuple[str, str]]:
+    """Tasks that are stale, and why. One that fails is told for that, one that an operator paused not at all."""
+    judged = (task for task in situation.tasks if not (task.left or task.hold or task.failing))
+    found = [(task.name, why_stale(task, situation.now, situation.stale_after)) for task in judged]
+    return [(name, why) for name, why in found if why]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from dregsy_queue.ledger.overview import TaskOverview
+from dregsy_queue.ledger.staleness import why_stale
 
 Event = Literal["failed", "stale", "recovered"]
 
@@ -28,13 +29,6 @@ class Announced:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def is_stale(task: TaskOverview, now: float, after: float) -> bool:
-    """A change waits for longer than `after` seconds, or a periodic task had no good run for two intervals more."""
-    if task.lag > after:
-        return True
-    return bool(task.interval and task.last_good) and now - task.last_good > after + 2 * task.interval
-
-
 def change(task: TaskOverview, told: Announced, now: float, after: float) -> tuple[Announced, list[Event]]:
     """What is told from now on, and what is to be said for it.
 
@@ -46,7 +40,7 @@ def change(task: TaskOverview, told: Announced, now: float, after: float) -> tup
     failing = told.failing
     if task.last is not None and not task.last.cancelled_why:
         failing = task.last.failed > 0
-    found = Announced(failing, is_stale(task, now, after))
+    found = Announced(failing, bool(why_stale(task, now, after)))
     events: list[Event] = []
     if found.failing and not told.failing:
         events.append("failed")

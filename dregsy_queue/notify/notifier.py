@@ -22,6 +22,7 @@ from dregsy_queue.ledger.connection import Connection, connect
 from dregsy_queue.ledger.outbox import Outbox
 from dregsy_queue.ledger.overview import Overview, TaskOverview
 from dregsy_queue.ledger.report import RunReader
+from dregsy_queue.ledger.staleness import why_stale
 from dregsy_queue.notify import webhook
 from dregsy_queue.notify.changes import Announced, Event, change
 from dregsy_queue.notify.webhook import DeliveryError, Webhook
@@ -100,7 +101,9 @@ class Notifier:
         return {
             "event": event,
             "task": task.name,
-            "text": scrub(_sentence(task, event, [cause.text for cause in found])),
+            "text": scrub(
+                _sentence(task, event, [cause.text for cause in found], why_stale(task, now, self._hook.stale_after))
+            ),
             "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
             "at": now,
             "run": run.run if run else "",
@@ -112,7 +115,7 @@ class Notifier:
         }
 
 
-def _sentence(task: TaskOverview, event: Event, reasons: list[str]) -> str:
+def _sentence(task: TaskOverview, event: Event, reasons: list[str], stale: str) -> str:
     run = task.last
     if event == "failed" and run:
         why = f": {reasons[0]}" if reasons else ""
@@ -120,8 +123,7 @@ def _sentence(task: TaskOverview, event: Event, reasons: list[str]) -> str:
             return f"Sync task {task.name} could not be planned{why}"
         return f"Sync task {task.name}: {run.failed} of {run.total} images failed{why}"
     if event == "stale":
-        waits = f"a change has been waiting for {task.lag / 60:.0f} min" if task.lag else "it had no good run for long"
-        return f"Sync task {task.name} is stale: {waits}"
+        return f"Sync task {task.name} is stale: {stale}"
     return f"Sync task {task.name} has recovered"
 
 

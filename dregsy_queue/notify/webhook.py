@@ -16,12 +16,11 @@ import requests
 import dregsy_queue
 from dregsy_queue import redact
 from dregsy_queue.errors import DregsyError
-from dregsy_queue.settings import SettingsError, value_or_file
+from dregsy_queue.ledger.staleness import AFTER
+from dregsy_queue.settings import SettingsError, stale_after, value_or_file
 
 #: Seconds that a receiver has to connect, and to answer.
 TIMEOUT = (5, 15)
-#: Seconds for which a change may wait before the mirror counts as stale.
-STALE_AFTER = 3600.0
 
 Format = Literal["json", "slack"]
 
@@ -38,7 +37,7 @@ class Webhook:
     #: what bodies are signed with; empty: they are not
     secret: str = field(default="", repr=False)
     format: Format = "json"
-    stale_after: float = STALE_AFTER
+    stale_after: float = AFTER
 
     def send(self, delivery: str, event: Mapping[str, Any]) -> None:
         """POST it. Raises: DeliveryError, whose text names the receiver's host and never the URL."""
@@ -76,16 +75,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Webhook | N
     form = environment.get("DREGSY_WEBHOOK_FORMAT") or "json"
     if form not in ("json", "slack"):
         raise SettingsError(f"DREGSY_WEBHOOK_FORMAT is '{form}'; it must be 'json' or 'slack'")
-    text = environment.get("DREGSY_STALE_AFTER") or str(STALE_AFTER)
-    try:
-        after = float(text)
-    except ValueError:
-        raise SettingsError(f"DREGSY_STALE_AFTER is '{text}', which is not a number of seconds") from None
-    if not 0 <= after < float("inf"):
-        raise SettingsError(f"DREGSY_STALE_AFTER is {text}; it must be at least 0")
     redact.hide(url)
     redact.hide(secret)
-    return Webhook(url, secret, "slack" if form == "slack" else "json", after)
+    return Webhook(url, secret, "slack" if form == "slack" else "json", stale_after(environment))
 
 
 def _is_url(text: str) -> bool:

@@ -45,6 +45,16 @@ def test_json_off_a_terminal() -> None:
     assert lines[0]["time"].endswith("Z")
 
 
+@pytest.mark.parametrize(
+    ("form", "shown"), [("json", '"copied": 3, "seconds": 1.5, "run": "7"'), ("text", " copied=3 seconds=1.5 run=7\n")]
+)
+def test_numbers_are_numbers(form: str, shown: str) -> None:
+    stream = io.StringIO()
+    logs.configure({"LOG_FORMAT": form}, stream)
+    logging.getLogger("x").info("run ended", extra=logs.log_fields(copied=3, seconds=1.5, run="7", bytes=None))
+    assert shown in stream.getvalue()
+
+
 def test_text_on_a_terminal_with_colours() -> None:
     text = written(Terminal())
     assert "\x1b[36mINFO \x1b[0m copied task=t one source=a/b:1" in text

@@ -131,9 +131,10 @@ def _not_here(worker: Worker, claim: Claim, task: SyncTask | None, why: str) -> 
 
 
 def _tell(claim: Claim, outcome: Outcome | PlanOutcome, seconds: float) -> None:
-    tags = _tags(claim)
+    tags = _tags(claim, seconds)
     match outcome:
-        case Copied():
+        case Copied(sent=sent):
+            tags = _tags(claim, seconds, bytes=sent or None)
             log.info("copied in %.1f s (%s)", seconds, claim.transfer and claim.transfer.reason, extra=tags)
         case PlanDone(shards=shards) if shards:
             log.info("listed in %.1f s, %d parts are left to all workers", seconds, shards, extra=tags)
@@ -153,10 +154,12 @@ def _tell(claim: Claim, outcome: Outcome | PlanOutcome, seconds: float) -> None:
             log.info("put back%s", f": {error}" if error else "", extra=tags)
 
 
-def _tags(claim: Claim) -> dict[str, Any]:
+def _tags(claim: Claim, seconds: float | None = None, **more: object) -> dict[str, Any]:
+    """`seconds`: how long the attempt took."""
+    took = None if seconds is None else round(seconds, 1)
     job = claim.transfer
     if job is None:
-        return log_fields(task=claim.task, run=claim.run)
+        return log_fields(task=claim.task, run=claim.run, seconds=took, **more)
     return log_fields(
         task=claim.task,
         source=job.source,
@@ -164,4 +167,7 @@ def _tags(claim: Claim) -> dict[str, Any]:
         tag=job.target_reference.short,
         platform=job.platform,
         relay=job.relay,
+        attempt=claim.attempt,
+        seconds=took,
+        **more,
     )

@@ -16,6 +16,7 @@ from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.advice import advice
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.report import RunReader
+from dregsy_queue.ledger.staleness import AFTER
 from dregsy_queue.redact import scrub
 from dregsy_queue.serve.page import verbs
 from dregsy_queue.serve.page.plot import HEIGHT, WIDTH, bars
@@ -40,8 +41,9 @@ _SHOWN = ("failed", "running", "admitted", "waiting", "cancelled", "copied")
 
 
 class Page:
-    def __init__(self, connection: Connection, session: Session) -> None:
-        self._redis, self._session = connection, session
+    def __init__(self, connection: Connection, session: Session, stale_after: float = AFTER) -> None:
+        """`stale_after`: seconds that a mirror may be behind at least before it is stale."""
+        self._redis, self._session, self._stale_after = connection, session, stale_after
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("dregsy_queue.serve.page"), autoescape=True, undefined=jinja2.StrictUndefined
         )
@@ -75,12 +77,12 @@ class Page:
         return answer
 
     async def _overview(self, request: web.Request) -> web.Response:
-        found = await asyncio.to_thread(situation.read, self._redis)
+        found = await asyncio.to_thread(situation.read, self._redis, self._stale_after)
         return self._page(request, "overview.html", now=found.now, situation=found, verdict=found.verdict)
 
     async def _task(self, request: web.Request) -> web.Response:
         name = request.query.get("name", "")
-        found = await asyncio.to_thread(situation.read, self._redis)
+        found = await asyncio.to_thread(situation.read, self._redis, self._stale_after)
         task = next((task for task in found.tasks if task.name == name), None)
         if task is None:
             raise web.HTTPNotFound(text=f"there is no task '{clean(name)}'")
@@ -152,10 +154,12 @@ def _inside(path: str) -> str:
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
 
 
-def serve(connection: Connection, token: str, address: str, port: int, listening: Callable[[], None]) -> None:
+def serve(
+    connection: Connection, token: str, address: str, port: int, listening: Callable[[], None], *, stale_after: float
+) -> None:
     """Serve until a signal ends it; `listening` is called as soon as requests are answered.
 
     Raises: OSError: nothing can listen there.
     """
-    application = Page(connection, Session(token)).application()
+    application = Page(connection, Session(token), stale_after).application()
     web.run_app(application, host=address, port=port, print=lambda _: listening(), access_log=None)

@@ -32,3 +32,20 @@ def test_completion_completes_commands(shell: str) -> None:
         asked["COMP_CWORD"] = "stat"
     done = subprocess.run([program], capture_output=True, text=True, env={**os.environ, **asked})
     assert "status" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "named"),
+    [
+        (["--redis", "http://127.0.0.1"], "redis://127.0.0.1", "--redis is not"),
+        ([], "http://127.0.0.1", "DREGSY_REDIS_URL is not"),
+    ],
+)
+def test_a_wrong_address_is_told_of_what_was_given(
+    arguments: list[str], variable: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DREGSY_REDIS_URL", variable)
+    program = str(Path(sys.executable).parent / "dregsy")
+    done = subprocess.run([program, "status", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2 and f"{named} a Redis URL" in done.stderr
+    assert ("DREGSY" in done.stderr) == (not arguments)

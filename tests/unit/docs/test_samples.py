@@ -20,6 +20,7 @@ _FOREIGN = {
     "receivers",
     "route",
     "on",
+    "patches",
     "version",
     "creds",
     "sync",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import yaml
 
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
@@ -10,7 +13,9 @@ from dregsy_queue.ledger.presence import WorkerState
 from dregsy_queue.ledger.report import RunCounts
 from dregsy_queue.ledger.roles import Kind, Role, replaced
 from dregsy_queue.ledger.situation import Situation, Verdict, in_the_way_of, judge
+from dregsy_queue.ledger.staleness import AFTER
 from dregsy_queue.ledger.waiting import Waiting
+from tests.lab.processes import ROOT
 
 
 def role(kind: Kind, name: str, *, config: str = "a1", error: str = "", cluster: str = "") -> Role:
@@ -103,6 +108,22 @@ def test_a_stale_mirror_is_not_good() -> None:
         "stale: a change has been waiting for 2 h"
     ]
     assert in_the_way_of("slow", make(role("scheduler", "s"), tasks=there)) == []
+    assert verdict(role("scheduler", "s"), tasks=there, stale_after=7301).problems == ["1 of 4 tasks fail: failing"]
+
+
+def test_a_task_without_a_good_run_for_long_is_stale() -> None:
+    """A registry that refuses for hours fails no run: planning waits, and no change is seen."""
+    quiet, once, never = _task("quiet"), _task("once", interval=0), replace(_task("never"), last_good=0.0)
+    made = make(role("scheduler", "s"), tasks=[quiet, once, never], now=3602.0)
+    assert made.verdict.problems == ["1 of 3 tasks is stale: quiet (it has had no run without failures for 60 min)"]
+    assert make(role("scheduler", "s"), tasks=[quiet], now=3600.0).verdict.good
+
+
+def test_the_alerts_have_the_same_rule_of_stale() -> None:
+    alerts = yaml.safe_load((ROOT / "deploy" / "monitoring" / "alerts.yaml").read_text())["groups"][0]["rules"]
+    rules = {alert["alert"]: alert["expr"] for alert in alerts}
+    assert f"clamp_min(2 * dregsy_task_interval_seconds, {AFTER:.0f})" in rules["MirrorIsStale"]
+    assert f"clamp_min(3 * dregsy_task_interval_seconds, {AFTER:.0f})" in rules["NoGoodRun"]
 
 
 def test_of_what_nobody_knows_nothing_good_is_said() -> None:

@@ -43,8 +43,11 @@ def _task(
         (_task(_run(0), lag=101), Announced(failing=True, stale=True), []),
         (_task(_run(0)), Announced(stale=True), ["recovered"]),
         # nothing runs any more: the last good run is too long ago
-        (_task(_run(0), good=1000 - 100 - 2 * 30 - 1, interval=30), Announced(), ["stale"]),
-        (_task(_run(0), good=1000 - 100 - 2 * 30 + 1, interval=30), Announced(), []),
+        (_task(_run(0), good=1000 - 101, interval=30), Announced(), ["stale"]),
+        (_task(_run(0), good=1000 - 99, interval=30), Announced(), []),
+        (_task(_run(0), good=1000 - 101, interval=40), Announced(), []),
+        (_task(_run(0), lag=119, interval=60), Announced(), []),
+        (_task(_run(0), lag=121, interval=60), Announced(), ["stale"]),
         (_task(_run(0), good=1), Announced(), []),
         (_task(_run(2), left=1), Announced(), []),
         (_task(_run(2), hold=True), Announced(), []),
