@@ -73,3 +73,23 @@ def test_without_a_reason() -> None:
 def test_hostile_words_stay_one_printable_line() -> None:
     text = str(error(fatal("bad \x1b[31mred\\x1b[0m \\n\\n line " + "x" * 5000), 1))
     assert "\x1b" not in text and "\n" not in text and len(text) <= LONGEST + 20
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("fatal error: failed to reserve page summary memory\n\nruntime stack:\nruntime.throw({0xd277ca?})\n"
+         "\truntime/panic.go:1047 +0x5d fp=0x7fff72ec06e0 sp=0x7fff72ec06b0 pc=0x43c7bd\n",
+         "skopeo crashed: fatal error: failed to reserve page summary memory"),
+        ("Copying blob sha256:1\nSIGQUIT: quit\nPC=0x46f581 m=0 sigcode=0\n\ngoroutine 1 [select]:\nmain.main()\n\n"
+         "fs     0x0\ngs     0x0\n", "skopeo crashed: SIGQUIT: quit"),
+        ("panic: runtime error: index out of range [3]\n\ngoroutine 7 [running]:\nmain.main()\n",
+         "skopeo crashed: panic: runtime error: index out of range [3]"),
+        ("rflags 0x246\ncs     0x33\nfs     0x0\ngs     0x0\n", "skopeo crashed"),
+        ("skopeo: command line is wrong\n", "skopeo: skopeo: command line is wrong"),
+    ],
+)  # fmt: skip
+def test_a_crash_is_told_by_its_first_line_not_by_its_registers(output: str, told: str) -> None:
+    """The first two begin and end as skopeo 1.9 wrote them: with too little memory, and after SIGQUIT."""
+    found = error(output, 2)
+    assert str(found) == told and found.temporary
