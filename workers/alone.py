@@ -72,8 +72,11 @@ def main(name: str, slots: int) -> int:
     except (settings.SettingsError, ConfigError) as error:
         sys.exit(str(error))
     here, there = os.pipe()
-    # A handler may do little: it could run in the middle of anything that this thread does.
-    signal.signal(signal.SIGTERM, lambda *_: os.write(there, b"."))
+    # Python writes to it by itself. A handler of ours would run when this thread next does something, which is never
+    # where the signal comes just before it waits below.
+    os.set_blocking(there, False)
+    signal.set_wakeup_fd(there)
+    signal.signal(signal.SIGTERM, lambda *_: None)
     alone.start()
     os.read(here, 1)
     alone.end()

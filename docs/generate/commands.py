@@ -6,7 +6,7 @@ import re
 
 import click
 
-from dregsy_queue.cli import group
+from dregsy_queue.cli.group import group
 
 _TOP = """# Command line
 

@@ -26,12 +26,10 @@ class Refused(click.ClickException):
 
 @contextlib.contextmanager
 def connected() -> Iterator[Connection]:
-    """The ledger; a Redis that does not answer is one line and exit code 1. Ctrl-C ends with 130."""
+    """The ledger; a Redis that does not answer is one line and exit code 1."""
     connection = connect(settings.from_environment().redis_url, patient=False)
     try:
         yield connection
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     except (RedisError, OSError) as error:
         click.echo(trouble(error), err=True)
         raise SystemExit(1) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from redis import RedisError
 from dregsy_queue import settings
 from dregsy_queue.cli import options, status_json, status_text
 from dregsy_queue.cli.connected import Refused, connected, trouble
+from dregsy_queue.cli.interrupts import as_exceptions
 from dregsy_queue.cli.lazy import did_you_mean
 from dregsy_queue.ledger import situation
 from dregsy_queue.ledger.connection import Connection
@@ -72,7 +74,8 @@ def _watch(look: Callable[[], Sequence[object]], *, as_json: bool) -> None:
     from rich.text import Text
 
     target = console()
-    try:
+    # The screen is to be given back, and Ctrl-C is how this is meant to end.
+    with contextlib.suppress(KeyboardInterrupt), as_exceptions():
         if as_json or not target.is_terminal:
             while True:
                 for part in look():
@@ -87,5 +90,3 @@ def _watch(look: Callable[[], Sequence[object]], *, as_json: bool) -> None:
                 stamp = Text(f"{time.strftime('%H:%M:%S')}  every {PAUSE:.0f} s, Ctrl-C ends", style="dim")
                 live.update(Group(stamp, *shown), refresh=True)  # type: ignore[arg-type]
                 time.sleep(PAUSE)
-    except KeyboardInterrupt:
-        return

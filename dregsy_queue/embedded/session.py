@@ -79,7 +79,7 @@ class SyncCall:
 def run(call: SyncCall) -> int:
     """Sync; returns the exit code: 0, 1 when something failed, 128 + signal number after SIGINT or SIGTERM."""
     try:
-        with private_folder() as folder, _signals() as received:
+        with _signals() as received, private_folder() as folder:
             return _Session(call, folder, received).run()
     except (ChildError, NoFolderError) as error:
         log.error("%s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import stat
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from dregsy_queue.embedded.children import worker_command
 from tests.lab.dregsy import BIN, location, mapping, sync, task, write_config
 from tests.lab.images import push_many
-from tests.lab.processes import processes_with, wait_until
+from tests.lab.processes import ManagedProcess, processes_with, wait_until
+from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
 
 
@@ -139,3 +142,19 @@ def test_sighup_runs_everything_again_with_the_config_of_now(
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_worker_ends_whichever_of_its_threads_gets_the_signal(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path / "redis").start()
+    config = write_config(tmp_path, task("t", location("127.0.0.1:9"), location("127.0.0.1:9"), mapping("a")))
+    environment = {**os.environ, "DREGSY_CONFIG": str(config), "DREGSY_REDIS_URL": redis.url}
+    worker = ManagedProcess(worker_command("w@embedded", 2), tmp_path / "log", env=environment)
+    try:
+        wait_until(lambda: "this worker is ready" in (tmp_path / "log").read_text(), what="the worker")
+        threads = {int(path.name) for path in Path(f"/proc/{worker.pid}/task").iterdir()} - {worker.pid}
+        send = ctypes.CDLL(None).tgkill
+        assert any(send(worker.pid, thread, signal.SIGTERM) == 0 for thread in sorted(threads))
+        assert worker.process.wait(30) == 0, "its main thread wakes up, too"
+    finally:
+        worker.kill()
+        redis.kill()

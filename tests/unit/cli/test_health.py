@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dregsy_queue.cli import group, health
+from dregsy_queue.cli import health
+from dregsy_queue.cli.group import group
 
 
 def test_a_container_that_hides_its_first_process_is_told_of_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

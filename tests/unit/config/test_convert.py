@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from dregsy_queue.cli import group
+from dregsy_queue.cli.group import group
 from dregsy_queue.config.convert import constraints, regsync, skopeo_sync
 from dregsy_queue.config.convert.given import Given
 from dregsy_queue.config.load import load

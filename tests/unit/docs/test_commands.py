@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from dregsy_queue.cli import group
 from dregsy_queue.cli.go_flags import translate, unknown_flag
+from dregsy_queue.cli.group import group
 from tests.unit.docs.pages import ROOT, Code, code
 
 #: Where a call ends in a line of shell: a pipe, a redirection, a comment, the next command.
