@@ -49,6 +49,10 @@ FAULTS = {
         "  or redis.call('SCARD', key('run', run, 'targets')) < tonumber(wanted or 0)\n",
         "",
     ),
+    "what lies in the future of a clock that was set back stays there": (
+        "    redis.call('ZADD', name, instead, member)\n",
+        "",
+    ),
     "a resumed task gets no turn": ("enroll_all(name)\nreturn found", "return found"),
 }
 
