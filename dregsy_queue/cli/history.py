@@ -115,7 +115,10 @@ def jobs(run: str, failed: bool, as_json: bool) -> None:
         reader = RunReader(connection)
         counts = reader.find(run)
         if counts is None:
-            near = clean(did_you_mean(run, names_of(connection, ()))) or " See dregsy runs."
+            known = names_of(connection, ())
+            if run in known:
+                raise Refused(f"no run of '{clean(run)}' is known; first: dregsy run {clean(run)}")
+            near = clean(did_you_mean(run, known)) or " See dregsy runs."
             raise Refused(f"there is no run and no task '{clean(run)}'.{near}")
         found = [result for result in reader.results(counts.run) if not failed or result.status == "failed"]
         as_reported = rows(reader, counts) if as_json else []

@@ -283,6 +283,9 @@ def forget(task: str) -> None:
             return
         if not Orders(connection).forget(task):
             raise Refused(f"the run of '{clean(task)}' does not end; try again")
-        scheduled = task in Roles(connection).scheduled()
-    more = "\nit is still in the config: its next run begins from nothing" if scheduled else ""
-    click.echo(f"{clean(task)} is forgotten{more}")
+        scheduled = Roles(connection).scheduled().get(task)
+    click.echo(f"{clean(task)} is forgotten")
+    if scheduled is not None:
+        once = f"; a one-off task runs again by dregsy run {clean(task)}, or when a scheduler starts"
+        told = "it is still in the config: its next run begins from nothing"
+        write(lines(told if scheduled.interval else told + once))

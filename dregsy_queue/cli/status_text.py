@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from dregsy_queue.ledger.advice import advice
+from dregsy_queue.ledger.advice import advice, waiting_advice
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult
@@ -44,7 +44,7 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
     """One task: how it stands, why images fail, and the images of its newest run."""
     overview = next(found for found in situation.tasks if found.name == name)
     run = overview.newest
-    yield from lines(f"{clean(name)}: {_state(overview)}", style="bold")
+    yield from lines(f"{clean(name)}: {situation.state_of(overview)}", style="bold")
     if problems := in_the_way_of(name, situation):
         yield from lines("WRONG: " + "; ".join(map(clean, problems)), style="bold red")
     if run:
@@ -56,8 +56,9 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
         yield from lines(", ".join(counts))
         if run.empty:
             yield from lines("its mappings select no image: dregsy plan shows what each filter leaves")
+    following = situation.next_run_of(overview) or "none"
     good = f"{span(situation.now - overview.last_good)} ago" if overview.last_good else "never"
-    yield from lines(f"lag {_lag(overview)}; last run without failures: {good}; next run: {_next(overview, situation)}")
+    yield from lines(f"lag {_lag(overview)}; last run without failures: {good}; next run: {following}")
     for failure in situation.failures.get(name, []):
         yield from _cause(failure, situation, name="")
     if situation.failures.get(name):
@@ -82,35 +83,17 @@ def _tasks(situation: Situation) -> RenderableType:
     rows: list[Sequence[str | Text]] = []
     for found in situation.tasks:
         run = found.newest
-        state = _state(found)
+        state = situation.state_of(found)
         style = "red" if found.failing and not found.left else "yellow" if found.hold else ""
         counts = (str(n) for n in ((run.copied, run.up_to_date, run.failed, run.open) if run else ("", "", "", "")))
-        next_run = _next(found, situation)
+        next_run = situation.next_run_of(found)
         rows.append((clean(found.name), Text(state, style=style), *counts, _lag(found), next_run))
     headers = ("task", "state", "copied", "same", "failed", "open", "lag", "next run")
     return table(headers, rows, left=(0, 1))
 
 
-def _state(task: TaskOverview) -> str:
-    if task.left:
-        return "left config"
-    state = task.newest.outcome if task.newest else "never ran"
-    return f"{state}, paused" if task.hold else state
-
-
 def _lag(task: TaskOverview) -> str:
     return "unknown" if not task.lag_known else span(task.lag) if task.lag else "none"
-
-
-def _next(task: TaskOverview, situation: Situation) -> str:
-    if not task.next_run or task.left:
-        return "none" if task.left or task.interval else ""
-    left = task.next_run - situation.now
-    return f"in {span(left)}" if 0 < left < 120 else _due(-left) if left <= 0 else moment(task.next_run, situation.now)
-
-
-def _due(seconds: float) -> str:
-    return "now" if seconds < 10 else f"overdue {span(seconds)}"
 
 
 def _task_of(situation: Situation, failure: Failure) -> str:
@@ -148,7 +131,9 @@ def _running(situation: Situation, only: str | None) -> Iterator[Part]:
 
 
 def _waiting(situation: Situation, only: str | None) -> Iterator[Part]:
-    waiting = [found for found in situation.waiting if only is None or found.task == only]
+    waiting = situation.waiting_by_reason
+    if only is not None:
+        waiting = [found for found in situation.waiting if found.task == only]
     if not waiting:
         return
     yield Text()
@@ -156,6 +141,8 @@ def _waiting(situation: Situation, only: str | None) -> Iterator[Part]:
     for found in waiting:
         left = f", in {span(found.seconds)}" if found.seconds is not None else ""
         yield from lines(f"{found.number:>6}  {clean(found.task)}: {clean(found.why)}{left}", hang=8)
+        if advised := waiting_advice(found.why):
+            yield from lines(f"→ {advised}", indent="        ")
 
 
 def _holds(situation: Situation) -> Iterator[Part]:

@@ -47,6 +47,17 @@ _ADVICE = (
     (r"skopeo|daemon|docker", "see that the relay works where workers run, or set another `relay`"),
 )
 
+#: The same for what waits, before the table above is asked.
+_WAITING = (
+    (r"^no worker lives", "start a worker; its log says why the last one ended"),
+    (r"^no worker of this release", "start workers of this release"),
+    (r"^no worker has (docker|skopeo)", "start a worker that has it, or set another `relay`"),
+    (r"paused by an operator", "`dregsy resume`, when it may go on"),
+    (r"slots of workers are taken", "start more workers, if it is so for long"),
+    (r"pulls left", "nothing fails; fewer tags, longer intervals or another account need fewer pulls"),
+    (r"refuses requests", "it continues by itself; set limits for it under `registries`, so that it need not refuse"),
+)
+
 #: Characters of an error that are looked at.
 _LOOKED_AT = 2_000
 
@@ -55,3 +66,9 @@ def advice(error: str) -> str:
     """One thing to try; empty when nothing is known about such an error."""
     error = error[:_LOOKED_AT]
     return next((text for pattern, text in _ADVICE if re.search(pattern, error, re.IGNORECASE)), "")
+
+
+def waiting_advice(why: str) -> str:
+    """One thing to try about what waits for this reason; empty where nothing is to be done, or known."""
+    why = why[:_LOOKED_AT]
+    return next((text for pattern, text in _WAITING if re.search(pattern, why)), "") or advice(why)

@@ -15,6 +15,8 @@ from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role, Roles, Scheduled
 
+#: Seconds without a look at a periodic task's source after which its lag is not known, at least; or three intervals.
+UNSEEN = 3600.0
 #: Images of a task that wait to be synced, up to which they are read in one piece.
 FEW = 1000
 
@@ -41,12 +43,17 @@ class TaskOverview:
     #: registries of its newest run; "": not known
     source: str = ""
     target: str = ""
+    #: seconds since a run that could be planned began; 0: there was none, or it is not known
+    unseen: float = 0.0
 
     @property
     def lag_known(self) -> bool:
-        """Whether `lag` is the whole truth: false where nothing was ever synced, or the last look did not succeed."""
+        """Whether `lag` is the whole truth: false where nothing was ever synced, the last look did not succeed, or it
+        is long ago."""
         if self.lag:
             return True
+        if self.interval and self.unseen > max(3 * self.interval, UNSEEN):
+            return False
         return bool(self.last_good) and not (self.last and self.last.unplanned)
 
     @property
@@ -106,6 +113,11 @@ class Tally:
     number: int
 
 
+def _unseen(now: float, newest: RunCounts | None, last: RunCounts | None) -> float:
+    looked = next((run.started for run in (newest, last) if run and run.state != "planning"), now)
+    return max(0.0, now - looked)
+
+
 class Overview:
     """Reads only, of tasks and workers many at once."""
 
@@ -141,6 +153,7 @@ class Overview:
                 hold=holds.get(("task", name)),
                 source=known.get("source", ""),
                 target=known.get("target", ""),
+                unseen=_unseen(now, runs.get(run or ""), runs.get(known.get("last", ""))),
             )
             for name, known, run, waiting, since in zip(
                 names, fields, newest, self._waiting(names), self._pending_since(names), strict=True
@@ -148,8 +161,8 @@ class Overview:
         ]
 
     def names(self) -> list[str]:
-        """All tasks that are known, sorted."""
-        return sorted(self._redis.smembers(key("tasks")))
+        """All tasks that are known, sorted: those that ran, and those that the leader's config has."""
+        return sorted({*self._redis.smembers(key("tasks")), *self._roles.scheduled()})
 
     def _pending_since(self, names: Sequence[str]) -> list[float]:
         """Of each task: the Unix time since when the oldest change waits to be synced; 0: nothing waits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dregsy_queue.ledger.causes import Cause, causes
 from dregsy_queue.ledger.connection import Connection
@@ -15,6 +15,7 @@ from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role
 from dregsy_queue.ledger.staleness import AFTER, why_stale
 from dregsy_queue.ledger.waiting import Waiting, WaitingReader
+from dregsy_queue.terminal import moment, span
 
 #: Tasks that a verdict names.
 NAMED = 5
@@ -53,6 +54,47 @@ class Situation:
     @property
     def verdict(self) -> Verdict:
         return judge(self)
+
+    @property
+    def waiting_by_reason(self) -> list[Waiting]:
+        """What waits, one entry for all tasks that wait for the same; `task` names the first of them."""
+        groups: dict[str, list[Waiting]] = {}
+        for found in self.waiting:
+            groups.setdefault(found.why, []).append(found)
+        return [
+            replace(
+                found[0],
+                task=named(list(dict.fromkeys(waiting.task for waiting in found))),
+                number=sum(waiting.number for waiting in found),
+                seconds=min((each.seconds for each in found if each.seconds is not None), default=None),
+            )
+            for found in groups.values()
+        ]
+
+    def state_of(self, task: TaskOverview) -> str:
+        """How a task stands, for people: of a run nothing of which is under way ``waiting``."""
+        if task.left:
+            return "left config"
+        run = task.newest
+        state = run.outcome if run else "never ran"
+        nothing_planned = run is not None and run.state == "planning" and not run.open
+        if run and not run.done and (run.state == "running" or nothing_planned) and self._only_waits(task.name):
+            state = "waiting"
+        return f"{state}, paused" if task.hold else state
+
+    def next_run_of(self, task: TaskOverview) -> str:
+        """When a task runs next, for people: a time, ``now``, since when it is overdue; "": a one-off task that ran."""
+        if task.left or not task.next_run:
+            return "none" if task.left or task.interval else "" if task.newest else "when ordered"
+        left = task.next_run - self.now
+        if left > 0:
+            return f"in {span(left)}" if left < 120 else moment(task.next_run, self.now)
+        return "now" if left > -10 else f"overdue {span(-left)}"
+
+    def _only_waits(self, task: str) -> bool:
+        if not self.workers:
+            return True
+        return any(found.task == task for found in self.waiting) and all(job.task != task for job in self.running)
 
 
 @dataclass(frozen=True)
@@ -209,10 +251,10 @@ def _tasks(situation: Situation) -> Verdict:
     names = {"task": "tasks", "registry": "registries"}
     paused = [f"{number} {kind if number == 1 else names[kind]}" for kind, number in held.items() if number]
     facts = [f"{' and '.join(paused)} paused"] if paused else []
-    problems = [f"{len(failing)} of {len(tasks)} tasks fail: {_named(failing)}"] if failing else []
+    problems = [f"{len(failing)} of {len(tasks)} tasks fail: {named(failing)}"] if failing else []
     if stale := [f"{name} ({why})" for name, why in _stale(situation)]:
         problems.append(
-            f"{len(stale)} of {len(tasks)} tasks {'is' if len(stale) == 1 else 'are'} stale: {_named(stale)}"
+            f"{len(stale)} of {len(tasks)} tasks {'is' if len(stale) == 1 else 'are'} stale: {named(stale)}"
         )
     if not tasks:
         return Verdict(problems, ["no task is known", *facts])
@@ -221,12 +263,12 @@ def _tasks(situation: Situation) -> Verdict:
         so_far = f", {unknown} {'has' if unknown == 1 else 'have'} not ended a run" if unknown else ""
         facts.insert(0, f"{len(tasks)} task{'' if len(tasks) == 1 else 's'}, none fails{so_far}")
     if empty := [task.name for task in tasks if task.newest and task.newest.empty]:
-        facts.append(f"{len(empty)} task{' selects' if len(empty) == 1 else 's select'} no image: {_named(empty)}")
+        facts.append(f"{len(empty)} task{' selects' if len(empty) == 1 else 's select'} no image: {named(empty)}")
     return Verdict(problems, facts)
 
 
-def _named(names: Sequence[str]) -> str:
-    """The first of them; there may be thousands."""
+def named(names: Sequence[str]) -> str:
+    """The first of these names; there may be thousands."""
     more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from redis import RedisError
 
 from dregsy_queue.ledger import situation
-from dregsy_queue.ledger.advice import advice
+from dregsy_queue.ledger.advice import advice, waiting_advice
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.report import RunReader
 from dregsy_queue.ledger.staleness import AFTER
@@ -48,7 +48,9 @@ class Page:
             loader=jinja2.PackageLoader("dregsy_queue.serve.page"), autoescape=True, undefined=jinja2.StrictUndefined
         )
         self._templates.filters.update(clean=clean, span=span, size=size, plural=plural, scrub=scrub)
-        self._templates.globals.update(advice=advice, flow=flow, moment=moment, verbs=verbs.VERBS, most=MOST)
+        self._templates.globals.update(
+            advice=advice, waiting_advice=waiting_advice, flow=flow, moment=moment, verbs=verbs.VERBS, most=MOST
+        )
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard], client_max_size=64 * 1024)

@@ -138,7 +138,9 @@ def test_a_day(cluster: Cluster, source: Registry, target: Registry) -> None:
         assert "part is forgotten\nit is still in the config" in operator.does("forget", "part")
     assert "nothing to forget" in operator.does("forget", "no-such-task")
     assert "has no task 'no-such-task'" in operator.does("run", "no-such-task", code=1)
-    assert set(operator.status()["tasks"]) == {"slow", ODD}
+    forgotten = operator.status()["tasks"]["part"]
+    assert (forgotten["state"], forgotten["run"], forgotten["lag"]) == ("never ran", None, None)
+    assert "dregsy run part" in operator.does("jobs", "part", code=1)
 
     told_ends = [line for role in cluster.roles for line in role.lines() if line["msg"].startswith("run ended")]
     times = Counter(line["run"] for line in told_ends)

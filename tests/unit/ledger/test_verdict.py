@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import yaml
 
+from dregsy_queue.ledger.advice import waiting_advice
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
 from dregsy_queue.ledger.presence import WorkerState
-from dregsy_queue.ledger.report import RunCounts
+from dregsy_queue.ledger.report import RunCounts, RunningJob
 from dregsy_queue.ledger.roles import Kind, Role, replaced
 from dregsy_queue.ledger.situation import Situation, Verdict, in_the_way_of, judge
 from dregsy_queue.ledger.staleness import AFTER
@@ -117,6 +119,82 @@ def test_a_task_without_a_good_run_for_long_is_stale() -> None:
     made = make(role("scheduler", "s"), tasks=[quiet, once, never], now=3602.0)
     assert made.verdict.problems == ["1 of 3 tasks is stale: quiet (it has had no run without failures for 60 min)"]
     assert make(role("scheduler", "s"), tasks=[quiet], now=3600.0).verdict.good
+
+
+def test_a_first_run_that_brings_nothing_for_long_is_stale() -> None:
+    planning = RunCounts("1", "t", "planning", 0, 0, 0, 0, 0, 0, 1.0, 0.0)
+    first = TaskOverview("t", planning, 0, 0.0, 0.0)
+    assert make(role("scheduler", "s"), tasks=[first], now=3600.0).verdict.good
+    (problem,) = make(role("scheduler", "s"), tasks=[first], now=3602.0).verdict.problems
+    assert problem == "1 of 1 tasks is stale: t (its first run has brought no image for 60 min)"
+    moves = replace(first, newest=replace(planning, copied=1))
+    assert make(role("scheduler", "s"), tasks=[moves], now=3602.0).verdict.good, "slow, and not stale"
+
+
+def test_of_a_source_that_nobody_saw_for_long_the_lag_is_unknown() -> None:
+    seen = TaskOverview("t", None, 0, 1.0, 0.0, interval=60, unseen=3600.0)
+    assert seen.lag_known and not replace(seen, unseen=3601.0).lag_known
+    assert replace(seen, unseen=3601.0, interval=1800).lag_known, "less than three intervals"
+    assert replace(seen, unseen=3601.0, interval=0).lag_known, "a one-off task is not looked at again"
+    assert replace(seen, unseen=3601.0, lag=5.0).lag_known, "what waits, waits"
+
+
+def test_nothing_is_said_to_run_that_only_waits() -> None:
+    there = RunCounts("1", "t", "running", 1, 0, 0, 0, 4, 0, 1.0, 0.0)
+    task = TaskOverview("t", there, 4, 0.0, 0.0)
+    waits, moves = [Waiting("t", 4, "all 16 slots of workers are taken")], [RunningJob("a", "b", 1.0, "t")]
+    roles, planning = [role("scheduler", "s")], replace(task, newest=replace(there, state="planning"))
+    assert make(*roles, waiting=waits).state_of(task) == "waiting"
+    assert make(*roles, waiting=waits, running=moves).state_of(task) == "running"
+    assert make(*roles, waiting=waits).state_of(planning) == "planning", "images of it wait, and it goes on"
+    nothing_yet = replace(task, newest=replace(there, state="planning", open=0))
+    assert make(*roles, waiting=waits).state_of(nothing_yet) == "waiting"
+    assert make(*roles).state_of(task) == "running"
+    assert make(*roles, workers=[]).state_of(task) == "waiting", "no worker lives"
+    assert make(*roles, waiting=waits).state_of(replace(task, hold=Hold(0.0, 0.0, ""))) == "waiting, paused"
+    assert make(*roles).state_of(replace(task, newest=None)) == "never ran"
+    assert make(*roles).state_of(replace(task, left=1.0)) == "left config"
+
+
+def test_one_reason_to_wait_is_told_once() -> None:
+    full = [Waiting(f"t{number}", 2, "r is full", 9.0 - number) for number in range(7)]
+    found = make(waiting=[*full, Waiting("t0", 1, "no worker lives")]).waiting_by_reason
+    assert found == [
+        Waiting("t0, t1, t2, t3, t4, and 2 more", 14, "r is full", 3.0),
+        Waiting("t0", 1, "no worker lives"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("next_run", "interval", "left", "ran", "told"),
+    [
+        (150.0, 60, 0.0, True, "in 50 s"),
+        (95.0, 60, 0.0, True, "now"),
+        (40.0, 60, 0.0, True, "overdue 60 s"),
+        (0.0, 60, 0.0, True, "none"),
+        (150.0, 60, 9.0, True, "none"),
+        (0.0, 0, 0.0, True, ""),
+        (0.0, 0, 0.0, False, "when ordered"),
+    ],
+)
+def test_when_a_task_runs_next(next_run: float, interval: int, left: float, ran: bool, told: str) -> None:
+    task = replace(_task("t", interval=interval), next_run=next_run, left=left)
+    assert make(now=100.0).next_run_of(task if ran else replace(task, newest=None)) == told
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("no worker lives", "start a worker"),
+        ("no worker has docker", "has it"),
+        ("the task is paused by an operator: no worker lives there", "dregsy resume"),
+        ("r.example refuses requests and is paused", "continues by itself"),
+        ("r.example has its 4 of max-concurrent", ""),
+        ("r.example: it cannot be reached: connection refused; attempt 2", "reachable"),
+    ],
+)
+def test_what_to_do_about_what_waits(why: str, told: str) -> None:
+    assert told in waiting_advice(why) and bool(told) == bool(waiting_advice(why))
 
 
 def test_the_alerts_have_the_same_rule_of_stale() -> None:
