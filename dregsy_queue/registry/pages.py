@@ -35,9 +35,9 @@ _LONGEST = 64 * 1024
 MOST_NAMES = 1_000_000
 #: Most pages read of one list: some may be empty.
 MOST_PAGES = 20_000
-#: Sizes at which registries cut pages by themselves, beside multiples of 50 and powers of two from 64 on; such a page
+#: Sizes at which registries cut pages by themselves, beside multiples of 10 and powers of two from 64 on; such a page
 #: without `Link` is asked on once.
-_CUTS = frozenset({20, 25, 30, 99})
+_CUTS = frozenset({25, 75, 99})
 #: Answers to a number of names that a registry does not like.
 _REFUSED = (400, 405, 422)
 #: Error codes that are not about numbers (OCI distribution-spec, "Error Codes").
@@ -71,46 +71,40 @@ async def pages(
     - A `Link` to a next page is followed by its path and query alone: behind a proxy it may name an internal host.
     - A full page without `Link` is not taken for the end: the next one is asked for by ``last=``.
     - Where a page cannot be had, or the first one is empty, the whole list is asked for, without ``n``: some registries
-      fail at a number that they do not like.
+      fail at a number that they do not like. Where that is in pages, too, these are followed.
+    - A `Link` in a circle, or to nothing, is not the end: what comes after the last name is asked for.
 
     Source: OCI distribution-spec, "Listing Tags"; RFC 8288.
 
     Raises:
         RegistryError: of kind ``not-found`` when there is no such list, ``invalid`` when it never ends.
     """
-    pager = _Pager(transport, key, scope, what, see)
-    answer = await pager.first(path, sizes)
-    while True:
+    pager = _Pager(transport, path, key, sizes, scope, what, see)
+    answer: Answer | None = await pager.first()
+    while answer is not None:
         names = await pager.names(answer)
         yield pager.new(names)
-        following = pager.following(answer, names, path, sizes)
-        if following is None or (not names and pager.was_asked(following)):
-            return
-        further = await pager.try_page(following)
-        if further is None:
-            # Broken pages: a whole list is the way to be sure.
-            answer = await pager.ask(path)
-            if answer.status != 200:
-                raise responses.error(answer, transport.registry, what)
-            yield pager.new(await pager.names(answer))
-            return
-        if "&last=" in following and not await pager.has_new(further):
-            # The end, or a registry that obeys `n` and ignores `last`.
-            again = len(await pager.names(further))
-            if again < sizes.size and not (again and _may_be_cut(again)):
-                return
-            further = await pager.ask(path)
-            if further.status != 200 or not await pager.has_new(further):
-                return
-        answer = further
+        answer = await pager.further(answer, names)
 
 
 class _Pager:
     """One list while it is read."""
 
-    def __init__(self, transport: Transport, key: str, scope: str, what: str, see: Callable[[bytes], None]) -> None:
-        self._transport, self._key, self._scope, self._what, self._see = transport, key, scope, what, see
+    def __init__(
+        self,
+        transport: Transport,
+        path: str,
+        key: str,
+        sizes: PageSizes,
+        scope: str,
+        what: str,
+        see: Callable[[bytes], None],
+    ) -> None:
+        self._transport, self._path, self._key, self._sizes = transport, path, key, sizes
+        self._scope, self._what, self._see = scope, what, see
         self._names: set[str] = set()
+        #: the last name of the last page that had any that were new
+        self._last = ""
         self._asked: set[str] = set()
 
     async def ask(self, url: str, *, tries: int | None = None) -> Answer:
@@ -122,9 +116,10 @@ class _Pager:
             self._see(answer.body)
         return answer
 
-    async def first(self, path: str, sizes: PageSizes) -> Answer:
+    async def first(self) -> Answer:
         """The first page, or the whole list. Raises: RegistryError: as the first request was answered."""
         answer: Answer | None = None
+        path, sizes = self._path, self._sizes
         try:
             answer = await self.ask(f"{path}?n={sizes.size}")
             if answer.status in _REFUSED and sizes.size > sizes.less:
@@ -154,54 +149,100 @@ class _Pager:
     async def _has_names(self, answer: Answer) -> bool:
         return bool(await parsed(answer.body, lambda: _names(answer.body, self._key)))
 
-    def was_asked(self, url: str) -> bool:
-        """Some registries link their last page, which is empty, to itself."""
-        return url in self._asked
+    async def further(self, answer: Answer, names: list[str]) -> Answer | None:
+        """What comes after a page with these `names`; None at the end. Raises: RegistryError: nobody can tell."""
+        link = next_link(answer.headers, answer.url)
+        if link is None:
+            return await self._after_unlinked(answer, names)
+        if link in self._asked:
+            # Some registries link their last page, which is empty, to itself.
+            return await self._otherwise("its list leads in a circle") if names else None
+        found, problem = await self._try(link)
+        if found is None:
+            return await self._otherwise(problem)
+        if next_link(found.headers, found.url) or await self._has_names(found):
+            return found
+        # An empty page at the end of a link counts where it is what comes after the last name.
+        return None if self._is_after_last(link) else (await self._after_last("n=" in link))[0]
 
-    async def try_page(self, url: str) -> Answer | None:
-        """The next page; None where it cannot be had."""
+    async def _after_unlinked(self, answer: Answer, names: list[str]) -> Answer | None:
+        """A page without a link is the end, unless it may be full, or cut: then the next one is asked for."""
+        obeys_n, number, sizes = "n=" in URL(answer.url).query_string, len(names), self._sizes
+        sizes.most = max(sizes.most, number)
+        is_full = obeys_n and number == sizes.size
+        if not names or not (is_full or (number >= sizes.most and _may_be_cut(number))):
+            return None
+        found, again = await self._after_last(obeys_n)
+        if found is not None or self._path in self._asked:
+            return found
+        if again is not None and again < sizes.size and not (again and _may_be_cut(again)):
+            return None
+        # It obeys `n` and ignores `last`, or cannot do both.
+        whole = await self.ask(self._path)
+        if whole.status != 200 and again is None:
+            raise self._error(whole)
+        return whole if whole.status == 200 and await self._has_new(whole) else None
+
+    async def _otherwise(self, problem: str) -> Answer | None:
+        """What comes where links lead nowhere: the whole list, or what comes after the last name. None at the end.
+
+        Raises: RegistryError: neither is to be had.
+        """
+        log.info("a page cannot be had, asking for the whole list: %s", problem, extra=log_fields(list=self._what))
+        if self._path not in self._asked:
+            whole = await self.ask(self._path)
+            if whole.status == 200:
+                return whole
+            raise self._error(whole)
+        found, again = await self._after_last(with_size=True)
+        if found is None and again != 0:
+            raise self._invalid(problem)
+        return found
+
+    async def _after_last(self, with_size: bool) -> tuple[Answer | None, int | None]:
+        """A page of new names after the last one; None: there is none. And how many names came that are known: one that
+        ignores `last` gives some; None: no answer."""
+        last = f"last={quote(self._last, safe='')}"
+        found, _ = await self._try(f"{self._path}?n={self._sizes.size}&{last}" if with_size else f"{self._path}?{last}")
+        if found is None:
+            return None, None
+        names = await self.names(found)
+        return (found, 0) if set(names) - self._names else (None, len(names))
+
+    def _is_after_last(self, link: str) -> bool:
+        """Whether a link asks for what comes after the last name, and for some of it."""
+        query = URL(link, encoded=True).query
+        return query.get("last", "") == self._last and query.get("n", "") != "0"
+
+    async def _try(self, url: str) -> tuple[Answer | None, str]:
+        """A page; or None, and why it cannot be had."""
         if url in self._asked:
-            raise self._invalid("its list leads in a circle")
+            return None, "its list leads in a circle"
         try:
             answer = await self.ask(url)
         except RegistryError as error:
             if error.kind not in ("unavailable", "invalid") or not self._names:
                 raise
-            problem = str(error)
-        else:
-            if answer.status == 200:
-                return answer
-            problem = f"HTTP {answer.status}"
-        log.info("a page could not be read, asking for the whole list: %s", problem, extra=log_fields(list=self._what))
-        return None
+            return None, str(error)
+        return (answer, "") if answer.status == 200 else (None, f"a page answers HTTP {answer.status}")
 
     async def names(self, answer: Answer) -> list[str]:
         names = await parsed(answer.body, lambda: _names(answer.body, self._key))
         if names is None:
-            raise self._invalid(f"its list has no '{self._key}'")
+            said = responses.words_of(answer.body) if b'"errors"' in answer.body else ""
+            raise self._invalid(f"its list has no '{self._key}'{': ' + said if said else ''}")
         return names
 
     def new(self, names: list[str]) -> list[str]:
         """Those of `names` that no page before had."""
         fresh = [name for name in dict.fromkeys(names) if name not in self._names]
         self._names.update(fresh)
+        self._last = fresh[-1] if fresh else self._last
         if len(self._names) > MOST_NAMES:
             raise self._invalid(f"its list has more than {MOST_NAMES} names")
         return fresh
 
-    def following(self, answer: Answer, names: list[str], path: str, sizes: PageSizes) -> str | None:
-        """Where the next page is; None at the end."""
-        link = next_link(answer.headers, answer.url)
-        if link is not None:
-            return link
-        if "n=" not in URL(answer.url).query_string:
-            return None
-        sizes.most = max(sizes.most, number := len(names))
-        if names and (number == sizes.size or (number >= sizes.most and _may_be_cut(number))):
-            return f"{path}?n={sizes.size}&last={quote(names[-1], safe='')}"
-        return None
-
-    async def has_new(self, answer: Answer) -> bool:
+    async def _has_new(self, answer: Answer) -> bool:
         """True where a page has names that none before had."""
         return bool(set(await self.names(answer)) - self._names)
 
@@ -214,7 +255,7 @@ class _Pager:
 
 
 def _may_be_cut(number: int) -> bool:
-    return number in _CUTS or number % 50 == 0 or (number >= 64 and number & (number - 1) == 0)
+    return number in _CUTS or number % 10 == 0 or (number >= 64 and number & (number - 1) == 0)
 
 
 def next_link(headers: Mapping[str, str], url: str) -> str | None:
@@ -258,7 +299,7 @@ def _names(body: bytes, key: str) -> list[str] | None:
     if not isinstance(document, dict):
         return None
     keys = {name.lower() for name in document}
-    if key not in keys and keys - {"name"}:
+    if (key not in keys and keys - {"name"}) or member(document, "errors"):
         return None
     values = member(document, key) or []
     # null is skipped; anything else that is not text makes the whole list unusable.

@@ -109,9 +109,66 @@ def overlapping(request: web.Request) -> web.Response:
     return _answer(rest)
 
 
+def link_by_number(request: web.Request) -> web.Response:
+    """renovate#15030: `last` is a number there, which leads to the same page for ever."""
+    if "n" not in request.query:
+        return _answer(NAMES)
+    return _answer(NAMES[:100], '</v2/a/tags/list?last=100&n=100>; rel="next"')
+
+
+def link_without_query(request: web.Request) -> web.Response:
+    tags, more = _slice(request, 300)
+    return _answer(tags, *(['</v2/a/tags/list>; rel="next"'] if more else []))
+
+
+def link_to_none(request: web.Request) -> web.Response:
+    """A `Link` with ``n=0``, as GitHub's registry has it, where that means none (distribution-spec)."""
+    tags, more = _slice(request, 300)
+    return _answer(tags, *([f'</v2/a/tags/list?last={tags[-1]}&n=0>; rel="next"'] if more and tags else []))
+
+
+def whole_in_pages(request: web.Request) -> web.StreamResponse:
+    """The second page is refused because of its `n`, and without `n` the list is in pages."""
+    if {"n", "last"} <= set(request.query):
+        return web.Response(status=400)
+    tags, more = _slice(request, 300)
+    following = f'</v2/a/tags/list?{"n=300&" if "n" in request.query else ""}last={tags[-1]}>; rel="next"'
+    return _answer(tags, *([following] if more else []))
+
+
+def empty_pages(request: web.Request) -> web.Response:
+    """Every other page is empty, and leads on."""
+    if "from" not in request.query:
+        tags, more = _slice(request, 300)
+        return _answer(tags, *([f'</v2/a/tags/list?from={tags[-1]}&last=x>; rel="next"'] if more else []))
+    return _answer([], f'</v2/a/tags/list?n=300&last={request.query["from"]}>; rel="next"')
+
+
+def ends_at_its_begin(request: web.Request) -> web.Response:
+    """The last page leads to the first."""
+    tags, more = _slice(request, 300)
+    return _answer(tags, f'</v2/a/tags/list?n=300&last={tags[-1] if more else ""}>; rel="next"')
+
+
+def cut_at_ten_without_link(request: web.Request) -> web.Response:
+    return _answer(_slice(request, 10)[0])
+
+
+def refuses_n_and_cuts(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=400) if "n" in request.query else _answer(_slice(request, 50)[0])
+
+
 @pytest.mark.parametrize(
     "page",
     [
+        link_by_number,
+        link_without_query,
+        link_to_none,
+        whole_in_pages,
+        empty_pages,
+        ends_at_its_begin,
+        cut_at_ten_without_link,
+        refuses_n_and_cuts,
         no_link,
         capped_without_link,
         ignores_last,
@@ -142,7 +199,26 @@ async def test_a_repository_without_tags(tags: Any, source: Registry, make_proxy
     assert await _tags(nothing, source, make_proxy) == []
 
 
-@pytest.mark.parametrize("body", ["<html>Sign in</html>", "[]", '{"errors": [{"code": "UNKNOWN"}]}', '{"tags": "x"}'])
+async def test_neither_page_nor_whole_list_is_an_error(source: Registry, make_proxy: MakeProxy) -> None:
+    """A full page, and whoever asks on is refused."""
+
+    def refuses(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=400) if request.query_string != "n=9999" else _answer(NAMES[:100])
+
+    with pytest.raises(RegistryError):
+        await _tags(refuses, source, make_proxy)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>Sign in</html>",
+        "[]",
+        '{"errors": [{"code": "UNKNOWN"}]}',
+        '{"tags": null, "errors": [{"code": "UNKNOWN", "message": "no database"}]}',
+        '{"tags": "x"}',
+    ],
+)
 async def test_what_is_no_list_is_an_error(body: str, source: Registry, make_proxy: MakeProxy) -> None:
     with pytest.raises(RegistryError) as caught:
         await _tags(lambda _: web.Response(text=body), source, make_proxy)
