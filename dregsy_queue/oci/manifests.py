@@ -52,12 +52,19 @@ def has_digest(body: bytes, digest: Digest) -> bool:
 
 
 def is_manifest(body: bytes) -> bool:
-    """Whether this is a manifest of any kind, and not the web page of somebody who wants to be asked first."""
+    """Whether this is a manifest of any kind, and not an error or a web page of somebody who wants to be asked first.
+
+    Every kind says what it is, or has a list of what it names.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(document, dict) and not {"schemaVersion", "mediaType", "manifests", "layers"}.isdisjoint(document)
+    if not isinstance(document, dict):
+        return False
+    lists = (document.get(name) for name in ("manifests", "layers", "fsLayers", "blobs"))
+    own = document.get("mediaType")
+    return any(isinstance(value, list) for value in lists) or (isinstance(own, str) and own != "")
 
 
 def is_index(media_type: str) -> bool:

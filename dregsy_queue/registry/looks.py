@@ -24,7 +24,7 @@ from dregsy_queue.oci.digest import Digest, is_digest, is_registered
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor, digest_of, has_digest, is_manifest, media_type_of
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import DAY, WHILE, HeadMemory
-from dregsy_queue.registry.responses import Answer
+from dregsy_queue.registry.responses import Answer, words_of
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class Looks:
         if told is not None and _is_telling(told):
             return told
         found = await self._ask("GET", repository, reference, once=_may_pass(problem))
+        if found is None:
+            return None
         return await self._in_place_of_head(found, reference, problem, learn=told is None and not refused)
 
     async def at_target(self, repository: str, reference: str) -> Descriptor | None:
@@ -70,6 +72,8 @@ class Looks:
         except RegistryError as error:
             if error.temporary or error.kind in ("auth", "tls", "rate-limited"):
                 raise
+            return None
+        if found is None or not is_manifest(found.body):
             return None
         return await self._in_place_of_head(found, reference, problem, learn=not refused)
 
@@ -113,11 +117,12 @@ class Looks:
             return None, error
 
     async def _in_place_of_head(
-        self, found: Answer | None, reference: str, problem: RegistryError | None, *, learn: bool
-    ) -> Descriptor | None:
-        """What a GET has `found`; `problem`: of the HEAD before; `learn`: HEADs of this registry do not work."""
-        if found is None:
-            return None
+        self, found: Answer, reference: str, problem: RegistryError | None, *, learn: bool
+    ) -> Descriptor:
+        """What a GET has `found`; `problem`: of the HEAD before; `learn`: HEADs of this registry do not work.
+
+        Raises: RegistryError: that is no manifest.
+        """
         await self._memory.pulled(self._registry)
         if learn:
             await self._remember(_bounded(WHILE if _may_pass(problem) else DAY, found))
@@ -138,10 +143,18 @@ def _bounded(seconds: float, found: Answer) -> float:
 
 
 def described(registry: str, answer: Answer, reference: str) -> Descriptor:
-    """What a manifest that was read whole is. Raises: RegistryError when it is not what `reference` says."""
+    """What a manifest that was read whole is. Raises: RegistryError when it is none, or not what `reference` says."""
     if is_registered(reference) and not has_digest(answer.body, Digest(reference)):
         raise RegistryError(
             f"{registry}: the registry sent something else ({Digest.of(answer.body)}) than {reference}",
+            kind="invalid",
+            temporary=False,
+            registry=registry,
+        )
+    if not is_manifest(answer.body):
+        said = words_of(answer.body)
+        raise RegistryError(
+            f"{registry}: the registry sent no manifest for {reference}{': ' + said if said else ''}",
             kind="invalid",
             temporary=False,
             registry=registry,

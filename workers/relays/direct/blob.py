@@ -37,8 +37,8 @@ WORTH_WAITING = MIB
 TRIES, PAUSE = 3, 0.5
 #: The last attempt at a blob that is bigger: common proxies take so much.
 PIECES = Way("chunks", CHUNKS.index(MIB))
-#: Ways of sending that are tried before giving up.
-MOST_LESSONS = 6
+#: Ways of sending that are tried before giving up, and forms in which a source gives a blob.
+MOST_LESSONS, MOST_FORMS = 6, 4
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class BlobMover:
             except OtherFormError as other:
                 # Manifests may be wrong about sizes, and proxies may pack what nobody asked them to.
                 lessons += 1
-                if lessons > 2:
+                if lessons > MOST_FORMS:
                     raise
                 blob, is_packed = replace(blob, size=other.size), is_packed or other.is_packed
             except RegistryError as error:

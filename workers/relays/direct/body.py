@@ -20,9 +20,10 @@ PAUSE = 0.2
 
 
 class OtherFormError(RegistryError):
-    """The source gives a blob in another form than expected: of `size` bytes, or packed for the way."""
+    """The source gives a blob in another form than expected: of `size` bytes (None: it must be asked how many), or
+    packed for the way."""
 
-    def __init__(self, error: RegistryError, size: int, *, is_packed: bool = False) -> None:
+    def __init__(self, error: RegistryError, size: int | None, *, is_packed: bool = False) -> None:
         super().__init__(str(error), kind=error.kind, temporary=error.temporary, registry=error.registry)
         self.size = size
         self.is_packed = is_packed
@@ -74,7 +75,8 @@ class Body:
                     yield held
                 held = piece
         if self._read != self._size:
-            raise self._unlike(f"it has {self._read} bytes or more, its manifest says {self._size}")
+            other = self._unlike(f"it has {self._read} bytes or more, its manifest says {self._size}")
+            raise other if isinstance(other, OtherFormError) else OtherFormError(other, None)
         if hashed.hexdigest() != self._digest.encoded:
             raise self._unlike("the registry sent something else than its digest says")
         if held:
@@ -112,7 +114,8 @@ class Body:
         """The bytes still missing; where a registry cannot start in the middle, what is known is skipped."""
         skip = 0
         if incoming.status == 416:
-            raise self._error(f"it ends at {self._read} bytes, its manifest says {self._size}")
+            error = self._error(f"it ends at {self._read} bytes, its manifest says {self._size}")
+            raise OtherFormError(error, self._read)
         if incoming.status == 200 and not self._is_packed:
             self._check_length(incoming)
         if self._read and incoming.status == 200:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dregsy_queue.oci.digest import Digest, is_digest
-from dregsy_queue.oci.manifests import digest_of, pushed_type
+from dregsy_queue.oci.manifests import digest_of, is_manifest, pushed_type
 from dregsy_queue.oci.schema1 import signed_content
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.responses import Answer
+from dregsy_queue.registry.responses import Answer, words_of
 
 #: Layers that registries need not have: who pulls takes them from their `urls` (image-spec, non-distributable layers).
 _FOREIGN = ("nondistributable", "foreign")
@@ -50,12 +50,10 @@ def parse_manifest(digest: Digest, media_type: str, body: bytes) -> Manifest:
     """Raises: ValueError: `body` is not what `digest` says, or it names something that cannot be."""
     if not matches(digest, body):
         raise ValueError("the registry sent something else than its digest says")
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not a manifest") from None
-    if not isinstance(document, dict):
-        raise ValueError("it is not a manifest")
+    if not is_manifest(body):
+        said = words_of(body)
+        raise ValueError(f"it is not a manifest{': ' + said if said else ''}")
+    document = json.loads(body)
     blobs = {blob.digest: blob for blob in _blobs(document)}
     children = {child.digest: child for child in _children(document)}
     return Manifest(
@@ -126,4 +124,5 @@ def _digest(value: object) -> Digest:
 
 
 def _size(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A blob that is said to be empty is asked how big it is, as some programs write 0 for what they do not know."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -20,8 +20,8 @@ from tests.lab.odd.content import (
     put_nested,
 )
 from tests.lab.odd.exchange import Answer, Ask, Next, refusal
-from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, refuses, with_headers, without_headers
-from tests.lab.odd.store import Store
+from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, refuses, says, with_headers, without_headers
+from tests.lab.odd.store import Store, digest_of
 
 _GETS = asks("GET", "manifest")
 _ONE = "application/vnd.oci.image.manifest.v1+json"
@@ -138,12 +138,49 @@ def cases() -> list[Case]:
             wants="failed",
             words=("something else|does not match",),
         ),
+        *(
+            Case(
+                f"the manifest is {name}, and HEAD tells nothing",
+                source=[says(HEADS, 405), says(_GETS, 200, body, Content_Type="application/json")],
+                wants="failed",
+                words=("no manifest for 1" + words,),
+                check=_nothing_pushed,
+            )
+            for name, body, words in (
+                ("an error", '{"errors": [{"code": "DENIED", "message": "not for you"}]}', ".*not for you"),
+                ("an empty object", "{}", ""),
+                ("a version alone", '{"schemaVersion": 2}', ""),
+            )
+        ),
+        Case(
+            "HEAD and GET are the same error",
+            source=[
+                says(MANIFESTS, 200, _ERROR, Content_Type="application/json", Docker_Content_Digest=digest_of(_ERROR))
+            ],
+            wants="failed",
+            words=("not a manifest.*not for you|no manifest for",),
+            check=_nothing_pushed,
+        ),
+        Case(
+            "both registries are the same web page",
+            source=[says(MANIFESTS, 200, "<html><title>Sign in</title></html>", Content_Type="text/html")],
+            target=[says(MANIFESTS, 200, "<html><title>Sign in</title></html>", Content_Type="text/html")],
+            wants="failed",
+            words=("Sign in",),
+        ),
         Case(
             "the manifest is a web page",
             source=[bends(_GETS, lambda ask, given: setattr(given, "body", b"<html>Sign in</html>"))],
             wants="failed",
         ),
     ]
+
+
+_ERROR = b'{"errors": [{"code": "DENIED", "message": "not for you"}]}'
+
+
+def _nothing_pushed(played: Played) -> None:
+    assert played.target.store.manifests == {}
 
 
 def _by_digest(ask: Ask) -> bool:

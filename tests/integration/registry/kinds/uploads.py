@@ -14,6 +14,7 @@ from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
 from tests.lab.odd.quirks import asks, bends, refuses, says, with_headers, without_headers
 from tests.lab.odd.registry import OddRegistry
 from tests.lab.odd.store import Store
+from tests.lab.odd.wire import head, wired
 
 _BIG = partial(put_image, size=700_000)
 _PATCHES, _PUTS, _BEGIN = asks("PATCH", "upload"), asks("PUT", "upload"), asks("POST", "uploads")
@@ -74,6 +75,15 @@ def cases() -> list[Case]:
         Case("schema 1, and HEAD finds no blobs", source=[says(asks("HEAD", "blob"), 404)], put=put_schema_1),
         Case("a layer is smaller than its manifest says", put=partial(_sized, 10)),
         Case("a layer is bigger than its manifest says", put=partial(_sized, -10)),
+        Case("sizes are 0", put=_without_sizes),
+        *(
+            Case(
+                f"a layer is {name} than its manifest says, and no answer tells its length",
+                source=[wired(asks("GET", "blob"), _chunked)],
+                put=partial(_sized, more),
+            )
+            for name, more in (("bigger", -10), ("smaller", 10))
+        ),
         Case("blobs without a length", source=[without_headers(asks("GET", "blob"), "Docker-Content-Digest")]),
     ]
 
@@ -85,6 +95,21 @@ def _sized(more: int, store: Store, repository: str, tag: str) -> None:
     document = json.loads(body)
     document["layers"][0]["size"] += more
     store.put_manifest(repository, tag, kind, json.dumps(document).encode())
+
+
+def _without_sizes(store: Store, repository: str, tag: str) -> None:
+    """As some programs write what they do not know."""
+    put_image(store, repository, tag)
+    kind, body = store.manifests[repository, tag]
+    document = json.loads(body)
+    for part in (document["config"], *document["layers"]):
+        part["size"] = 0
+    store.put_manifest(repository, tag, kind, json.dumps(document).encode())
+
+
+def _chunked(_: Ask, given: Answer) -> bytes:
+    body = b"%x\r\n%s\r\n" % (len(given.body), given.body) if given.body else b""
+    return head(given, "Transfer-Encoding: chunked") + body + b"0\r\n\r\n"
 
 
 def _checked(name: str, quirk: Quirk) -> Case:
