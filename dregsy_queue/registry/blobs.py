@@ -37,6 +37,8 @@ class Upload:
     url: str
     #: bytes that each chunk but the last must have (``OCI-Chunk-Min-Length``); 0: the registry does not say
     least_chunk: int = 0
+    #: that is another origin than the registry's, which gets no login
+    is_elsewhere: bool = False
 
 
 class Blobs:
@@ -46,6 +48,8 @@ class Blobs:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.registry = transport.registry
+        #: uploads go to the registry's own origin, whatever it calls itself: behind a proxy it may not know its name
+        self.uploads_at_home = False
 
     def room_with(self, other: Blobs) -> AbstractAsyncContextManager[None]:
         """Reserve a request at both registries, for a blob that is read from one while it is sent to the other. Without
@@ -103,7 +107,10 @@ class Blobs:
         if url.host == own.host and url.scheme != own.scheme:
             # A registry behind a proxy that ends TLS may not know by which scheme it was asked.
             url = URL(f"{own.origin()}{url.raw_path_qs}", encoded=True)
-        return Upload(repository, str(url), int(least) if least.isdigit() else 0)
+        if self.uploads_at_home:
+            url = self._transport.at_home(url)
+        is_elsewhere = not self._transport.is_at_home(url)
+        return Upload(repository, str(url), int(least) if least.isdigit() else 0, is_elsewhere)
 
     async def put(self, upload: Upload, digest: str, body: bytes) -> Answer:
         """Send `body` and end the upload."""

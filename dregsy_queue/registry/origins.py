@@ -12,7 +12,8 @@ another origin, by `Link` or a challenge        not asked           not asked   
 HTTP, by a redirect from HTTPS                  not asked           not asked       not asked
 ==============================================  ==================  ==============  ========================
 
-An origin is scheme, host and port. An identity token is a login that goes in a body: a redirect of its request to
+An origin is scheme, host and port. An upload that another origin does not take goes to the same path of the registry's
+own, with its login. An identity token is a login that goes in a body: a redirect of its request to
 another origin is not followed. A challenge from another origin than the registry's is not answered. Skopeo, which has
 the login of each of its copies, follows rules of its own: docs/security.md.
 Source: OCI distribution-spec, "API"; RFC 9110 §11.6.2, §15.4; Go's net/http, which skopeo sends by.

@@ -166,6 +166,14 @@ class Transport:
                 raise await self._refused(incoming, request.scope, request.what)
         return incoming
 
+    def is_at_home(self, url: URL) -> bool:
+        """Whether this is the registry's own origin."""
+        return same_origin(url, self._home)
+
+    def at_home(self, url: URL) -> URL:
+        """The same path there."""
+        return URL(f"{self._home.origin()}{url.raw_path_qs}", encoded=True)
+
     def room_with(self, other: Transport) -> AbstractAsyncContextManager[None]:
         """Room for a request to the other one that is sent while one to this one is under way."""
         return self._pacer.together([self._key, other._key])

@@ -55,6 +55,9 @@ async def transfer(
     except (RelayError, RegistryError) as error:
         found = await work.other_source(error)
         if found is None:
+            if not error.temporary and not job.referrers and await work.is_at_target():
+                # An answer got lost, and the tag may not be pushed again.
+                return Transferred(job.digest, 0)
             raise
         wanted, source = found
         copy = replace(copy, source=source, is_read=True)
@@ -82,6 +85,13 @@ class _Transfer:
         target = self._job.target_reference
         found = await self._target.head_target(target.repository, target.short)
         return found.digest if found else None
+
+    async def is_at_target(self) -> bool:
+        """Whether the target has it already, whatever became of this attempt. Raises nothing."""
+        try:
+            return await self.digest_at_target() == self._job.digest
+        except RegistryError:
+            return False
 
     async def prepare(self, meter: Meter, others: ClusterBlobs | None) -> Copy:
         """What the relay is to do; afterwards the target has the repository."""

@@ -130,6 +130,8 @@ class Authorization:
             user = credentials.username if credentials else None
             what = "signing in" if server == self._registry else f"signing in to {self._registry}"
             problem = responses.error(answer, server, what, user)
+            # The text names who refused; what waits for it, or is at fault, is the registry.
+            problem.registry = self._registry
             if credentials is not None and problem.kind == "auth":
                 self._refusal = (credentials, self._clock.monotonic() + _REFUSED_FOR, problem)
             raise problem

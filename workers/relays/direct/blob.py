@@ -163,8 +163,9 @@ class BlobMover:
         afresh: bool = False,
     ) -> int:
         tries, lessons, passed, is_packed = 0, 0, 0, False
-        #: why small pieces are tried in the end, whatever way is usual there
+        #: why small pieces are tried in the end, whatever way is usual there; and what another host said to an upload
         broken: RegistryError | None = None
+        elsewhere: RegistryError | None = None
 
         def count(number: int) -> None:
             nonlocal passed
@@ -172,6 +173,7 @@ class BlobMover:
             tell(number)
 
         while True:
+            upload: Upload | None = None
             try:
                 upload = await self._begin(source, target, blob, afresh=afresh)
                 # Where an answer got lost, the target has what an earlier try has sent.
@@ -197,6 +199,13 @@ class BlobMover:
                 tries += 1
                 if broken:
                     raise broken from None
+                if elsewhere:
+                    target.blobs.uploads_at_home = False
+                    raise elsewhere from None
+                if upload and _is_lost(upload, error, source) and (tries >= TRIES or not error.temporary):
+                    # A registry behind a proxy may call itself by a name that is not reached, or gets no login.
+                    target.blobs.uploads_at_home, elsewhere = True, error
+                    continue
                 if not error.temporary or error.kind == "rate-limited" or error.retry_after:
                     raise
                 if tries >= TRIES:
@@ -350,6 +359,11 @@ class BlobMover:
             if limit.expired():
                 raise StalledError(self._stalled_after) from None
             raise
+
+
+def _is_lost(upload: Upload, error: RegistryError, source: BlobRepository) -> bool:
+    """Whether it may be another host's fault that an upload failed."""
+    return upload.is_elsewhere and error.kind != "rate-limited" and error.registry != source.blobs.registry
 
 
 async def _size(source: BlobRepository, digest: Digest) -> int:

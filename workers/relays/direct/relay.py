@@ -101,7 +101,9 @@ class DirectRelay:
                 raise
             side = "source" if error.registry == image.source.blobs.registry else "target"
             raise RelayError(str(error), "unauthorized", "source" if side == "source" else "target") from None
-        return CopyResult("", manifest.digest, sent=image.sent, confirmed=pushed.confirmed)
+        # Some registries say that they took a tag which may not be changed, and leave it as it was.
+        confirmed = pushed.confirmed and not copy.replaces
+        return CopyResult("", manifest.digest, sent=image.sent, confirmed=confirmed)
 
     async def _push(self, image: _Image, manifest: Manifest, reference: str, *, depth: int) -> _Pushed:
         """Push a manifest and before it all that it names."""

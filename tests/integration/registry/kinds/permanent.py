@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tests.lab.odd.case import Case, Played
-from tests.lab.odd.exchange import Answer, Ask, Quirk, refusal
+from multidict import CIMultiDict
+
+from tests.lab.odd.case import COPY, Case, Played
+from tests.lab.odd.content import put_image
+from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
 from tests.lab.odd.quirks import HEADS, MANIFESTS, asks, bends, refuses, says
+from tests.lab.odd.store import digest_of
 
 _PUT = asks("PUT", "manifest")
 _BLOBS = asks("PUT PATCH", "upload")
@@ -16,6 +20,14 @@ def cases() -> list[Case]:
     return [
         *(Case(name, target=[quirk], wants="failed", words=words, check=_one_try) for name, quirk, words in _REFUSALS),
         *(Case(f"once: {name}", target=[quirk]) for name, quirk in _PASSING),
+        Case("once: a push is stored and answered by 504, and the tag is immutable", target=[_immutable(answers=504)]),
+        Case(
+            "a push is answered by 201, and the tag stays what it was",
+            target=[_immutable(answers=201)],
+            share=lambda target: put_image(target.store, COPY, "1", arch="s390x"),
+            wants="failed",
+            words=("the target has sha256:",),
+        ),
         Case("once: too many requests by 403", source=[refuses(MANIFESTS, 403, "TOOMANYREQUESTS", times=2)]),
         *(
             Case(
@@ -55,6 +67,24 @@ def _lost(answered: bytes | None) -> Quirk:
         return None
 
     return bends(asks("PUT", "upload"), bend)
+
+
+def _immutable(answers: int) -> Quirk:
+    """A tag that is there is not pushed again: `answers` tells that at first, then 412. With 201 none is pushed."""
+    told = 0
+
+    async def quirk(ask: Ask, following: Next) -> Answer:
+        nonlocal told
+        if not _PUT(ask) or ask.reference != "1":
+            return await following(ask)
+        told += 1
+        if told > 1 and answers != 201:
+            return refusal(412, "PRECONDITION", "configured as immutable")
+        if answers != 201:
+            await following(ask)
+        return Answer(answers, b"", CIMultiDict({"Docker-Content-Digest": digest_of(ask.body)}))
+
+    return quirk
 
 
 #: What passes, and is no word for ever.

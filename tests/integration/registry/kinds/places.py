@@ -83,6 +83,20 @@ def cases() -> list[Case]:
         Case("uploads with an odd query", target=[upload_at(lambda ask, path: f"{path}?_state=a/b+c==")]),
         Case("uploads without a leading slash", target=[_relative_uploads()], relay="direct"),
         *(_upload_elsewhere(name) for name in ("POST", "PATCH")),
+        *(
+            Case(
+                f"uploads at {name} (distribution#2225, openshift#11337)",
+                relay="direct",
+                target=[Tokens().both, upload_at(place)],
+                login="target",
+                put=partial(put_image, size=size),
+            )
+            for name, size, place in (
+                ("another name of the registry", 2048, lambda ask, path: _called("localhost", ask, path)),
+                ("another name of the registry, a big one", 700_000, lambda ask, path: _called("localhost", ask, path)),
+                ("an address where nobody listens", 2048, lambda ask, path: f"http://127.0.0.1:9{path}"),
+            )
+        ),
         _case(
             "redirects in a circle",
             lambda there: [redirects(MANIFESTS, lambda ask: ask.path)],
@@ -97,6 +111,10 @@ def cases() -> list[Case]:
         *(Case(f"blobs at {name}", source=[_moved_once(place)]) for name, place in _ODD_PLACES),
         Case("a push that is redirected within", target=[_moved_pushes(basic())], login="target", relay="direct"),
     ]
+
+
+def _called(name: str, ask: Ask, path: str) -> str:
+    return f"http://{name}:{ask.host.rpartition(':')[2]}{path}"
 
 
 #: Odd values of `Location`, made from a path and its host.
