@@ -5,6 +5,7 @@ They work on the raw tree, so that one run finds them beside errors in single va
 
 from __future__ import annotations
 
+import difflib
 import pathlib
 import re
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ def warnings(value: dict[str, Any]) -> Iterator[str]:
         if str(lister.get("cacheDuration") or "").startswith("-"):
             yield "'lister.cacheDuration' is negative: lists of repositories are not cached"
     yield from _missing_files(value)
+    yield from _misspelt_registries(value)
     for task in _items(value, "tasks"):
         for side in ("source", "target"):
             location = task.get(side) if isinstance(task, dict) else None
@@ -87,6 +89,25 @@ def warnings(value: dict[str, Any]) -> Iterator[str]:
                     continue
                 if short:
                     yield f"task '{task.get('name')}': 'auth-refresh' of the {side} is under 1h and is raised to 1h"
+
+
+_DIGITS = re.compile(r"\d")
+
+
+def _misspelt_registries(value: dict[str, Any]) -> Iterator[str]:
+    """Limits for a registry that no task names, and that is spelled almost as one that has none."""
+    registries = value.get("registries")
+    named = [str(key) for key in registries if "*" not in str(key)] if isinstance(registries, dict) else []
+    limited = {str(registry_key(key)) for key in named}
+    tasks = [task for task in _items(value, "tasks") if isinstance(task, dict)]
+    locations = [task.get(side) for task in tasks for side in ("source", "target")]
+    hosts = [str(location.get("registry") or "") for location in locations if isinstance(location, dict)]
+    used = {str(registry_key(host)) for host in hosts if host}
+    for key in named:
+        near = difflib.get_close_matches(key, sorted(used - limited), n=1, cutoff=0.88)
+        # Names that differ in their numbers are two registries.
+        if registry_key(key) not in used and near and _DIGITS.sub("", near[0]) != _DIGITS.sub("", key):
+            yield f"registries.{key}: no task names this registry; did you mean '{near[0]}'?"
 
 
 def _missing_files(value: dict[str, Any]) -> Iterator[str]:

@@ -184,6 +184,8 @@ def _unknown_key(path: yaml_lines.Path) -> str:
         model = models.ListerConfig if len(names) > 1 else models.ListerSettings
     else:
         model = _MODELS.get(names[-1], Config)
+    if model is models.Location and path[-1] in ("user", "username", "password", "token"):
+        return f'unknown key \'{path[-1]}\'; \'auth\' holds a login: base64 of {{"username": "…", "password": "…"}}'
     known = [info.alias or name for name, info in model.model_fields.items()]
     # The most frequent mistakes are wrong case and wrong dashes.
     plain = {name.lower().replace("-", ""): name for name in known}

@@ -17,12 +17,16 @@ from dregsy_queue.oci.subset import parse_platforms
 #: The range of Go's int, and of its durations in nanoseconds.
 _GREATEST = 2**63 - 1
 
+#: Words that with a colon begin texts, and without quotes would be keys.
+_PREFIXES = ("keep", "regex", "semver")
 _TRUE, _FALSE = {"y", "yes", "true", "on"}, {"n", "no", "false", "off"}
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - raw YAML
     if value is None:
         return ""
+    if isinstance(value, dict) and len(value) == 1 and (key := next(iter(value))) in _PREFIXES:
+        raise ValueError(f"is not text to YAML without quotes; write '{key}: {value[key]}' with them")
     if not isinstance(value, str):
         raise ValueError("must be text, not a list or a mapping")
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,6 +94,10 @@ def parse(text: str) -> Tree:
     return tree
 
 
+#: A text that begins with a sign that YAML has a meaning for.
+_UNQUOTED = re.compile(r"(?:^|[-:,\[])\s+[>|*&!%@`][^\s]|[-:]\s+\*\s*$")
+
+
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> SyntaxProblem:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
@@ -103,6 +108,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> SyntaxProblem:
     lines = text.splitlines()
     if mark and mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t":
         message += "; indent with spaces, not with tabs"
+    elif mark and mark.line < len(lines) and (_UNQUOTED.search(lines[mark.line]) or "values are not" in str(error)):
+        message += "; put a text with ': ' in it, or that begins with a sign, in quotes"
     return SyntaxProblem(line, message)
 
 

@@ -250,6 +250,15 @@ def test_bad_locations(loads: Loads, source: str, expected: str) -> None:
         (TASK.replace("{from: x}", "{from: x, tags: latest}"), "2 tasks[0].mappings[0].tags: must be a list"),
         (TASK.replace("{from: x}", "{from: x, tags: [[a]]}"), "2 tasks[0].mappings[0].tags[0]: must be text"),
         (TASK.replace("{from: x}", "{from: [x]}"), "2 tasks[0].mappings[0].from: must be text"),
+        (
+            TASK.replace("{from: x}", "{from: x, tags: [semver: 1.x]}"),
+            "2 tasks[0].mappings[0].tags[0]: is not text to YAML without quotes; write 'semver: 1.x' with them",
+        ),
+        (TASK.replace("{from: x}", "{from: x, tags: [{a: b}]}"), "2 tasks[0].mappings[0].tags[0]: must be text"),
+        (
+            TASK.replace("{registry: b}", "{registry: b, password: xx}"),
+            "2 tasks[0].target.password: unknown key 'password'; 'auth' holds a login: base64 of {\"username\"",
+        ),
         (TASK.replace("{registry: b}", "{registry: b, lister: {}}"), "2 tasks[0].target.lister.type: is missing"),
         ("relay: Skopeo\n", "1 relay: invalid relay type: 'Skopeo'"),
         ("Relay: skopeo\n", "1 Relay: unknown key 'Relay'; did you mean 'relay'?"),
@@ -541,3 +550,33 @@ def test_selection_of_tasks(loads: Loads) -> None:
         assert [task.name for task in select_tasks(config, run)] == expected
     with pytest.raises(ValueError, match="regular expression"):
         select_tasks(config, "(")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a: b: c", "- semver: >=1.0", "tags: [semver: >=1.0]", "- *", "- %a", "to: @x"],
+)
+def test_yaml_that_needs_quotes_says_so(line: str, loads: Loads) -> None:
+    assert "in quotes" in problems(loads, f"x:\n{line}\n")[0]
+
+
+@pytest.mark.parametrize("line", ["tasks: [", "a: {b", "- a\n\tb: c"])
+def test_other_yaml_does_not(line: str, loads: Loads) -> None:
+    assert "in quotes" not in problems(loads, f"{line}\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("limited", "meant"),
+    [
+        ("docker.oi", "docker.io"),
+        ("mirror.exmaple.com", "mirror.example.com"),
+        ("other.example.com", ""),
+        ("mirror2.example.com", ""),
+        ("*.com", ""),
+    ],
+)
+def test_limits_for_a_misspelt_registry(limited: str, meant: str, loads: Loads) -> None:
+    task = "{name: t, source: {registry: docker.io}, target: {registry: mirror.example.com}, mappings: [{from: x}]}"
+    text = f"relay: direct\ntasks: [{task}]\nregistries: {{'{limited}': {{max-concurrent: 2}}}}\n"
+    warnings = loads(text).warnings
+    assert [f"did you mean '{meant}'" in warning for warning in warnings] == ([True] if meant else [])
