@@ -68,7 +68,7 @@ class Progress:
     def reasons(self) -> list[str]:
         """What waits, and for what; empty while everything goes on."""
         return [
-            f"{clean(found.task)}: {plural(found.number, 'image')}: {clean(found.why)}"
+            f"{clean(found.task)}: {_what(found)}: {clean(found.why)}"
             + (f", next in {span(found.seconds)}" if found.seconds is not None else "")
             for found in self.waiting
             if not _starts(found)
@@ -83,6 +83,10 @@ def counts(*runs: RunCounts) -> list[str]:
     cancelled, failed = sum(run.cancelled for run in runs), sum(run.failed for run in runs)
     found = [f"{sum(run.copied for run in runs)} copied", f"{sum(run.up_to_date for run in runs)} up to date"]
     return found + [f"{failed} failed"] * bool(failed) + [f"{cancelled} cancelled"] * bool(cancelled)
+
+
+def _what(waiting: Waiting) -> str:
+    return "planning" if waiting.planning else plural(waiting.number, "image")
 
 
 def _starts(waiting: Waiting) -> bool:
@@ -130,7 +134,8 @@ class LineDisplay:
         if not progress.total and not reasons:
             line = progress.phase(self._clock.time())
         elif not running and reasons:
-            line = f"{done} of {progress.total} images done; waiting: {reasons[0]}"
+            so_far = f"{done} of {progress.total} images done; " if progress.total else ""
+            line = f"{so_far}waiting: {reasons[0]}"
         if progress.idle:
             line = progress.phase(self._clock.time())
         if line != self._last:

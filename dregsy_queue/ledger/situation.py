@@ -218,7 +218,9 @@ def _config(situation: Situation) -> Verdict:
         behind = [role for role in roles if role.config and role.config != leader]
         work = "works" if len(behind) == 1 else "work"
         problems.append(f"{_who(behind)} {work} by another config than the leading scheduler")
-    return Verdict(problems, ["one config everywhere"] if len(hashes) == 1 and not broken else [])
+    facts = ["one config everywhere"] if len(hashes) == 1 and not broken else []
+    releases = sorted({role.version for role in roles if role.version})
+    return Verdict(problems, facts + ([f"releases {' and '.join(releases)} at once"] if len(releases) > 1 else []))
 
 
 def _first(error: str) -> str:

@@ -29,6 +29,8 @@ class Waiting:
     seconds: float | None = None
     #: the registry that planning waits for; "" when it is none
     host: str = ""
+    #: it is planning that waits; `number` counts plans and parts of them, not images
+    planning: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class WaitingReader:
             if number and kind:
                 hosts = dict.fromkeys((task.source, task.target))
                 because = reason(kind, task, [registries[host] for host in hosts if host in registries], workers)
-                found.append(Waiting(task.name, number, because.why, because.seconds))
+                found.append(Waiting(task.name, number, because.why, because.seconds, planning=kind in PLANNING))
         return found + self._planning() + self._delayed(now)
 
     def _planning(self) -> list[Waiting]:
@@ -124,12 +126,13 @@ class WaitingReader:
                 f"{_cause(wait.error)}; attempt {wait.attempt} of {wait.most}",
                 wait.seconds,
                 _host(wait.error),
+                planning=True,
             )
             for task, wait in PlanWaits(self._redis).all().items()
         ]
 
     def _delayed(self, now: float) -> list[Waiting]:
-        groups: dict[tuple[str, str], list[float]] = {}
+        groups: dict[tuple[str, str, bool], list[float]] = {}
         delayed = self._redis.zrange(key("delayed"), 0, MOST - 1, withscores=True)
         fields = answers(self._redis, (("HMGET", key("job", job), "task", "error", "attempts") for job, _ in delayed))
         specs = answers(self._redis, (("HGET", key("run", run_of(job), "jobs"), job) for job, _ in delayed))
@@ -143,8 +146,11 @@ class WaitingReader:
                 image = ShownJob.parse(spec) if spec else None
                 text = _cause(error, *((image.source, image.target) if image else ()))
                 why = f"{text}; attempt {int(attempts or 0) + 1}"
-            groups.setdefault((task, why), []).append(at - now)
-        return [Waiting(task, len(waits), why, max(0.0, min(waits))) for (task, why), waits in groups.items()]
+            groups.setdefault((task, why, not spec), []).append(at - now)
+        return [
+            Waiting(task, len(waits), why, max(0.0, min(waits)), planning=planning)
+            for (task, why, planning), waits in groups.items()
+        ]
 
 
 def _cause(error: str, source: str = "", target: str = "") -> str:

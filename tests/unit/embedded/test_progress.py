@@ -55,6 +55,8 @@ def test_what_it_does_now() -> None:
     waiting = Progress([RUN], [], [waits], 0)
     assert waiting.phase(NOW) == "waiting for docker.io"
     assert waiting.reasons() == ["shop: 2 images: docker.io refuses the connection (attempt 3 of 6), next in 9 s"]
+    plans = Progress([RUN], [], [replace(waits, planning=True)], 0)
+    assert plans.reasons()[0].startswith("shop: planning: docker.io refuses"), "a plan is no image"
     ended = replace(RUN, state="done", open=0)
     assert Progress([ended], [], [], 0).phase(NOW) == "idle"
     assert Progress([ended], [], [], 0, ("shop", NOW)).phase(NOW).startswith("idle, next run of shop at ")
@@ -77,3 +79,6 @@ def test_lines_come_seldom_and_only_when_something_moved(caplog: pytest.LogCaptu
         assert told(before, LINE_EVERY) == [], "nothing moved"
         assert told(after, LINE_EVERY - 1) == []
         assert told(after, 1) == ["9 of 10 images done, 1 transfer running"]
+        nothing_yet = replace(RUN, state="planning", copied=0, up_to_date=0, failed=0, cancelled=0, open=0)
+        plans = Progress([nothing_yet], [], [Waiting("shop", 1, "docker.io refuses", 9.0, planning=True)], 0)
+        assert told(plans, LINE_EVERY) == ["waiting: shop: planning: docker.io refuses, next in 9 s"]

@@ -53,6 +53,12 @@ def test_two_clusters_under_one_prefix() -> None:
     assert verdict(role("scheduler", "s#1", cluster="one"), role("worker", "w@a#1", cluster="one")).good
 
 
+def test_two_releases_at_once_are_told() -> None:
+    found = verdict(role("scheduler", "s#1"), replace(role("worker", "w@a#1"), version="2"))
+    assert found.good and "releases 1 and 2 at once" in found.facts
+    assert not [fact for fact in verdict(role("scheduler", "s#1"), role("worker", "w@a#1")).facts if "release" in fact]
+
+
 def test_who_works_by_another_config() -> None:
     leader, other = role("scheduler", "s#1"), role("worker", "w@a#1", config="b2")
     assert verdict(leader, other).problems == ["worker w@a works by another config than the leading scheduler"]
