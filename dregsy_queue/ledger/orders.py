@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.ledger.admission import Admission
-from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.holds import Held
 from dregsy_queue.ledger.keys import key
 from dregsy_queue.ledger.report import RunReader
@@ -23,9 +23,12 @@ MOST_NAMED = 5000
 EVERYTHING = "*"
 #: Seconds after which a task that left the config is forgotten.
 FORGOTTEN_AFTER = 86400.0
+#: Seconds after which what waits of such a task is cancelled: longer than files of roles differ in an update.
+CANCELLED_AFTER = 60.0
 #: Longest that forgetting waits for the cancelled run of the task to end, in seconds.
 ENDS_WITHIN = 30.0
 BY_OPERATOR = "cancelled by an operator"
+LEFT_CONFIG = "its task is not in the config any more"
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Orders:
 
     def cancel(self, run: str, why: str = BY_OPERATOR) -> bool:
         """End a run early, running transfers too; False when it is over already, or is not known."""
-        done = bool(self._scripts.run("cancel", run, why))
+        done = bool(self._scripts.run("cancel", run, why, 1))
         if done:
             self._tell(f"run {run} is cancelled: {why}")
         return done
@@ -156,6 +159,22 @@ class Orders:
             if left and now - left > FORGOTTEN_AFTER and self.forget(task):
                 found.append(task)
         return sorted(found)
+
+    def cancel_left(self, known: Collection[str]) -> list[tuple[str, str]]:
+        """What waits of tasks that are none of `known`, and left the config a minute ago, ends as cancelled: it may
+        wait for a relay that no worker has any more. Returns these tasks, and their runs."""
+        gone = sorted(set(self._redis.smembers(key("tasks"))).difference(known))
+        found = answers(self._redis, (("HMGET", key("task", task), "left", "active") for task in gone))
+        before = self._redis.time()[0] - CANCELLED_AFTER
+        runs = [
+            (task, run) for task, (left, run) in zip(gone, found, strict=True) if run and left and float(left) < before
+        ]
+        ending = answers(self._redis, (("HGET", key("run", run), "cancelled") for _, run in runs))
+        return [
+            (task, run)
+            for (task, run), why in zip(runs, ending, strict=True)
+            if why is None and self._scripts.run("cancel", run, LEFT_CONFIG, 0)
+        ]
 
     def forget_old_runs(self, before: float) -> list[str]:
         """Forget runs that ended before this moment of Redis' clock, but for each task's last; returns their ids."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger.claims import Claim
-from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.connection import Connection, answers
 from dregsy_queue.ledger.in_hand import InHand
 from dregsy_queue.ledger.jobs import PlannedOutcome, TransferJob, job_id, shard_id
 from dregsy_queue.ledger.keys import key
@@ -154,6 +154,11 @@ class Runs:
         """Those of one-off tasks, by name, that no run was planned for since they have this fingerprint."""
         marks = self._redis.mget([key("once", task) for task in fingerprints]) if fingerprints else []
         return [task for (task, now), mark in zip(fingerprints.items(), marks, strict=True) if mark != now]
+
+    def active(self, tasks: Sequence[str]) -> list[str]:
+        """Those of `tasks` of which a run has not ended."""
+        found = answers(self._redis, (("HGET", key("task", task), "active") for task in tasks))
+        return [task for task, run in zip(tasks, found, strict=True) if run]
 
     def mark_redis(self) -> bool:
         """Mark this Redis as known. True if it was not: it is new, or was emptied."""

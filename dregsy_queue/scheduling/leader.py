@@ -70,6 +70,7 @@ class Leader:
         if self._clock.monotonic() - self._thorough > THOROUGH:
             self._thorough = self._clock.monotonic()
             self._timetable.put_right(now)
+            self._starter.cancel_left(self._config.snapshot.tasks)
         self._start_due(now)
         return LOOK
 
@@ -101,6 +102,9 @@ class Leader:
         if at_once:
             new = self._starter.not_started(one_off)
             again += [name for name in new if name not in again]
+        # Its jobs may wait for a relay that no worker has any more.
+        others = [task for task in self._tasks.values() if _other_relay(task, before.get(task.name))]
+        again += [name for name in self._starter.active(others) if name not in again]
         self._start(again)
         self._set_up_as, self._changed, self._has_led = snapshot, True, True
 
@@ -124,6 +128,10 @@ class Leader:
             self._starter.start_all([self._tasks[name] for name in names[first : first + BATCH]])
         if names:
             self._starter.send()
+
+
+def _other_relay(task: SyncTask, before: SyncTask | None) -> bool:
+    return before is not None and task.relay != before.relay
 
 
 def _other_login(task: SyncTask, before: SyncTask | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from dregsy_queue.config.models import Config, SyncTask
 from dregsy_queue.config.registries import limits_for
@@ -11,6 +11,7 @@ from dregsy_queue.config.selection import run_fingerprint
 from dregsy_queue.dispatch import dispatch
 from dregsy_queue.ledger.admission import Admission
 from dregsy_queue.ledger.connection import Connection, connect
+from dregsy_queue.ledger.orders import Orders
 from dregsy_queue.ledger.registry_limits import Limits, RegistryLimiter
 from dregsy_queue.ledger.runs import Runs, Start, StartedRun
 from dregsy_queue.logs import log_fields
@@ -29,7 +30,7 @@ class RunStarter:
         self._sends = sends
         self._kept = chosen.keep_runs
         self._redis = connection or connect(chosen.redis_url)
-        self._runs = Runs(self._redis)
+        self._runs, self._orders = Runs(self._redis), Orders(self._redis)
         self._limiter = RegistryLimiter(self._redis)
         self._admission = Admission(self._redis)
 
@@ -81,6 +82,16 @@ class RunStarter:
             if task.name not in new:
                 log.info("one-off task was started before, not again", extra=log_fields(task=task.name))
         return found
+
+    def active(self, tasks: Sequence[SyncTask]) -> list[str]:
+        """Names of those of `tasks` of which a run has not ended."""
+        return self._runs.active([task.name for task in tasks])
+
+    def cancel_left(self, known: Collection[str]) -> None:
+        """What waits of tasks that left the config (`known` are in it) ends as cancelled."""
+        for task, run in self._orders.cancel_left(known):
+            text = "the task is not in the config any more: what waits of its run ends as cancelled"
+            log.warning(text, extra=log_fields(task=task, run=run))
 
     def _start_of(self, task: SyncTask) -> Start:
         return Start(

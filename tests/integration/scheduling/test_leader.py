@@ -149,3 +149,49 @@ def _client(redis_url: str) -> Any:
 def _everything(redis_url: str) -> str:
     client = redis_py.Redis.from_url(redis_url)
     return str([client.dump(name) for name in client.scan_iter(count=1000)])
+
+
+def test_another_relay_begins_a_run_anew_that_has_not_ended(make: Make, redis_url: str, tmp_path: Path) -> None:
+    """Without `watch`, too: workers take no jobs of the relay before any more."""
+    config = tmp_path / "dregsy.yaml"
+
+    def tasks(relay: str) -> list[dict[str, Any]]:
+        names = ("periodic", "ended periodic", "one-off", "ended one-off")
+        return [periodic(name, relay=relay, interval=3600 if "periodic" in name else 0) for name in names]
+
+    leader = make(write(config, *tasks("skopeo")))
+    client = _client(redis_url)
+    for name in ("ended periodic", "ended one-off"):
+        run = client.hget(f"dregsy:task:{name}", "active")
+        client.hset(f"dregsy:run:{run}", "state", "done")
+        client.hdel(f"dregsy:task:{name}", "active")
+    before = {name: client.hget(f"dregsy:task:{name}", "active") for name in ("periodic", "one-off")}
+    change(leader, config, *tasks("direct"))
+    for name, run in before.items():
+        assert client.hget(f"dregsy:run:{run}", "state") == "done"
+        assert client.hget(f"dregsy:run:{run}", "cancelled") == "superseded: the task was changed"
+        assert client.hget(f"dregsy:task:{name}", "active") != run
+    assert runs(redis_url, "periodic", "one-off", "ended periodic", "ended one-off") == [2, 2, 1, 1]
+    change(leader, config, *tasks("direct"), registries={"src.example": {"max-concurrent": 3}})
+    assert runs(redis_url, "periodic", "one-off") == [2, 2], "the relay is the same"
+
+
+def test_what_waits_of_a_task_that_left_ends_a_minute_later(make: Make, redis_url: str, tmp_path: Path) -> None:
+    config = write(tmp_path / "dregsy.yaml", periodic("gone"), periodic("stays"))
+    leader = make(config)
+    client, roles = _client(redis_url), Roles(connect(redis_url))
+    run = client.hget("dregsy:task:gone", "active")
+    change(leader, config, periodic("stays"))
+    roles.renew("scheduler", "one#1", scheduled=leader.scheduled())
+    left = float(client.hget("dregsy:task:gone", "left") or 0)
+
+    def state() -> object:
+        leader._thorough = 0.0
+        leader.tick(hung_up=False)
+        return client.hget(f"dregsy:run:{run}", "state")
+
+    assert left and state() == "planning", "files of roles may differ for a moment"
+    client.hset("dregsy:task:gone", "left", left - 61)
+    assert state() == "done"
+    assert client.hget(f"dregsy:run:{run}", "cancelled") == "its task is not in the config any more"
+    assert client.hget("dregsy:task:stays", "active"), "this one goes on"
