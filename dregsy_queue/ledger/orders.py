@@ -92,8 +92,6 @@ class Orders:
             if cursor == "0":
                 break
         planning = unplanned and bool(self._scripts.run("replan", run))
-        if unplanned and not planning:
-            self._redis.delete(key("run", run, "retry"))
         if again or planning:
             self._tell(f"run {run}: an operator retries what failed, {again} transfers")
         return Retried(run, again, planning)

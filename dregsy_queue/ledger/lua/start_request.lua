@@ -1,12 +1,15 @@
 -- One API request to a registry: may it be sent now?
 -- A request counts from when it may be sent until its window after its answer, so that no window of the
--- registry's own clock holds more than the limit.
+-- registry's own clock holds more than the limit. The same call again (its answer was lost) gets the same answer.
 -- ARGV: registry, request (any unique text), number, window in seconds, longest time a request takes
 -- Result: seconds to wait before asking again; 0: send it
 local registry, request = ARGV[1], ARGV[2]
 local most, window, longest = number(ARGV[3], 0, 1e12), number(ARGV[4], 0, 1e7), number(ARGV[5], 0, 1e6)
 local now = clock()
 local sent = key('requests', registry)
+if redis.call('ZSCORE', sent, request) then
+  return '0'
+end
 local old = redis.call('ZRANGEBYSCORE', sent, '-inf', now - window, 'LIMIT', 0, SLICE)
 if #old > 0 then
   redis.call('ZREM', sent, unpack(old))

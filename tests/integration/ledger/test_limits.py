@@ -191,6 +191,14 @@ def test_what_is_under_way_is_not_counted_twice_or_never(ledger: Ledger, limiter
     assert ledger.admission.admit() == []
 
 
+def test_a_request_whose_permission_got_lost_may_be_sent(ledger: Ledger) -> None:
+    """It would wait for its own end, two minutes, where one request is the limit."""
+    limiter = RegistryLimiter(ledger.redis)
+    assert limiter.start_request("src.example", "one", (1, 5)) == 0
+    assert limiter.start_request("src.example", "one", (1, 5)) == 0, "as redis-py asks again"
+    assert limiter.start_request("src.example", "two", (1, 5)) > 0
+
+
 def test_requests_of_all_workers_share_a_rate(clock: Clock, ledger: Ledger) -> None:
     workers, sent = [RegistryLimiter(ledger.redis) for _ in range(6)], list[float]()
     for number in range(60):

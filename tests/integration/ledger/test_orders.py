@@ -118,6 +118,32 @@ def test_retry_plans_again_what_could_not_be_planned(ledger: Ledger, orders: Ord
     assert (now.outcome, now.copied, now.up_to_date, now.failed, now.total) == ("done", 2, 1, 0, 3)
 
 
+def test_two_who_retry_at_once_plan_no_more_than_what_could_not_be_planned(ledger: Ledger, orders: Orders) -> None:
+    """A plan that counted as one of everything would sweep up the records of all that it did not look at."""
+
+    class Slower(Orders):
+        """Another one is faster, between its look and its order."""
+
+        def _name_unplanned(self, run: str) -> bool:
+            found = super()._name_unplanned(run)
+            assert orders.retry(run)
+            return found
+
+    ledger.worker(slots=8)
+    run = ledger.planned([unplanned(1), image(2)])
+    settle_all(ledger)
+    done = Slower(ledger.redis).retry(run)
+    assert done and done.planning, "it is planned again"
+    scope = orders.retried(run)
+    assert scope and not scope.covers(image(3).source)
+    plan = ledger.claim(ledger.admission.admit()[0])
+    ledger.runs.add(plan, [image(1)])
+    ledger.runs.end_plan(plan)
+    while ledger.admission.reap().more:
+        pass
+    assert ledger.records.look_up("t", [image(2).target]) != [None]
+
+
 def test_retry_plans_a_run_again_that_could_not_be_planned_at_all(ledger: Ledger, orders: Orders) -> None:
     ledger.worker(slots=8)
     run = ledger.start("team/app")
