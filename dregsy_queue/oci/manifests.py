@@ -54,7 +54,7 @@ def has_digest(body: bytes, digest: Digest) -> bool:
 def is_manifest(body: bytes) -> bool:
     """Whether this is a manifest of any kind, and not an error or a web page of somebody who wants to be asked first.
 
-    Every kind says what it is, or has a list of what it names.
+    Every kind says what it is, or has a list of what it names; Go writes an empty one as null.
     """
     try:
         document = json.loads(body)
@@ -64,7 +64,8 @@ def is_manifest(body: bytes) -> bool:
         return False
     lists = (document.get(name) for name in ("manifests", "layers", "fsLayers", "blobs"))
     own = document.get("mediaType")
-    return any(isinstance(value, list) for value in lists) or (isinstance(own, str) and own != "")
+    is_empty = "schemaVersion" in document and not {"manifests", "layers", "config"}.isdisjoint(document)
+    return any(isinstance(value, list) for value in lists) or (isinstance(own, str) and own != "") or is_empty
 
 
 def is_index(media_type: str) -> bool:
