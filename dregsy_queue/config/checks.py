@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dregsy_queue.config.durations import parse_go_duration
+from dregsy_queue.config.registry_paths import problem, split
 from dregsy_queue.config.yaml_lines import Path
 from dregsy_queue.matching.paths import PathMapping
 from dregsy_queue.oci.hosts import is_ecr, registry_key
@@ -132,6 +133,7 @@ def _location(path: Path, location: Any, prefix: str) -> Iterator[Finding]:  # n
         return
     if not isinstance(registry, str):
         return
+    registry, _ = split(registry)
     host = registry.rpartition("@")[2]
     if wrong := _wrong_registry(registry):
         yield (*path, "registry"), f"{prefix}: {wrong}"
@@ -191,6 +193,8 @@ def _mappings(path: Path, task: dict[str, Any], relay: str) -> Iterator[Finding]
         from_ = mapping.get("from") or ""
         if not from_:
             yield here, "mapping without 'From' path; name a repository, or 'regex:' and an expression"
+        if wrong := problem(task, mapping):
+            yield here, wrong
         regex = regex or str(from_).startswith("regex:")
         yield from _target(here, from_, mapping.get("to") or "")
         if str(mapping.get("referrers")).lower() in ("true", "yes", "on", "y") and relay != "direct":

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dregsy_queue.config import checks, models, yaml_lines
+from dregsy_queue.config import checks, models, registry_paths, yaml_lines
 from dregsy_queue.config.collisions import collisions
 from dregsy_queue.config.models import Config
 from dregsy_queue.errors import DregsyError
@@ -98,6 +98,9 @@ def _validate(path: Path, source: yaml_lines.Tree) -> LoadedConfig:
     covered = {key_path for key_path, _ in cross}
     found += [Problem(path, source.line(key_path), dotted(key_path), message) for key_path, message in cross]
     config: Config | None = None
+    tasks = value.get("tasks")
+    if isinstance(tasks, list):
+        value["tasks"] = [registry_paths.moved(task) if isinstance(task, dict) else task for task in tasks]
     try:
         config = Config.model_validate(value)
     except ValidationError as error:

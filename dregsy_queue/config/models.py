@@ -128,7 +128,11 @@ class Location(_Model):
 
     model_config = ConfigDict(json_schema_extra={"required": ["registry"]})
 
-    registry: Text = Field("", description="host or host:port", json_schema_extra={"minLength": 1})
+    registry: Text = Field(
+        "",
+        description="host or host:port; a path behind it stands before 'from', or 'to'",
+        json_schema_extra={"minLength": 1},
+    )
     auth: Auth = Field(None, description="who signs in; none: nobody", repr=False)
     auth_refresh: Duration | None = Field(
         None, alias="auth-refresh", description="ECR only: how long a token is used, at least 1h"

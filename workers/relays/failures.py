@@ -44,7 +44,8 @@ def error_of(program: str, reason: str, *, names: Iterable[Reference], side: Sid
     reason = one_line(without_markup(scrub(reason)))
     bare = reason
     for part in sorted({part for name in names for part in _parts(name)}, key=len, reverse=True):
-        bare = bare.replace(part, "")
+        # A short one, as the tag 404, may be a part of any word.
+        bare = bare.replace(part, "") if len(part) > 3 else re.sub(rf"(?<![\w.-]){re.escape(part)}(?![\w.-])", "", bare)
     text = f"{program}: {reason}"
     if _TOO_MANY.search(bare):
         return RelayError(text, "rate-limited", side)
@@ -70,4 +71,4 @@ def _parts(name: Reference) -> list[str]:
     """A reference, and the pieces of it that programs show alone."""
     tagged = replace(name, digest=None)
     parts = (str(name), str(tagged), str(tagged).removeprefix(f"{name.registry}/"), name.repository, name.tag or "")
-    return [part for part in parts if len(part) > 3]
+    return [part for part in (*parts, name.registry) if part]

@@ -58,6 +58,28 @@ def test_a_login_refused_in_the_middle_is_tried_once_more() -> None:
     assert found.temporary and found.kind == "unauthorized"
 
 
+@pytest.mark.parametrize(
+    ("name", "message", "side"),
+    [
+        ("h/lib/writing-app@sha256:1", "reading manifest sha256:1 in h/lib/writing-app: toomanyrequests: no", "source"),
+        ("h/destination@sha256:1", "initializing source docker://h/destination@sha256:1: too many requests", "source"),
+        ("h/reading/app:1", "writing manifest: uploading manifest 1 to h/reading/app: too many requests", "target"),
+        ("h/writing:1", "writing manifest: uploading manifest 1 to h/writing: too many requests", "target"),
+    ],
+)
+def test_names_of_repositories_do_not_tell_the_side(name: str, message: str, side: str) -> None:
+    assert error(fatal(message), 1, names=(Reference.parse_full(name),)).side == side
+
+
+@pytest.mark.parametrize("tag", ["404", "429", "401", "413", "1"])
+@pytest.mark.parametrize("host", ["h", "h:429", "10.0.0.1:404"])
+def test_tags_and_ports_that_look_like_a_status_decide_nothing(tag: str, host: str) -> None:
+    message = f"writing manifest: uploading manifest {tag} to {host}/a: received unexpected HTTP status: 500 Internal"
+    assert error(fatal(message), 1, names=(Reference.parse_full(f"{host}/a:{tag}"),)).kind == "failed"
+    refused = message.replace("500 Internal", "413 Too Large")
+    assert error(fatal(refused), 1, names=(Reference.parse_full(f"{host}/a:{tag}"),)).kind == "refused"
+
+
 @pytest.mark.parametrize("name", ["h/unauthorized:1", "h/goauthentik/denied:1", "h/manifest-unknown:429", "h/x509/a:1"])
 def test_names_of_images_decide_nothing(name: str) -> None:
     found = error(fatal(f"reading blob sha256:1 of {name}: unexpected EOF"), 1, names=(Reference.parse_full(name),))

@@ -31,7 +31,11 @@ def error(output: str, returncode: int, names: Iterable[Reference] = ()) -> Rela
         return RelayError(f"skopeo crashed: {one_line(scrub(told[0]))}" if told else "skopeo crashed")
     if not reason:
         return RelayError(f"skopeo ended with exit code {returncode} and gave no reason")
-    return error_of("skopeo", reason, names=names, side="target" if _WRITING.search(reason) else "source")
+    names, bare = tuple(names), reason
+    for name in names:
+        # A repository may be called by one of these words.
+        bare = bare.replace(name.name, "").replace(f"/{name.repository}", "")
+    return error_of("skopeo", reason, names=names, side="target" if _WRITING.search(bare) else "source")
 
 
 def blobs(output: str) -> list[str]:
