@@ -33,6 +33,8 @@ from dregsy_queue.registry.throttle import Pacer
 _KINDS = re.compile(r"/(manifests|blobs/uploads|blobs|tags|referrers|_catalog)(?:/|$)")
 #: Longest time for one request whose answer is read whole, in seconds.
 _WHOLE = 120.0
+#: Seconds after which HTTPS is tried again where nothing answered by it, and something did by HTTP.
+PLAIN_FOR = 300.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ class Transport:
         self.registry = registry
         self._key = registry_key(registry)
         self._session = session
-        self._home = URL(endpoint or f"https://{api_host(registry)}", encoded=True)
+        self._home = self._secure_home = URL(endpoint or f"https://{api_host(registry)}", encoded=True)
+        #: until when it is asked by HTTP, on the monotonic clock; None: for good, or it is asked by HTTPS
+        self._plain_until: float | None = None
         self._context = context
         #: plain HTTP may be tried where HTTPS is not spoken
         self._may_be_plain = skip_verify and endpoint is None
@@ -148,22 +152,25 @@ class Transport:
     async def _answer(self, request: Request, sent: Callable[[], None] = lambda: None) -> Incoming:
         """The answer to one request, signed in for its scope; the caller's to close. `sent` is called whenever it goes
         out. Raises: RegistryError."""
+        if self._plain_until is not None and self._policy.clock.monotonic() >= self._plain_until:
+            self._forget_scheme()
         if not self._begun and (first := await self._as_greeting(request, sent)):
             return first
         if not self._begun:
             await self.greet()
-        target = self._absolute(request.url)
-        header = await self._authorization.header(request.scope) if same_origin(target, self._home) else ""
-        incoming = await self._paced(request, target, header, sent)
-        if _is_refused(incoming, header) and same_origin(incoming.url, self._home):
+        # Another request may find out meanwhile that its scheme has changed.
+        home, target = self._home, self._absolute(request.url)
+        header = await self._authorization.header(request.scope) if same_origin(target, home) else ""
+        incoming = await self._paced(request, target, header, sent, home)
+        if _is_refused(incoming, header) and same_origin(incoming.url, home):
             async with incoming:
                 again = await self._after_refusal(request.scope, header, incoming)
                 if not again:
-                    raise await self._refused(incoming, request.scope, request.what)
-            incoming = await self._paced(request, target, again, sent)
+                    raise await self._refused(incoming, request.scope, request.what, home)
+            incoming = await self._paced(request, target, again, sent, home)
         if incoming.status == 401:
             async with incoming:
-                raise await self._refused(incoming, request.scope, request.what)
+                raise await self._refused(incoming, request.scope, request.what, home)
         return incoming
 
     def is_at_home(self, url: URL) -> bool:
@@ -195,12 +202,12 @@ class Transport:
 
     async def _ask_first(self, request: Request, sent: Callable[[], None]) -> Incoming | None:
         try:
-            incoming = await self._exchange(request, self._absolute(request.url), "", sent, waits=False)
+            incoming = await self._exchange(request, self._absolute(request.url), "", sent, self._home, waits=False)
         except NotHTTPSError:
             if not self._may_be_plain:
                 return None
             self._speak_plainly()
-            incoming = await self._exchange(request, self._absolute(request.url), "", sent, waits=False)
+            incoming = await self._exchange(request, self._absolute(request.url), "", sent, self._home, waits=False)
         except RegistryError as error:
             if not self._may_be_plain or error.kind != "unavailable":
                 raise
@@ -217,6 +224,11 @@ class Transport:
 
     def _speak_plainly(self) -> None:
         self._home = self._home.with_scheme("http").with_port(self._home.explicit_port)
+
+    def _forget_scheme(self) -> None:
+        """Begin anew by HTTPS, which may be back."""
+        self._home, self._plain_until, self._begun = self._secure_home, None, False
+        self._greeting = SingleFlight()
 
     async def _greet(self) -> None:
         """Learn the scheme, and by the challenge of ``/v2/`` how to sign in, before anything is asked for.
@@ -261,6 +273,7 @@ class Transport:
         if incoming.status not in (200, 401) or not same_origin(incoming.url, self._home):
             self._home = secure
             raise problem
+        self._plain_until = self._policy.clock.monotonic() + PLAIN_FOR
         return incoming
 
     async def _ping(self, login: str = "") -> Incoming:
@@ -286,9 +299,9 @@ class Transport:
         challenge = parse_challenges(incoming.headers.getall("WWW-Authenticate", []))
         return await self._authorization.after_refusal(scope, sent, challenge)
 
-    async def _refused(self, incoming: Incoming, scope: str, what: str) -> RegistryError:
+    async def _refused(self, incoming: Incoming, scope: str, what: str, home: URL) -> RegistryError:
         answer = Answer(incoming.status, incoming.headers, await incoming.read(), str(incoming.url))
-        at_home = same_origin(incoming.url, self._home)
+        at_home = same_origin(incoming.url, home)
         user = await self._authorization.user() if at_home else None
         if not at_home or user is None:
             return responses.error(answer, self.registry if at_home else host_of(incoming.url), what, user)
@@ -301,17 +314,26 @@ class Transport:
             return responses.error(answer, self.registry, what, user, accepted=accepted)
         return problem
 
-    async def _paced(self, request: Request, url: URL, authorization: str, sent: Callable[[], None]) -> Incoming:
+    async def _paced(
+        self, request: Request, url: URL, authorization: str, sent: Callable[[], None], home: URL
+    ) -> Incoming:
         """`_exchange`, with an error that people understand."""
         try:
-            return await self._exchange(request, url, authorization, sent)
+            return await self._exchange(request, url, authorization, sent, home)
         except NotHTTPSError:
             raise invalid(url, "it does not speak HTTPS") from None
 
     async def _exchange(
-        self, request: Request, url: URL, authorization: str, sent: Callable[[], None], *, waits: bool = True
+        self,
+        request: Request,
+        url: URL,
+        authorization: str,
+        sent: Callable[[], None],
+        home: URL,
+        *,
+        waits: bool = True,
     ) -> Incoming:
-        """One exchange under the registry's limits. Raises: NotHTTPSError."""
+        """One exchange under the registry's limits; `home` gets the login. Raises: NotHTTPSError."""
         incoming: Incoming | None = None
         try:
             async with self._pacer.request(self._key, _kind(request), waits=waits) as observe:
@@ -321,7 +343,7 @@ class Transport:
                     request.method,
                     url,
                     context=self._context,
-                    home=self._home,
+                    home=home,
                     authorization=authorization,
                     headers=request.headers,
                     body=request.body,

@@ -20,9 +20,10 @@ from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.pool import Registries
 from dregsy_queue.registry.responses import LONGEST_WAIT
 from dregsy_queue.registry.tls import TLSSettings
-from dregsy_queue.registry.transport import RetryPolicy
+from dregsy_queue.registry.transport import PLAIN_FOR, RetryPolicy
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.certificates import Authority
+from tests.lab.clock import FakeClock
 from tests.lab.images import push_image, push_index, tag_many
 from tests.lab.odd.content import put_image
 from tests.lab.odd.quirks import says
@@ -139,6 +140,36 @@ async def test_a_secure_registry_that_fails_is_not_asked_in_plain(registries: Re
             await connect(registries, host, BOB).tags("lib/app")
     assert "alert" in str(caught.value).lower(), "the first error counts"
     assert heads and not any(b"uthorization" in head for head in heads)
+
+
+async def test_https_that_comes_back_is_spoken_again() -> None:
+    """While HTTPS is down, something else beside it may answer by HTTP."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_tls = await reader.read(1) == b"\x16"
+        tried.append("TLS" if is_tls else "plain")
+        if is_tls:
+            writer.write(bytes([0x15, 3, 1, 0, 2, 2, 40]))
+        else:
+            await reader.readuntil(b"\r\n\r\n")
+            body = b'{"tags": ["1"]}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    tried: list[str] = []
+    clock = FakeClock()
+    registries = Registries(policy=RetryPolicy(tries=1, clock=clock))
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        client = connect(registries, f"127.0.0.1:{server.sockets[0].getsockname()[1]}", BOB)
+        assert await client.tags("lib/app") == ["1"]
+        for later, first in ((PLAIN_FOR - 1, "plain"), (1, "TLS")):
+            clock.now += later
+            tried.clear()
+            assert await client.tags("lib/app") == ["1"]
+            assert tried[0] == first
+    await registries.aclose()
 
 
 async def test_basic_login(registries: Registries, make_registry: MakeRegistry) -> None:

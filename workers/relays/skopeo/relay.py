@@ -30,11 +30,12 @@ from workers.relays.stalls import StalledError
 log = logging.getLogger(__name__)
 
 #: What containers/image says of what skopeo cannot copy at all: indexes in indexes, layers of zstd in an index, digests
-#: of other algorithms, targets that do not say which blobs they have, or that take blobs only in chunks.
+#: of other algorithms, targets that do not say which blobs they have, or that take blobs only in chunks; addresses by
+#: IPv6, and names of 255 characters that are longer with their host.
 _BEYOND_SKOPEO = re.compile(
     r"manifest list instead of a manifest|preserve digests|would invalidate|no image found in"
     r"|unsupported (?:digest|schema|manifest)|does not match provided manifest digest|trying to reuse blob"
-    r"|uploading layer.*(?:too large|\b413\b)",
+    r"|uploading layer.*(?:too large|\b413\b)|invalid reference format|must not be longer",
     re.IGNORECASE,
 )
 #: A target that does not take this kind of manifest: the registry's error code as containers/image shows it, and what

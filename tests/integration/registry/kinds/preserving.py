@@ -6,18 +6,25 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from tests.lab.odd.case import COPY, Case, Played
+from tests.lab.odd.case import COPY, REPOSITORY, Case, Played
 from tests.lab.odd.content import ZSTD, put_image, put_multi, put_schema_1
 from tests.lab.odd.exchange import Ask, Quirk
 from tests.lab.odd.quirks import refuses
 
 _SCHEMA_1 = "docker.distribution.manifest.v1"
 _UNSIGNED = partial(put_schema_1, signed=False)
+#: 255 characters; skopeo counts the host, too.
+_LONG = "/".join(["a" * 63] * 4)
+
+
+def _is_there(played: Played) -> None:
+    assert played.target.store.digest(_LONG, "1") == played.source.store.digest(REPOSITORY, "1")
 
 
 def cases() -> list[Case]:
     docker = partial(put_image, media="docker")
     return [
+        Case("a name as long as may be, and longer with its host", to=_LONG, digest=lambda _: None, check=_is_there),
         Case("schema 1", put=put_schema_1),
         Case("schema 1, all", put=put_schema_1, platform="all"),
         Case("schema 1 by a platform", put=put_schema_1, platform="linux/amd64"),
