@@ -102,7 +102,14 @@ def _copy(worker: Worker, claim: Claim, job: TransferJob) -> Outcome:
         with worker.services.meters.running(claim.job) as meter:
             services = worker.services
             copying = transfer(
-                job, task, relay, services.access(), attempt=claim.attempt, meter=meter, others=services.others
+                job,
+                task,
+                relay,
+                services.access(),
+                attempt=claim.attempt,
+                meter=meter,
+                others=services.others,
+                run=claim.run,
             )
             happened = services.loop.run(copying, name=claim.name)
     except Exception as error:

@@ -38,8 +38,9 @@ async def transfer(
     attempt: int,
     meter: Meter,
     others: ClusterBlobs | None = None,
+    run: str = "",
 ) -> Transferred:
-    """Copy one image. `others`: what other workers know of blobs at targets.
+    """Copy one image. `others`: what other workers know of blobs at targets. `run`: of which run it is.
 
     Raises:
         RelayError: the relay failed, or the target does not have what was copied.
@@ -49,7 +50,7 @@ async def transfer(
     # An earlier attempt may have succeeded, although its outcome was lost.
     if attempt > 1 and not job.referrers and await work.digest_at_target() == job.digest:
         return Transferred(job.digest, 0)
-    copy = replace(await work.prepare(meter, others), distrusts=attempt >= _DISTRUSTING)
+    copy = replace(await work.prepare(meter, others), run=run, distrusts=attempt >= _DISTRUSTING)
     try:
         done = await work.run(copy, job.digest)
     except (RelayError, RegistryError) as error:

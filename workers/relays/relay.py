@@ -79,6 +79,8 @@ class Copy:
     replaces: bool = False
     #: earlier attempts failed, although the target says that it has all that the image names
     distrusts: bool = False
+    #: of which run it is; "": of none. What a target had in an earlier one may be deleted by now
+    run: str = ""
     #: what refers to the image is copied along; only the direct relay is asked for it
     referrers: bool = False
     #: where a relay that can tell says how many bytes have moved

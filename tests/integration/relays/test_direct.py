@@ -23,6 +23,7 @@ from tests.conftest import MakeProxy, MakeRegistry
 from tests.integration.lab import skopeo
 from tests.lab.content import big_blob, content_of, push_artifact, push_layers, push_nested_index
 from tests.lab.images import push_image, push_index
+from tests.lab.odd.registry import OddRegistry
 from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
 from workers.relays.direct.blob import SMALL
@@ -43,13 +44,12 @@ class Direct:
         self.registries = Registries()
 
     async def copy(
-        self, source: str, target: str, *, user: Credentials | None = None, replaces: bool = False
+        self, source: str, target: str, *, user: Credentials | None = None, replaces: bool = False, run: str = ""
     ) -> CopyResult:
         """References with hosts; `user` signs in to the source."""
         read, write = self._access(source, user), self._access(target, None)
-        return await self.relay.copy(
-            Copy(Reference.parse(source), Reference.parse(target), read, write, all_platforms=True, replaces=replaces)
-        )
+        names = Reference.parse(source), Reference.parse(target)
+        return await self.relay.copy(Copy(*names, read, write, all_platforms=True, replaces=replaces, run=run))
 
     def _access(self, reference: str, user: Credentials | None) -> Access:
         tls = TLSSettings(skip_verify=True)
@@ -91,6 +91,23 @@ async def test_all_kinds_arrive_byte_for_byte_as_by_skopeo(
             )
             assert done.returncode == 0, done.stderr
             assert content_of(by_skopeo, "mirror/app", tag) == original, tag
+
+
+async def test_what_a_target_had_in_an_earlier_run_is_asked_for_again(direct: Direct, source: Registry) -> None:
+    """Somebody may delete it in between, and some registries take a manifest whose parts they do not have."""
+    pushed = push_index(source, "lib/app", "1", platforms=["linux/amd64", "linux/arm64"])
+    lax = OddRegistry()
+    try:
+        for run in ("first", "second"):
+            lax.store.manifests.clear()
+            lax.store.blobs.clear()
+            for tag in ("1", "2"):
+                await direct.copy(f"{source.host}/lib/app@{pushed.digest}", f"{lax.host}/copy/app:{tag}", run=run)
+            images = [json.loads(lax.store.manifests["copy/app", child][1]) for child in pushed.children.values()]
+            parts = {part["digest"] for image in images for part in (image["config"], *image["layers"])}
+            assert {digest for _, digest in lax.store.blobs} == parts, run
+    finally:
+        lax.stop()
 
 
 async def test_requests_are_few(direct: Direct, source: Registry, target: Registry) -> None:

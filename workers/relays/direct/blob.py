@@ -51,9 +51,11 @@ class BlobRepository:
 
 @dataclass(frozen=True)
 class Target(BlobRepository):
-    """`others`: what other workers know of this registry's blobs; None: there are no others."""
+    """`others`: what other workers know of this registry's blobs; None: there are no others. `since`: what it was seen
+    to have before that does not count."""
 
     others: ClusterBlobs | None = None
+    since: float = 0.0
 
     @property
     def key(self) -> RepositoryKey:
@@ -92,7 +94,8 @@ class BlobMover:
         unknown = [
             blob.digest
             for blob in blobs
-            if not self._known.has(target.key, blob.digest) and self._known.where(registry, blob.digest) is None
+            if not self._known.has(target.key, blob.digest, target.since)
+            and self._known.where(registry, blob.digest) is None
         ]
         if target.others is not None and unknown:
             for digest, repositories in (await target.others.find(registry, unknown)).items():
@@ -121,7 +124,7 @@ class BlobMover:
                 return await self._move(source, target, blob, tell, afresh=True)
             return await self._ensure(source, target, blob, tell)
 
-        while not self._known.has(target.key, blob.digest):
+        while not self._known.has(target.key, blob.digest, target.since):
             try:
                 moved = await self._calls.run((target.key, blob.digest), call)
                 return moved if led else 0

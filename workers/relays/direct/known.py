@@ -8,8 +8,8 @@ from dregsy_queue.clock import SYSTEM, Clock
 
 #: Seconds for which it is believed: a registry that deletes what nobody names may do so later.
 BELIEVED = 300.0
-#: Entries kept; the oldest go first.
-MOST = 50_000
+#: Entries and runs kept; the oldest go first.
+MOST, MOST_RUNS = 50_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,24 @@ class Known:
     def __init__(self, clock: Clock = SYSTEM) -> None:
         self._clock = clock
         self._here: dict[tuple[RepositoryKey, str], float] = {}
+        #: by run: when it began here
+        self._runs: dict[str, float] = {}
         #: registry and digest → a repository that has it
         self._where: dict[tuple[str, str], str] = {}
         #: the same by the word of other workers
         self._told: dict[tuple[str, str], tuple[str, ...]] = {}
 
-    def has(self, repository: RepositoryKey, digest: str) -> bool:
+    def has(self, repository: RepositoryKey, digest: str, after: float = 0.0) -> bool:
+        """`after`: what was seen earlier does not count, as `begun` tells it."""
         since = self._here.get((repository, digest))
-        return since is not None and self._clock.monotonic() - since < BELIEVED
+        return since is not None and since >= after and self._clock.monotonic() - since < BELIEVED
+
+    def begun(self, run: str) -> float:
+        """When the first copy of a run began here. What a target had before may be deleted: it is asked again, once."""
+        began = self._runs.setdefault(run, self._clock.monotonic())
+        if len(self._runs) > MOST_RUNS:
+            del self._runs[next(iter(self._runs))]
+        return began
 
     def where(self, registry: str, digest: str) -> str | None:
         """A repository of `registry` that has a blob."""

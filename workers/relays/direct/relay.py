@@ -80,7 +80,12 @@ class DirectRelay:
     async def copy(self, copy: Copy) -> CopyResult:
         image = _Image(
             BlobRepository(copy.source_access.client.blobs, copy.source.repository),
-            Target(copy.target_access.client.blobs, copy.target.repository, copy.others),
+            Target(
+                copy.target_access.client.blobs,
+                copy.target.repository,
+                copy.others,
+                self._known.begun(copy.run) if copy.run else 0.0,
+            ),
             copy.replaces,
             copy.distrusts,
         )
@@ -158,7 +163,7 @@ class DirectRelay:
 
     async def _ensure_child(self, image: _Image, child: ChildManifest, depth: int) -> None:
         target = image.target
-        if self._known.has(target.key, child.digest):
+        if self._known.has(target.key, child.digest, target.since):
             return
         if image.replaces and await target.blobs.has_manifest(target.repository, child.digest):
             self._known.learn(target.key, child.digest)
