@@ -204,6 +204,10 @@ class SingleFlight(Generic[K, V]):
         # One caller that is cancelled must not cancel the call of the others.
         return await asyncio.shield(task)
 
+    def forget(self, key: K) -> None:
+        """The next caller asks anew."""
+        self._calls.pop(key, None)
+
 
 def _is_good(ended: asyncio.Task[Any]) -> bool:
     return not ended.cancelled() and ended.exception() is None

@@ -83,6 +83,11 @@ class RegistryAccess:
                 self._unprepared.add(aws)
             log.info("target repositories are not created: %s", error, extra=log_fields(registry=location.host))
 
+    def forget_target(self, location: Location, repository: str) -> None:
+        """A push failed for good: the repository may be deleted, so the next one makes sure of it again."""
+        if aws := ecr_api(location):
+            self._prepared.forget((aws, repository))
+
     async def aclose(self) -> None:
         await self._registries.aclose()
 

@@ -56,6 +56,8 @@ async def transfer(
     except (RelayError, RegistryError) as error:
         found = await work.other_source(error)
         if found is None:
+            if not error.temporary:
+                access.forget_target(task.target, job.target_reference.repository)
             if not error.temporary and not job.referrers and await work.is_at_target():
                 # An answer got lost, and the tag may not be pushed again.
                 return Transferred(job.digest, 0)

@@ -18,12 +18,15 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from dregsy_queue.access.clients import RegistryAccess
+from dregsy_queue.config.models import Config, Location
 from dregsy_queue.oci.hosts import EcrRegistry, ecr_registry
 from dregsy_queue.registry.credentials import cached
 from dregsy_queue.registry.credentials.cached import CredentialsCache
 from dregsy_queue.registry.credentials.docker_config import DockerConfigSource
 from dregsy_queue.registry.credentials.ecr import EcrSource
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.throttle import NoPacing
 from tests.conftest import MakeProxy, MakeRegistry
 from tests.lab.clock import FakeClock
 from tests.lab.dregsy import BIN, auth, location, mapping, sync, task, write_config
@@ -88,6 +91,18 @@ def test_ecr_as_a_target(aws: str, tmp_path: Path, source: Registry, make_regist
     assert "repository created" in outcome.stderr and outcome.stderr.count("repository created") == 1
     assert password not in outcome.stderr + outcome.stdout + json.dumps(outcome.report)
     assert sync(config).counts("t") == (0, 2, 0)
+
+
+async def test_a_repository_of_ecr_that_is_deleted_is_created_again_after_a_push_failed(aws: str) -> None:
+    client = boto3.client("ecr", region_name=REGION)
+    target = Location.model_validate({"registry": ECR, "auth-refresh": "10h"})
+    access = RegistryAccess(Config(), NoPacing())
+    for _ in range(2):
+        await access.prepare_target(target, "team/app")
+        # Raises where there is none.
+        client.delete_repository(repositoryName="team/app")
+        access.forget_target(target, "team/app")
+    await access.aclose()
 
 
 def test_ecr_as_a_source_of_250_repositories(
