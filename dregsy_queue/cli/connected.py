@@ -12,6 +12,7 @@ import click
 from redis import AuthenticationError, RedisError, ResponseError
 
 from dregsy_queue import settings
+from dregsy_queue.cli.streams import is_output_error
 from dregsy_queue.ledger.connection import Connection, connect
 
 
@@ -31,6 +32,9 @@ def connected() -> Iterator[Connection]:
     try:
         yield connection
     except (RedisError, OSError) as error:
+        if isinstance(error, OSError) and (isinstance(error, BrokenPipeError) or is_output_error(error)):
+            # Who reads the output has gone, or it is full: nothing of Redis, whose errors are its library's own.
+            raise
         click.echo(trouble(error), err=True)
         raise SystemExit(1) from None
     finally:

@@ -101,7 +101,7 @@ def _run(run: RunCounts, reason: str) -> dict[str, Any]:
 @click.command(
     epilog="""\b
 Examples:
-  dregsy jobs 17                   all images of a run; `dregsy runs` lists ids
+  dregsy jobs 17-3fa9c2d1          all images of a run; `dregsy runs` lists ids
   dregsy jobs mirror --failed      failed images of the task's newest run
 """
 )

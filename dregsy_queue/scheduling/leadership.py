@@ -43,14 +43,14 @@ class Leadership:
         return answer
 
     def leave(self) -> None:
-        """Let another scheduler lead at once; returns soon, also where Redis does not answer."""
-        if not self.leads:
-            return
-        self.leads = False
+        """Let another scheduler lead at once, and be lost to nobody; returns soon, also where Redis does not answer."""
+        led, self.leads = self.leads, False
 
         def release() -> None:
             with contextlib.suppress(RedisError, OSError):
-                self._roles.stop_leading(self._name)
+                if led:
+                    self._roles.stop_leading(self._name)
+                self._roles.leave("scheduler", self._name)
 
         # A thread: the signal that ends us may have come in the middle of a call to Redis.
         thread = threading.Thread(target=release, name="leaving", daemon=True)

@@ -29,6 +29,17 @@ def test_a_full_disk_is_one_line(
     assert "Traceback" not in ended.stderr
 
 
+def test_who_reads_no_more_is_not_taken_for_redis(redis_url: str) -> None:
+    """`dregsy status --watch | head -1`"""
+    command = [DREGSY, "status", "--watch", "--json", "--redis", redis_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None and watching.stderr is not None
+        assert json.loads(watching.stdout.readline())["good"] is False
+        watching.stdout.close()
+        assert watching.stderr.read() == ""
+        assert watching.wait(timeout=60) == 1
+
+
 def test_closed_streams_stop_no_sync(tmp_path: Path, source: Registry, target: Registry) -> None:
     digest = push_image(source, "lib/app", "1")
     config = write_config(tmp_path, task("t", location(source), location(target), mapping("lib/app")))

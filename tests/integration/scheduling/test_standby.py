@@ -82,6 +82,16 @@ def test_a_task_that_is_added_by_a_rolling_update_starts_when_its_scheduler_lead
     assert set(schedule(client)) == {"kept", "added"} and runs(client, "kept", "added") == [1, 1]
 
 
+def test_schedulers_that_end_in_good_order_are_not_lost(make: Make, redis_url: str) -> None:
+    leader, standby, roles = make("first", "kept"), make("second", "kept"), Roles(connect(redis_url))
+    leader.tick()
+    standby.tick()
+    standby.close()
+    assert [role.name for role in roles.list("scheduler")] == ["first"]
+    leader.close()
+    assert roles.list("scheduler") == []
+
+
 def test_a_scheduler_that_can_do_nothing_does_not_say_that_it_lives(
     make: Make, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
