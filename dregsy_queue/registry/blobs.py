@@ -76,8 +76,7 @@ class Blobs:
             return None
         if answer.status != 200:
             raise responses.error(answer, self.registry, what)
-        length = answer.headers.get("Content-Length", "")
-        return int(length) if length.isdigit() else 0
+        return responses.number(answer.headers.get("Content-Length", "")) or 0
 
     async def begin(self, repository: str, digest: str, mount_from: str | None) -> Answer:
         """Open an upload (202), or find that the blob is there already or can be taken from `mount_from` (201).
@@ -97,7 +96,7 @@ class Blobs:
     def upload(self, repository: str, answer: Answer) -> Upload | None:
         """The upload that `answer` tells of; None where it names none."""
         location = answer.headers.get("Location", "")
-        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        least = responses.number(answer.headers.get("OCI-Chunk-Min-Length", "")) or 0
         if not location:
             return None
         own = URL(answer.url, encoded=True)
@@ -110,7 +109,7 @@ class Blobs:
         if self.uploads_at_home:
             url = self._transport.at_home(url)
         is_elsewhere = not self._transport.is_at_home(url)
-        return Upload(repository, str(url), int(least) if least.isdigit() else 0, is_elsewhere)
+        return Upload(repository, str(url), least, is_elsewhere)
 
     async def put(self, upload: Upload, digest: str, body: bytes) -> Answer:
         """Send `body` and end the upload."""

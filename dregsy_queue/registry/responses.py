@@ -40,6 +40,7 @@ _WORDS = (
     *("errors", "message", "error_description", "error", "detail", "details", "description", "reason", "msg"),
     *("errorMessage", "title", "code"),
 )
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 #: What storage services say (S3's error responses).
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
@@ -91,6 +92,11 @@ def error(
         registry=registry,
         retry_after=retry_after(answer.headers.get("Retry-After")),
     )
+
+
+def number(text: str) -> int | None:
+    """A whole number of a header or document; None for what is none, or so long that nobody can mean it."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def retry_after(value: str | None) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 from dregsy_queue.oci.manifests import Descriptor
 from dregsy_queue.registry.client import RegistryClient
 from dregsy_queue.registry.listers.digests import TagDigests
+from dregsy_queue.registry.responses import number
 
 
 @dataclass(frozen=True)
@@ -44,5 +45,4 @@ def _manifests(body: bytes) -> list[tuple[int, str, str, list[object]]]:
 
 
 def _milliseconds(about: dict[str, Any]) -> int:
-    uploaded = about.get("timeUploadedMs", 0)
-    return int(uploaded) if str(uploaded).isdecimal() else 0
+    return number(str(about.get("timeUploadedMs", 0))) or 0

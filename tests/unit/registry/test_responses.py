@@ -9,7 +9,7 @@ from email.utils import formatdate
 import pytest
 
 from dregsy_queue.registry.quota import LONGEST_WINDOW, Quota, parse_quota
-from dregsy_queue.registry.responses import LONGEST_WAIT, Answer, error, retry_after, words_of
+from dregsy_queue.registry.responses import LONGEST_WAIT, Answer, error, number, retry_after, words_of
 
 
 @pytest.mark.parametrize(
@@ -136,3 +136,12 @@ def test_which_answers_pass(status: int, temporary: bool) -> None:
     found = error(Answer(status, {}, b"", "https://r.example/v2/"), "r.example", "image a 1")
     assert found.temporary is temporary and str(found).startswith("r.example: image a 1: ")
     assert str(status) in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0", 0), ("5242880", 5242880), ("", None), ("-1", None), ("+5", None), ("5 ", None), ("\u00b2", None)]
+    + [("9" * 19, None), ("9" * 5000, None)],
+)
+def test_numbers_are_digits_and_not_too_many(text: str, expected: int | None) -> None:
+    assert number(text) == expected

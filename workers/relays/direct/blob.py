@@ -379,8 +379,8 @@ async def _size(source: BlobRepository, digest: Digest) -> int:
             raise
     # A HEAD does not tell.
     async with source.blobs.get(source.repository, digest) as incoming:
-        length = incoming.headers.get("Content-Length", "")
-        return int(length) if length.isdigit() else sum([len(piece) async for piece in incoming.pieces()])
+        length = responses.number(incoming.headers.get("Content-Length", ""))
+        return length if length is not None else sum([len(piece) async for piece in incoming.pieces()])
 
 
 async def _chunks(target: BlobRepository, upload: Upload, body: Body, size: int) -> tuple[Upload, Answer]:

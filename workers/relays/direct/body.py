@@ -11,6 +11,7 @@ from dregsy_queue.oci.digest import Digest
 from dregsy_queue.registry.blobs import Blobs
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.exchange import Incoming
+from dregsy_queue.registry.responses import number
 from workers.relays.direct.content import hasher
 
 #: Times in a row that a body may break off without a byte more.
@@ -135,9 +136,9 @@ class Body:
     def _check_length(self, incoming: Incoming) -> None:
         """Raises: OtherFormError, before any of it is sent on."""
         self._may_be_packed = incoming.is_packed
-        length = incoming.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) != self._size:
-            raise self._unlike(f"it has {length} bytes, its manifest says {self._size}", int(length))
+        length = number(incoming.headers.get("Content-Length", ""))
+        if length is not None and length != self._size:
+            raise self._unlike(f"it has {length} bytes, its manifest says {self._size}", length)
 
     def _unlike(self, text: str, length: int | None = None) -> RegistryError:
         """`length`: as the source says it, in bytes."""

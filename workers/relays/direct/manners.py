@@ -13,6 +13,8 @@ from dregsy_queue.registry.responses import Answer
 MIB = 2**20
 #: Sizes of chunks that are tried in turn, in bytes: GitHub's registry takes 4 MiB, common proxies 1 MiB.
 CHUNKS = (8 * MIB, 4 * MIB, MIB, MIB // 2)
+#: Biggest chunk, whatever a registry wants: each is held in memory. S3's least part is 5 MiB.
+BIGGEST_CHUNK = 64 * MIB
 #: Answers to a streamed PUT after which a PATCH and an empty PUT are tried, as Docker and skopeo send them.
 _NO_PUT = (400, 404, 405, 411, 415, 501)
 
@@ -26,7 +28,7 @@ class Way:
     chunk: int = 0
 
     def chunk_size(self, upload: Upload) -> int:
-        return max(CHUNKS[self.chunk], upload.least_chunk)
+        return max(CHUNKS[self.chunk], min(upload.least_chunk, BIGGEST_CHUNK))
 
 
 @dataclass

@@ -75,6 +75,15 @@ def cases() -> list[Case]:
         Case("schema 1, and HEAD finds no blobs", source=[says(asks("HEAD", "blob"), 404)], put=put_schema_1),
         Case("a layer is smaller than its manifest says", put=partial(_sized, 10)),
         Case("a layer is bigger than its manifest says", put=partial(_sized, -10)),
+        *(
+            Case(
+                f"pieces of at most 600 KiB, and the least piece is {name}",
+                relay="direct",
+                target=[_at_most(600 * 1024), with_headers(_BEGIN, OCI_Chunk_Min_Length=value)],
+                put=_BIG,
+            )
+            for name, value in (("no number", "\u00b2"), ("too long a number", "9" * 5000), ("less than nothing", "-1"))
+        ),
         Case("sizes are 0", put=_without_sizes),
         *(
             Case(
