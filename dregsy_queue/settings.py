@@ -91,6 +91,13 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def where_to_say(config: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """What to add to an error of a `config` that is not there, because nobody said where it is; else ""."""
+    if environment.get("DREGSY_CONFIG") or config.exists():
+        return ""
+    return "; DREGSY_CONFIG is not set: let it name the config file"
+
+
 def stale_after(environment: Mapping[str, str] = os.environ) -> float:
     """DREGSY_STALE_AFTER: seconds that a mirror may be behind at least before it is stale. Raises: SettingsError."""
     text = environment.get("DREGSY_STALE_AFTER") or str(AFTER)

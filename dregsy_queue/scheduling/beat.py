@@ -57,10 +57,13 @@ class Scheduler(celery_beat.Scheduler):
         logs.configure()
         try:
             chosen = settings.from_environment()
+        except settings.SettingsError as error:
+            sys.exit(str(error))
+        try:
             config = CurrentConfig(chosen.config)
             select_tasks(config.get().config, chosen.run)
         except (settings.SettingsError, ConfigError, ValueError) as error:
-            sys.exit(str(error))
+            sys.exit(f"{error}{settings.where_to_say(chosen.config)}")
         redis = connect(chosen.redis_url)
         name = scheduler_name()
         self._leadership = Leadership(Roles(redis), name)

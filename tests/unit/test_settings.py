@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dregsy_queue.settings import Settings, SettingsError, from_environment
+from dregsy_queue.settings import Settings, SettingsError, from_environment, stale_after, where_to_say
 
 
 def test_defaults_need_no_environment() -> None:
@@ -52,3 +52,18 @@ def test_history_is_bounded() -> None:
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(SettingsError, match="DREGSY_REDIS_URL"):
         from_environment({"DREGSY_REDIS_URL": "http://127.0.0.1"})
+
+
+def test_who_misses_a_config_hears_of_the_variable(tmp_path: Path) -> None:
+    missing = tmp_path / "config.yaml"
+    assert "DREGSY_CONFIG is not set" in where_to_say(missing, {})
+    assert where_to_say(missing, {"DREGSY_CONFIG": str(missing)}) == "", "it was said"
+    missing.touch()
+    assert where_to_say(missing, {}) == "", "it is there, and wrong"
+
+
+def test_seconds_after_which_a_mirror_is_stale() -> None:
+    assert (stale_after({}), stale_after({"DREGSY_STALE_AFTER": "7200"})) == (3600, 7200)
+    for wrong in ("1h", "-1", "nan", "inf"):
+        with pytest.raises(SettingsError, match="DREGSY_STALE_AFTER"):
+            stale_after({"DREGSY_STALE_AFTER": wrong})

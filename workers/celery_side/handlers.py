@@ -63,11 +63,12 @@ def _set_up(sender: str, instance: Any, **_: Any) -> None:  # noqa: ANN401 - Cel
     global _worker  # noqa: PLW0603 - one worker per process, as Celery has it
     try:
         chosen = settings.from_environment()
-        _worker = Worker(chosen, sender, slots=instance.concurrency or 1, send=dispatch)
     except settings.SettingsError as error:
         sys.exit(str(error))
-    except ConfigError as error:
-        sys.exit(str(error))
+    try:
+        _worker = Worker(chosen, sender, slots=instance.concurrency or 1, send=dispatch)
+    except (settings.SettingsError, ConfigError) as error:
+        sys.exit(f"{error}{settings.where_to_say(chosen.config)}")
     instance.app.amqp.queues.select([queue_name(kind) for kind in _worker.coordinator.kinds])
     _worker.coordinator.take_messages_of = partial(_take_messages_of, instance)
 
