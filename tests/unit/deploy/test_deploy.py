@@ -17,6 +17,8 @@ import yaml
 
 from dregsy_queue.cli.web import web
 from dregsy_queue.config.load import load
+from dregsy_queue.ledger.registry_limits import LONGEST_PAUSE
+from dregsy_queue.registry.responses import LONGEST_WAIT
 from dregsy_queue.serve.metrics import ClusterCollector
 from tests.lab.processes import ROOT
 
@@ -199,6 +201,14 @@ def test_alerts_fire_when_they_should() -> None:
     for command in (["check", "rules", "alerts.yaml"], ["test", "rules", *(path.name for path in tests)]):
         done = subprocess.run([program, *command], cwd=MONITORING, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_registry_that_refuses_for_hours_is_told() -> None:
+    """Each pause is bounded, so that what is left of it falls below any limit before the next one begins."""
+    expression = dict(expressions())["RegistryIsPaused"]
+    found = re.fullmatch(r"max_over_time\(dregsy_registry_paused_seconds\[(\d+)m\]\) > (\d+)", expression)
+    assert found and int(found[1]) * 60 > 1.25 * LONGEST_PAUSE, "between two long pauses there is no gap"
+    assert int(found[2]) < 0.75 * LONGEST_PAUSE - 60 and int(found[2]) < LONGEST_WAIT - 60, "a scrape a minute sees it"
 
 
 def test_each_alert_is_tested() -> None:
