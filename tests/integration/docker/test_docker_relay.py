@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from tests.lab.cluster import Cluster
 from tests.lab.daemon import Daemon, daemon_for_relays
 from tests.lab.dregsy import auth, location, mapping, sync, task, write_config
 from tests.lab.images import push_image, push_index, push_many
+from tests.lab.odd.content import put_image
+from tests.lab.odd.quirks import Tokens
+from tests.lab.odd.registry import OddRegistry
 from tests.lab.processes import wait_until
 from tests.lab.proxy import Faults
 from tests.lab.registry import Registry
@@ -159,6 +163,20 @@ def test_any_password_signs_in(
     target = location(private, auth=auth("bob", password))
     outcome = sync(config(tmp_path, daemon, task("t", location(source), target, mapping("lib/login"))))
     assert outcome.counts("t") == (1, 0, 0), outcome.stdout
+
+
+def test_an_identity_token_signs_in(daemon: Daemon, tmp_path: Path, target: Registry) -> None:
+    """As `az acr login` leaves one on the worker's machine."""
+    source = OddRegistry(Tokens(identity="refresh", key="access_token").both)
+    try:
+        put_image(source.store, "lib/app", "1")
+        login = {"auth": base64.b64encode(b"0-0-0:").decode(), "identitytoken": "refresh"}
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {source.host: login}}))
+        path = config(tmp_path, daemon, task("t", location(source.host), location(target), mapping("lib/app")))
+        outcome = sync(path, env={"DOCKER_CONFIG": str(tmp_path)})
+        assert outcome.counts("t") == (1, 0, 0), outcome.stderr
+    finally:
+        source.stop()
 
 
 def test_digests_are_pushed_under_a_name(daemon: Daemon, tmp_path: Path, source: Registry, target: Registry) -> None:

@@ -144,9 +144,13 @@ class DockerRelay:
 
 def _login(access: Access) -> dict[str, str]:
     """An empty one keeps the library from using a login that it finds on this machine."""
-    if access.credentials is None:
+    login = access.credentials
+    if login is None:
         return {}
-    return {"username": access.credentials.username, "password": access.credentials.password}
+    if login.identity_token:
+        # As Docker's API has it, "AuthConfig".
+        return {"username": login.username, "identitytoken": login.identity_token}
+    return {"username": login.username, "password": login.password}
 
 
 def _follow(progress: Iterable[dict[str, Any]], lines: list[str], cancelled: threading.Event) -> tuple[str, int]:
