@@ -14,7 +14,8 @@ def why_stale(task: TaskOverview, now: float, after: float = AFTER) -> str:
     """Why this task is stale at `now` (Unix time); "": it is not.
 
     A change waits for more than two intervals; or a periodic task had no run without failures for more than three; or
-    the first run ever has brought no image for more than two. And each for more than `after` seconds.
+    of one that never had such a run, the newest has brought no image for more than two. And each for more than `after`
+    seconds.
     """
     if task.lag > max(2 * task.interval, after):
         return f"a change has been waiting for {span(task.lag)}"
@@ -22,8 +23,8 @@ def why_stale(task: TaskOverview, now: float, after: float = AFTER) -> str:
     if task.interval and age > max(3 * task.interval, after):
         return f"it has had no run without failures for {span(age)}"
     run = task.newest
-    if run and not (run.done or task.last_good or task.last or run.copied or run.up_to_date):
+    if run and not (run.done or task.last_good or run.copied or run.up_to_date):
         waited = now - run.started
         if waited > max(2 * task.interval, after):
-            return f"its first run has brought no image for {span(waited)}"
+            return f"its {'newest' if task.last else 'first'} run has brought no image for {span(waited)}"
     return ""

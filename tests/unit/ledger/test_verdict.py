@@ -133,6 +133,8 @@ def test_a_first_run_that_brings_nothing_for_long_is_stale() -> None:
     assert make(role("scheduler", "s"), tasks=[first], now=3600.0).verdict.good
     (problem,) = make(role("scheduler", "s"), tasks=[first], now=3602.0).verdict.problems
     assert problem == "1 of 1 tasks is stale: t (its first run has brought no image for 60 min)"
+    again = replace(first, last=replace(planning, state="done", cancelled_why="an order"))
+    assert "its newest run has" in make(role("scheduler", "s"), tasks=[again], now=3602.0).verdict.problems[0]
     moves = replace(first, newest=replace(planning, copied=1))
     assert make(role("scheduler", "s"), tasks=[moves], now=3602.0).verdict.good, "slow, and not stale"
 
