@@ -24,6 +24,7 @@ from dregsy_queue.cli.select import tasks_or_exit
 from dregsy_queue.cli.validate import load_or_exit
 from dregsy_queue.config import secrets
 from dregsy_queue.config.models import Config, SyncTask
+from dregsy_queue.ledger.advice import advice
 from dregsy_queue.redact import scrub
 from dregsy_queue.registry.throttle import NoPacing
 from dregsy_queue.terminal import clean, lines, table, write
@@ -83,7 +84,13 @@ def _as_dict(good: bool, registries: list[RegistryReport], found: list[RelayFind
             for report in registries
         ],
         "relays": [
-            {"relay": relay.relay, "ok": not relay.problem, "reason": relay.reason, "text": relay.problem}
+            {
+                "relay": relay.relay,
+                "ok": not relay.problem,
+                "reason": relay.reason,
+                "text": relay.problem,
+                "advice": advice(relay.problem) if relay.problem else "",
+            }
             for relay in found
         ],
     }
@@ -105,7 +112,7 @@ def _show(registries: list[RegistryReport], found: list[RelayFinding]) -> None:
                 write(_problem(report.registry, finding.reason, scrub(finding.text), finding.advice))
     for relay in found:
         if relay.problem:
-            write(_problem(f"relay {relay.relay}", relay.reason, relay.problem, ""))
+            write(_problem(f"relay {relay.relay}", relay.reason, relay.problem, advice(relay.problem)))
 
 
 def _cell(findings: list[Finding]) -> Text:

@@ -6,6 +6,8 @@ import re
 
 #: The first that matches counts: what says more stands before what says less.
 _ADVICE = (
+    (r"^the relay program '.*' was not found", "install it where workers run, or set another `relay`"),
+    (r"^skopeo (crashed|ended)", "see whether its machine or container has too little memory"),
     (r"does not speak HTTPS", "set `skip-tls-verify` if it is meant to speak plain HTTP"),
     (
         r"certificate has expired|expired certificate|certificate.*not yet valid",

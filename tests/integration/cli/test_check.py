@@ -48,7 +48,7 @@ def test_a_good_config_passes(tmp_path: Path, source: Registry, make_registry: M
     )
     code, found = _check(config)
     assert (code, found["ok"]) == (0, True), found
-    assert found["relays"] == [{"relay": "skopeo", "ok": True, "reason": "", "text": ""}]
+    assert found["relays"] == [{"relay": "skopeo", "ok": True, "reason": "", "text": "", "advice": ""}]
     pushed = {c["repository"] for r in found["registries"] for c in r["checks"] if c["step"] == "push"}
     assert pushed == {"mirror/web", "named/web", "all/team/web"}
     opened = [r for r in target.requests() if r.method == "POST" and r.status == 202]
@@ -108,7 +108,7 @@ def test_each_fault_has_its_own_reason(tmp_path: Path, make_registry: MakeRegist
         (source.host, "any"): set(),
         (source.host, "other"): set(),
     }
-    assert found["relays"][0]["reason"] == "no-skopeo"
+    assert found["relays"][0]["reason"] == "no-skopeo" and "another `relay`" in found["relays"][0]["advice"]
     text = dregsy("check", str(config))
     assert text.code == 1
     assert max(map(len, text.stdout.splitlines())) <= 80
@@ -126,4 +126,5 @@ def test_a_docker_daemon_that_is_away(tmp_path: Path, source: Registry, target: 
     )
     code, found = _check(config)
     assert (code, found["relays"][0]["reason"]) == (1, "no-docker")
+    assert "`relay: direct`" in found["relays"][0]["advice"]
     assert all(registry["ok"] for registry in found["registries"])

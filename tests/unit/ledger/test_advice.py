@@ -31,6 +31,12 @@ H = "127.0.0.1:5000"
         ("skopeo: reading manifest 3 in docker.io/a: toomanyrequests: You have reached your pull rate limit", "limits"),
         ("no worker could plan it: the task is not in the config any more, or not in that of the workers", "config"),
         ("the Docker daemon at unix:///var/run/docker.sock does not answer (connection refused)", "`relay: direct`"),
+        (
+            "the relay program 'skopeo' was not found; install skopeo, or set skopeo.binary to its path",
+            "another `relay`",
+        ),
+        ("skopeo crashed: fatal error: failed to reserve page summary memory", "memory"),
+        ("skopeo ended by signal 9 and gave no reason", "memory"),
         ("skopeo: what nobody has ever seen", "relay"),
         ("what nobody has ever seen", ""),
     ],
