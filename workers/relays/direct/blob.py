@@ -8,6 +8,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from dregsy_queue import backoff
 from dregsy_queue.concurrency import Shared
@@ -227,9 +228,13 @@ class BlobMover:
         origin = self._origin(source, target, blob)
         answer = await self._post(target, blob, origin if manners.mounts and not afresh else None)
         if answer.status == 201 and not afresh:
-            manners.tells |= origin == repository
-            return None
-        upload = blobs.upload(repository, answer) if answer.status == 202 else None
+            if _names(answer, blob.digest) or await self._is_there(target, blob):
+                manners.tells |= origin == repository
+                return None
+            # It says that it has a blob, and neither where nor when it is asked again.
+            manners.mounts = False
+            answer = await target.blobs.begin(repository, blob.digest, None)
+        upload = blobs.upload(repository, answer) if answer.status in (201, 202) else None
         if upload is None:
             raise responses.error(answer, blobs.registry, f"upload to {repository}")
         if self._known.told(blobs.registry, blob.digest):
@@ -362,6 +367,15 @@ class BlobMover:
             if limit.expired():
                 raise StalledError(self._stalled_after) from None
             raise
+
+
+def _names(answer: Answer, digest: Digest) -> bool:
+    """Whether an answer says where the blob is, as it must where that is there (distribution-spec, "Mounting")."""
+    return digest in (answer.headers.get("Docker-Content-Digest", ""), _last(answer.headers.get("Location", "")))
+
+
+def _last(location: str) -> str:
+    return unquote(location.partition("?")[0]).rpartition("/")[2]
 
 
 def _is_lost(upload: Upload, error: RegistryError, source: BlobRepository) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 
 from multidict import MultiDict
 
-from tests.lab.odd.case import Case
+from tests.lab.odd.case import COPY, Case, Played
 from tests.lab.odd.content import put_image, put_schema_1
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
 from tests.lab.odd.quirks import asks, bends, refuses, says, with_headers, without_headers
@@ -38,7 +38,15 @@ def cases() -> list[Case]:
             Case(f"mounts answer {status} without words", target=[says(_mounts, status)])
             for status in (200, 202, 204, 301, 409, 412, 415, 422)
         ),
-        Case("mounts are said to be done, and are not", target=[_false_mounts()]),
+        Case("mounts are answered by an upload", target=[_no_mounts(202)]),
+        *(
+            _lax(f"mounts are said to be done, and are not, {name}", quirk)
+            for name, quirk in (
+                ("and nothing tells where", says(_mounts, 201)),
+                ("and an upload has begun", _no_mounts(201)),
+                ("as all that begins", bends(_BEGIN, _status(201))),
+            )
+        ),
         _checked("mounts are said to be done, and the manifest is refused", says(_mounts, 201)),
         _checked("blobs are said to be there, and the manifest is refused", says(asks("HEAD", "blob"), 200)),
         Case(
@@ -140,8 +148,19 @@ def _mounts(ask: Ask) -> bool:
     return ask.kind == "uploads" and "mount" in ask.query
 
 
-def _false_mounts() -> Quirk:
-    """The answer to a mount is that of an upload that has begun, but with 201 for what the registry has not."""
+def _lax(name: str, quirk: Quirk) -> Case:
+    """A target that lets in manifests without their blobs must have them all the same."""
+
+    def check(played: Played) -> None:
+        document = json.loads(played.target.store.manifests[COPY, "1"][1])
+        named = {part["digest"] for part in (document["config"], *document["layers"])}
+        assert named == {digest for repository, digest in played.target.store.blobs if repository == COPY}
+
+    return Case(name, target=[quirk], put=_BIG, check=check)
+
+
+def _no_mounts(status: int) -> Quirk:
+    """The answer to a mount is that of an upload that has begun, with this status."""
 
     async def quirk(ask: Ask, following: Next) -> Answer:
         if not _mounts(ask):
@@ -149,7 +168,9 @@ def _false_mounts() -> Quirk:
         plain = Ask(
             ask.method, ask.path, MultiDict(), ask.headers, ask.body, ask.host, ask.kind, ask.repository, ask.reference
         )
-        return await following(plain)
+        given = await following(plain)
+        given.status = status
+        return given
 
     return quirk
 
