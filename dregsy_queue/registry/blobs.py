@@ -69,6 +69,20 @@ class Blobs:
 
     async def size(self, repository: str, digest: str) -> int | None:
         """Bytes of a blob; None where there is none. Costs one HEAD."""
+        answer = await self._head(repository, digest)
+        return (responses.number(answer.headers.get("Content-Length", "")) or 0) if answer else None
+
+    async def has(self, repository: str, digest: str, size: int | None) -> bool:
+        """Whether there is such a blob: an answer must name it, or have its `size`, as some answer anything by a web
+        page. Costs one HEAD."""
+        answer = await self._head(repository, digest)
+        if answer is None:
+            return False
+        length = responses.number(answer.headers.get("Content-Length", ""))
+        return answer.headers.get("Docker-Content-Digest", "") == digest or (size is not None and length == size)
+
+    async def _head(self, repository: str, digest: str) -> Answer | None:
+        """None: there is no such blob."""
         name = api_repository(self.registry, repository)
         what = f"blob {digest} of {repository}"
         answer = await self._transport.request(Request("HEAD", f"/v2/{name}/blobs/{digest}", what, scopes.pull(name)))
@@ -76,7 +90,7 @@ class Blobs:
             return None
         if answer.status != 200:
             raise responses.error(answer, self.registry, what)
-        return responses.number(answer.headers.get("Content-Length", "")) or 0
+        return answer
 
     async def begin(self, repository: str, digest: str, mount_from: str | None) -> Answer:
         """Open an upload (202), or find that the blob is there already or can be taken from `mount_from` (201).
@@ -153,7 +167,8 @@ class Blobs:
         what = f"image {repository} {digest}"
         path = f"/v2/{name}/manifests/{digest}"
         answer = await self._transport.request(Request("HEAD", path, what, scopes.pull(name), _ANY))
-        return answer.status == 200
+        # Some answer anything by a web page.
+        return answer.status == 200 and answer.headers.get("Docker-Content-Digest", "") == digest
 
     async def put_manifest(self, repository: str, reference: str, media_type: str, body: bytes) -> Answer:
         """Push a manifest, byte for byte, under a tag or its digest."""

@@ -261,7 +261,7 @@ class BlobMover:
         if not manners.heads:
             return False
         try:
-            return await target.blobs.size(target.repository, blob.digest) is not None
+            return await target.blobs.has(target.repository, blob.digest, blob.size)
         except RegistryError as error:
             if error.temporary:
                 raise
@@ -313,7 +313,16 @@ class BlobMover:
                 body = Body(source.blobs, source.repository, blob.digest, size, moved, is_packed=is_packed)
                 answer = await self._stream(way, target, upload, blob.digest, body)
         self._judge(way, target, blob, answer)
+        if answer.status != 201 and not await self._is_taken(target, replace(blob, size=size), answer):
+            raise responses.error(answer, target.blobs.registry, f"blob {blob.digest} to {target.repository}")
         return size
+
+    async def _is_taken(self, target: BlobRepository, blob: Blob, answer: Answer) -> bool:
+        """Whether an odd answer to the end of an upload means that the target has the blob; a login page does not."""
+        if answer.body.lstrip()[:1] == b"<":
+            return False
+        named = answer.headers.get("Docker-Content-Digest", "") == blob.digest
+        return named or await self._is_there(target, blob) or not self._manners[target.blobs.registry].heads
 
     async def _put(self, way: Way, target: BlobRepository, upload: Upload, digest: str, body: bytes) -> Answer:
         if way.kind == "put" or not body:

@@ -11,7 +11,7 @@ from multidict import MultiDict
 from tests.lab.odd.case import COPY, Case, Played
 from tests.lab.odd.content import put_image, put_schema_1
 from tests.lab.odd.exchange import Answer, Ask, Next, Quirk, refusal
-from tests.lab.odd.quirks import asks, bends, refuses, says, with_headers, without_headers
+from tests.lab.odd.quirks import asks, bends, redirects, refuses, says, with_headers, without_headers
 from tests.lab.odd.registry import OddRegistry
 from tests.lab.odd.store import Store
 from tests.lab.odd.wire import head, wired
@@ -52,6 +52,20 @@ def cases() -> list[Case]:
         Case(
             "the target names another digest for a push",
             target=[with_headers(asks("PUT", "manifest"), Docker_Content_Digest="sha256:" + "0" * 64)],
+        ),
+        *(
+            Case(f"{name} by a login page", target=target, wants="failed", words=("Sign in|login|200",), check=_no_tag)
+            for name, target in (
+                ("the end of uploads is answered", [says(_PUTS, 200, _PAGE, Content_Type="text/html")]),
+                ("uploads are answered", [says(asks("PUT PATCH", "upload"), 200, _PAGE, Content_Type="text/html")]),
+                ("uploads are redirected and answered", [_login_page(), redirects(_PUTS, lambda ask: "/login", 302)]),
+            )
+        ),
+        *(
+            _lax(
+                f"HEAD of blobs is 200 {name}, whatever is there", says(asks("HEAD", "blob"), 200, body), relay="direct"
+            )
+            for name, body in (("and nothing", b""), ("and a page", _PAGE))
         ),
         *(
             Case(name, target=[quirk], put=_BIG)
@@ -148,7 +162,18 @@ def _mounts(ask: Ask) -> bool:
     return ask.kind == "uploads" and "mount" in ask.query
 
 
-def _lax(name: str, quirk: Quirk) -> Case:
+_PAGE = b"<html><title>Sign in</title></html>"
+
+
+def _login_page() -> Quirk:
+    return says(lambda ask: ask.path == "/login", 200, _PAGE, Content_Type="text/html")
+
+
+def _no_tag(played: Played) -> None:
+    assert played.target.store.tags(COPY) == []
+
+
+def _lax(name: str, quirk: Quirk, relay: str = "") -> Case:
     """A target that lets in manifests without their blobs must have them all the same."""
 
     def check(played: Played) -> None:
@@ -156,7 +181,7 @@ def _lax(name: str, quirk: Quirk) -> Case:
         named = {part["digest"] for part in (document["config"], *document["layers"])}
         assert named == {digest for repository, digest in played.target.store.blobs if repository == COPY}
 
-    return Case(name, target=[quirk], put=_BIG, check=check)
+    return Case(name, target=[quirk], put=partial(put_image, size=1_500_000), check=check, relay=relay)
 
 
 def _no_mounts(status: int) -> Quirk:
