@@ -21,6 +21,8 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils import json
 from kombu.utils.encoding import bytes_to_str
 
+from dregsy_queue.ledger.redis_url import ask_once
+
 #: Messages asked for at once at most.
 _MOST = 64
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         def _brpop_read(self, **options: Any) -> bool: ...  # noqa: ANN401
         def _flush_brpop_reauth(self) -> None: ...
         def _get_publish_topics(self, exchange: str, routing_key: str) -> list[str]: ...
+        def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any: ...  # noqa: ANN401
 else:
     _Base = object
 
@@ -147,7 +150,10 @@ class Channel(_Cheap, kombu_redis.Channel):
 
 
 class SentinelChannel(_Cheap, kombu_redis.SentinelChannel):
-    pass
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401 - kombu's
+        pool = super()._sentinel_managed_pool(asynchronous)
+        ask_once(pool.sentinel_manager)
+        return pool
 
 
 class Transport(kombu_redis.Transport):

@@ -12,6 +12,7 @@ from dregsy_queue.clock import SYSTEM, Clock
 from dregsy_queue.kinds import PLANNING
 from dregsy_queue.ledger.admission import Reaped
 from dregsy_queue.ledger.claims import claim_name
+from dregsy_queue.ledger.outages import plainly
 from dregsy_queue.ledger.presence import HEARTBEAT
 from dregsy_queue.ledger.redis_check import examine
 from dregsy_queue.logs import log_fields
@@ -79,7 +80,7 @@ class Coordinator:
         except Exception as error:
             expected = isinstance(error, RedisError | OSError)
             if self._reachable or not expected:
-                log.warning("coordination waits: %s", error, exc_info=not expected)
+                log.warning("coordination waits: %s", plainly(error), exc_info=not expected)
             self._reachable, self._next_heartbeat, self._examined = False, 0.0, False
         else:
             if not self._reachable:

@@ -14,6 +14,7 @@ from redis import AuthenticationError, RedisError, ResponseError
 from dregsy_queue import settings
 from dregsy_queue.cli.streams import is_output_error
 from dregsy_queue.ledger.connection import Connection, connect
+from dregsy_queue.ledger.outages import plainly
 
 
 class Refused(click.ClickException):
@@ -45,7 +46,7 @@ def trouble(error: Exception) -> str:
     """One line: it does not answer, or it refuses what it was asked (it is full, a replica, wants a password)."""
     if isinstance(error, ResponseError | AuthenticationError):
         # Redis names the script and its line: of no use here.
-        return f"Redis refuses: {str(error).partition(' script: ')[0].rstrip('.')}"
+        return f"Redis refuses: {plainly(error).partition(' script: ')[0].rstrip('.')}"
     return f"Redis does not answer: {error}{hint()}"
 
 

@@ -16,6 +16,7 @@ from dregsy_queue import settings
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.access.local_pacer import LocalPacer
 from dregsy_queue.cli import options
+from dregsy_queue.cli.connected import trouble
 from dregsy_queue.cli.plan_text import as_list, show
 from dregsy_queue.cli.select import tasks_or_exit
 from dregsy_queue.cli.validate import load_or_exit
@@ -81,6 +82,6 @@ def _look_up() -> LookUp:
         try:
             return records.look_up_with_age(task, targets)
         except (RedisError, OSError) as error:
-            raise click.ClickException(f"Redis does not answer: {error}; without --redis the plan needs none") from None
+            raise click.ClickException(f"{trouble(error)}; without --redis the plan needs none") from None
 
     return look

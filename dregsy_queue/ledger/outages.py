@@ -8,6 +8,7 @@ from typing import TypeVar
 from redis import ConnectionError as RedisConnectionError
 from redis import RedisError
 from redis import TimeoutError as RedisTimeoutError
+from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError
 
 from dregsy_queue.clock import SYSTEM, Clock
 
@@ -32,6 +33,13 @@ _PASSING = (
     "UNBLOCKED",
 )
 
+#: What a Redis answers that is one of several, each of which has a part of the keys.
+_OF_A_CLUSTER = (ClusterDownError, ClusterCrossSlotError, AskError)
+CLUSTER_MODE = "Redis runs in cluster mode, which is not supported: use a single one, or Sentinel"
+
+#: With RESP3 the first command is HELLO; what Redis says to it names that alone.
+_WANTS_A_PASSWORD = ("HELLO must be called with the client already authenticated", "Authentication required")
+
 
 def passes(error: Exception) -> bool:
     """True for a broken connection, and where Redis says that it refuses for now (full, read-only, loading, …)."""
@@ -40,6 +48,15 @@ def passes(error: Exception) -> bool:
     # redis-py leaves the word out of some errors and gives them a class instead; scripts wrap it in a sentence.
     text = f"{type(error).__name__} {error}".upper()
     return isinstance(error, RedisError) and any(word in text for word in _PASSING)
+
+
+def plainly(error: Exception) -> str:
+    """What people are told of it, where Redis' own words say little."""
+    if isinstance(error, _OF_A_CLUSTER) or "in a cluster node" in str(error):
+        return f"{CLUSTER_MODE} ({error})"
+    if any(words in str(error) for words in _WANTS_A_PASSWORD):
+        return "it wants a password, and was given none"
+    return str(error)
 
 
 def outlast(call: Callable[[], T], patience: float = PATIENCE, clock: Clock = SYSTEM) -> T:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from redis.exceptions import ResponseError
 
 from dregsy_queue.ledger.connection import Connection
+from dregsy_queue.ledger.outages import CLUSTER_MODE
 from dregsy_queue.ledger.roles import Roles
 from dregsy_queue.prefix import CLUSTER, PREFIX
 
@@ -35,7 +36,7 @@ def examine(connection: Connection, tasks: Collection[str] = (), cluster: str = 
             "set it to noeviction, and use no Redis that is a cache as well"
         )
     if server.get("redis_mode") == "cluster":
-        found.append("Redis runs in cluster mode, which is not supported: use a single one, or Sentinel")
+        return [*found, CLUSTER_MODE]
     if others := _others(connection, tasks, cluster):
         found.append(
             f"another cluster uses this Redis database under the prefix {PREFIX} ({others}); "

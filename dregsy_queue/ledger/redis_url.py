@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from redis import Redis
-from redis.backoff import ExponentialWithJitterBackoff
+from redis import Redis, RedisError
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import MasterNotFoundError, Sentinel
 
 from dregsy_queue.errors import DregsyError
+from dregsy_queue.ledger.outages import plainly
 
 _SOCKET = "redis+socket://"
 #: The name that Redis' own example configuration gives a master.
@@ -121,9 +122,37 @@ def make_client(url: str, *, patient: bool = True) -> Redis:
         return Redis.from_url(url, **options, **({} if url.startswith("unix://") else KEEPALIVE))
     address = parse_sentinel(url)
     login = {"username": address.username, "password": address.password, "db": address.db}
-    sentinel: Any = Sentinel(list(address.nodes), sentinel_kwargs={"socket_timeout": 2})  # type: ignore[no-untyped-call]
+    sentinel: Any = Sentinel(list(address.nodes))  # type: ignore[no-untyped-call]
+    ask_once(sentinel)
     master: Redis = sentinel.master_for(address.master, **login, **options, **KEEPALIVE)
     return master
+
+
+def ask_once(sentinel: Any) -> None:  # noqa: ANN401 - redis-py's Sentinel, untyped
+    """It asks each Sentinel once and not for long, as its callers try again, and says in a line that none tells of a
+    master: redis-py's own text shows its objects."""
+    for client in sentinel.sentinels:
+        client.set_retry(Retry(NoBackoff(), 0))
+        client.connection_pool.connection_kwargs.update(socket_timeout=2, socket_connect_timeout=2)
+    discover = sentinel.discover_master
+
+    def discover_master(name: str) -> tuple[str, int]:
+        try:
+            found: tuple[str, int] = discover(name)
+        except MasterNotFoundError:
+            why = _why_not(sentinel.sentinels[0])
+            raise MasterNotFoundError(f"no Sentinel tells of a master '{name}': {why}") from None
+        return found
+
+    sentinel.discover_master = discover_master
+
+
+def _why_not(sentinel: Redis) -> str:
+    try:
+        sentinel.ping()
+    except (RedisError, OSError) as error:
+        return f"the first one does not help: {plainly(error)}"
+    return "the first one knows none of this name (master_name) that is up"
 
 
 def celery_settings(url: str) -> dict[str, Any]:

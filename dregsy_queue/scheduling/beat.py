@@ -23,6 +23,7 @@ from dregsy_queue.config.current import CurrentConfig
 from dregsy_queue.config.load import ConfigError
 from dregsy_queue.config.selection import select_tasks
 from dregsy_queue.ledger.connection import connect
+from dregsy_queue.ledger.outages import plainly
 from dregsy_queue.ledger.roles import Roles
 from dregsy_queue.scheduling.leader import Leader
 from dregsy_queue.scheduling.leadership import Leadership
@@ -91,7 +92,7 @@ class Scheduler(celery_beat.Scheduler):
             self._presence.renew(leads=self._leadership.leads, leader=self._leader)
         except (RedisError, KombuError, OSError) as error:
             if not self._waits:
-                log.warning("scheduling waits for Redis: %s", error)
+                log.warning("scheduling waits for Redis: %s", plainly(error))
             self._waits = True
             return STANDBY
         if self._waits:

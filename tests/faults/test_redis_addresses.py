@@ -54,6 +54,55 @@ def test_bad_addresses_are_told_in_one_line_without_what_is_secret(url: str) -> 
         assert "secret" not in done.stderr
 
 
+def test_no_master_is_told_in_one_line(tmp_path: Path) -> None:
+    """A Sentinel that is away, one that knows no such name, and one that wants a password of its own."""
+    port, nobody = free_port(), free_port()
+    (tmp_path / "sentinel.conf").write_text(f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\n")
+    command = [tool("redis-server"), str(tmp_path / "sentinel.conf"), "--sentinel"]
+    process = ManagedProcess(command, tmp_path / "log")
+    try:
+        sentinel: Any = redis.Redis(port=port)
+        wait_until(partial(_answers, sentinel), what="the sentinel")
+        head = "Redis does not answer: no Sentinel tells of a master 'm': the first one "
+        assert _status(f"sentinel://127.0.0.1:{port}?master_name=m") == (
+            f"{head}knows none of this name (master_name) that is up"
+        )
+        assert _status(f"sentinel://127.0.0.1:{nobody}?master_name=m").startswith(f"{head}does not help: Error 111")
+        sentinel.execute_command("ACL", "SETUSER", "default", "resetpass", ">own")
+        told = _status(f"sentinel://127.0.0.1:{port}?master_name=m")
+        assert told == f"{head}does not help: it wants a password, and was given none"
+    finally:
+        process.kill()
+
+
+def test_cluster_mode_is_told_as_such(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis").start("--cluster-enabled", "yes")
+    config = write_config(tmp_path, task("t", location("127.0.0.1:9"), location("127.0.0.1:9"), mapping("a")))
+    cluster = Cluster(tmp_path, server)
+    try:
+        told = "Redis runs in cluster mode, which is not supported: use a single one, or Sentinel"
+        assert told in _status(server.url)
+        worker, scheduler = cluster.worker(config, "w1"), cluster.beat(config)
+        wait_until(lambda: told in worker.log.read_text() and told in scheduler.log.read_text(), what="the lines")
+    finally:
+        cluster.kill()
+        server.kill()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def _status(url: str) -> str:
+    environment = {**os.environ, "DREGSY_REDIS_URL": url}
+    done = subprocess.run([BIN / "dregsy", "status"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.strip()
+
+
 class Watched:
     """A master, a replica, and three sentinels."""
 

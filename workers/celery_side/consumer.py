@@ -11,6 +11,7 @@ from celery import signals
 from celery.worker import consumer, state
 from redis.exceptions import ResponseError
 
+from dregsy_queue.ledger.outages import plainly
 from workers.celery_side.events import TOGETHER
 
 log = logging.getLogger(__name__)
@@ -51,16 +52,21 @@ class Consumer(consumer.Consumer):
         self._tell(exc)
         _pause(exc)
 
-    def _tell(self, error: BaseException) -> None:
+    def _tell(self, error: Exception) -> None:
         """Of each outage once."""
-        if str(error) != self._told:
-            log.warning("messages wait for Redis: %s", error)
-        self._told = str(error)
+        text = plainly(error)
+        if text != self._told:
+            log.warning("messages wait for Redis: %s", text)
+        self._told = text
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Redis went away. When jobs ran at that moment, kombu 5.7 raises AttributeError as it closes the connection,
         and Celery would shut the worker down. The error does not matter: another connection follows."""
-        self._told = ""
+        if isinstance(exc, ResponseError):
+            # It answers, and will say the same again: Celery's line does not tell what it means.
+            self._tell(exc)
+        else:
+            self._told = ""
         _pause(exc)
         try:
             super().on_connection_error_after_connected(exc)

@@ -10,6 +10,7 @@ from dregsy_queue import backoff
 from dregsy_queue.errors import DregsyError
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
+from dregsy_queue.ledger.outages import passes
 from dregsy_queue.ledger.outcome import (
     Copied,
     Failed,
@@ -73,6 +74,9 @@ def plan_outcome_of(happened: Exception, claim: Claim, settings: Settings) -> Pl
             return PutBack()
         case RegistryError(kind="rate-limited"):
             return PutBack(str(happened), delay=happened.retry_after or 1)
+        case RedisError() if not passes(happened):
+            again = _again(happened, claim, settings)
+            return RunFailure(claim.task, again.error) if isinstance(again, Failed) else again
         case RedisError():
             return PutBack(text_of(happened), delay=backoff.delay(settings.backoff, claim.attempt))
         case _:
@@ -88,8 +92,9 @@ def text_of(error: Exception) -> str:
     """What people are told of `error`."""
     if isinstance(error, DregsyError):
         return str(error)
-    kind = "Redis did not answer" if isinstance(error, RedisError) else f"unexpected error: {type(error).__name__}"
-    return f"{kind}: {error}"
+    if isinstance(error, RedisError):
+        return f"Redis did not answer: {error}" if passes(error) else f"Redis refuses: {error}"
+    return f"unexpected error: {type(error).__name__}: {error}"
 
 
 def _again(error: Exception, claim: Claim, settings: Settings, most: int | None = None) -> RetryAfter | Failed:

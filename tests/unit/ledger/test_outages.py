@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from redis import ConnectionError as RedisConnectionError
 from redis import RedisError, ResponseError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import AuthenticationError, ClusterDownError, MovedError, OutOfMemoryError, ReadOnlyError
 
-from dregsy_queue.ledger.outages import outlast, passes
+from dregsy_queue.ledger.outages import CLUSTER_MODE, outlast, passes, plainly
 from tests.lab.clock import FakeClock
 
 
@@ -31,6 +31,23 @@ from tests.lab.clock import FakeClock
 )
 def test_what_passes_by_itself(error: Exception, expected: bool) -> None:
     assert passes(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ClusterDownError("Hash slot not served"), f"{CLUSTER_MODE} (Hash slot not served)"),
+        (MovedError("11621 127.0.0.1:6380"), f"{CLUSTER_MODE} (11621 127.0.0.1:6380)"),
+        (
+            ResponseError("HELLO must be called with the client already authenticated, otherwise the HELLO …"),
+            "it wants a password, and was given none",
+        ),
+        (AuthenticationError("Authentication required."), "it wants a password, and was given none"),
+        (RedisConnectionError("gone"), "gone"),
+    ],
+)
+def test_what_people_are_told(error: Exception, told: str) -> None:
+    assert plainly(error) == told
 
 
 def test_a_call_is_repeated_until_it_is_taken() -> None:

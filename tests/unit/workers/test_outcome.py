@@ -6,10 +6,20 @@ from dataclasses import replace
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from dregsy_queue.ledger.claims import Claim
 from dregsy_queue.ledger.jobs import TransferJob
-from dregsy_queue.ledger.outcome import Copied, Failed, Outcome, PutBack, RetryAfter, RunFailure, WaitForRegistry
+from dregsy_queue.ledger.outcome import (
+    Copied,
+    Failed,
+    Outcome,
+    PlanOutcome,
+    PutBack,
+    RetryAfter,
+    RunFailure,
+    WaitForRegistry,
+)
 from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.hosts import RegistryKey
 from dregsy_queue.registry.errors import RegistryError
@@ -100,13 +110,20 @@ def test_a_relay_that_does_not_work(kind: str, alone: bool, may_come: bool, outc
         (refused(30), PutBack("slow", 30)),
         (refused(None), PutBack("slow", 1)),
         (RedisConnectionError("gone"), PutBack("Redis did not answer: gone")),
+        (ResponseError("OOM command not allowed"), PutBack("Redis did not answer: OOM command not allowed")),
+        (ResponseError("WRONGTYPE"), RetryAfter(0, "Redis refuses: WRONGTYPE")),
         (unavailable(), RunFailure("task", "away")),
         (DENIED, RunFailure("task", "denied")),
         (KeyError("x"), RunFailure("task", "unexpected error: KeyError: 'x'")),
     ],
 )
-def test_a_plan_that_did_not_come_to_its_end(happened: Exception, outcome: PutBack | RunFailure) -> None:
+def test_a_plan_that_did_not_come_to_its_end(happened: Exception, outcome: PlanOutcome) -> None:
     assert plan_outcome_of(happened, replace(CLAIM, transfer=None, kind="plan"), SHARED) == outcome
+
+
+def test_a_plan_that_redis_refuses_for_good_fails_in_the_end() -> None:
+    claim = replace(CLAIM, transfer=None, kind="plan", attempt=5)
+    assert plan_outcome_of(ResponseError("NOPERM"), claim, SHARED) == RunFailure("task", "Redis refuses: NOPERM")
 
 
 def _at(attempt: int, happened: Exception) -> Outcome:
