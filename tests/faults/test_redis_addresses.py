@@ -62,7 +62,7 @@ def test_no_master_is_told_in_one_line(tmp_path: Path) -> None:
     process = ManagedProcess(command, tmp_path / "log")
     try:
         sentinel: Any = redis.Redis(port=port)
-        wait_until(partial(_answers, sentinel), what="the sentinel")
+        wait_until(partial(_answers, sentinel), 60, "the sentinel")
         head = "Redis does not answer: no Sentinel tells of a master 'm': the first one "
         assert _status(f"sentinel://127.0.0.1:{port}?master_name=m") == (
             f"{head}knows none of this name (master_name) that is up"
@@ -83,7 +83,7 @@ def test_cluster_mode_is_told_as_such(tmp_path: Path) -> None:
         told = "Redis runs in cluster mode, which is not supported: use a single one, or Sentinel"
         assert told in _status(server.url)
         worker, scheduler = cluster.worker(config, "w1"), cluster.beat(config)
-        wait_until(lambda: told in worker.log.read_text() and told in scheduler.log.read_text(), what="the lines")
+        wait_until(lambda: told in worker.log.read_text() and told in scheduler.log.read_text(), 60, "the lines")
     finally:
         cluster.kill()
         server.kill()
