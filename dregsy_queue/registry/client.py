@@ -11,7 +11,6 @@ from yarl import URL
 
 from dregsy_queue.concurrency import parsed
 from dregsy_queue.logs import log_fields
-from dregsy_queue.oci.digest import Digest
 from dregsy_queue.oci.hosts import is_ecr
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor
 from dregsy_queue.oci.reference import api_repository, is_tag
@@ -19,7 +18,7 @@ from dregsy_queue.registry import responses, scopes
 from dregsy_queue.registry.blobs import Blobs, Upload
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import HeadMemory, ProcessMemory
-from dregsy_queue.registry.looks import Looks, described
+from dregsy_queue.registry.looks import Confirmed, Looks, described
 from dregsy_queue.registry.pages import PageSizes, pages
 from dregsy_queue.registry.referrers import Referrers
 from dregsy_queue.registry.responses import Answer
@@ -73,12 +72,21 @@ class RegistryClient:
         """
         return await self._looks.at_target(repository, reference)
 
-    async def confirm(self, repository: str, reference: str, wanted: str) -> Digest | Literal["missing", "unknown"]:
-        """What a target has after `wanted` was pushed there; ``unknown``: it lets nobody look.
+    async def confirm(self, repository: str, reference: str, wanted: str) -> Confirmed:
+        """What a target has after `wanted` was pushed there.
 
         Raises: RegistryError for what may pass.
         """
         return await self._looks.confirm(repository, reference, wanted)
+
+    async def is_page(self) -> bool:
+        """Whether a web page is in the registry's place. Raises: RegistryError for what may pass."""
+        try:
+            return responses.is_page(await self._transport.request(Request("GET", "/v2/", "its API")))
+        except RegistryError as error:
+            if error.temporary:
+                raise
+            return False
 
     async def manifest(self, repository: str, reference: str) -> tuple[Descriptor, bytes]:
         """A manifest and its bytes; checked against the digest when `reference` is one. Counts as a pull.

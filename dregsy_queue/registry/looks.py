@@ -29,6 +29,11 @@ from dregsy_queue.registry.responses import Answer, words_of
 log = logging.getLogger(__name__)
 
 
+#: What a target has, or ``missing``; ``unknown``: it lets nobody look; ``page``: who looks sees a web page, or
+#: something else that is no manifest.
+Confirmed = Digest | Literal["missing", "unknown", "page"]
+
+
 class Ask(Protocol):
     """Asks for a manifest; None: there is none. `once`: without another try. Raises: RegistryError."""
 
@@ -77,8 +82,8 @@ class Looks:
             return None
         return await self._in_place_of_head(found, reference, problem, learn=not refused)
 
-    async def confirm(self, repository: str, reference: str, wanted: str) -> Digest | Literal["missing", "unknown"]:
-        """What the target has after `wanted` was pushed there: ``unknown`` where it lets nobody look.
+    async def confirm(self, repository: str, reference: str, wanted: str) -> Confirmed:
+        """What the target has after `wanted` was pushed there.
 
         Raises: RegistryError for what may pass.
         """
@@ -96,7 +101,7 @@ class Looks:
             return "missing"
         await self._memory.pulled(self._registry)
         if not is_manifest(found.body):
-            return "unknown"
+            return "page"
         seen = digest_of(found.body)
         if is_registered(wanted) and has_digest(found.body, Digest(wanted)):
             seen = Digest(wanted)

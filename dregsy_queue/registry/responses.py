@@ -94,6 +94,11 @@ def error(
     )
 
 
+def is_page(answer: Answer) -> bool:
+    """Whether this is a web page, as proxies show to who has to sign in, or while a registry is away."""
+    return answer.body.lstrip()[:1] == b"<"
+
+
 def number(text: str) -> int | None:
     """A whole number of a header or document; None for what is none, or so long that nobody can mean it."""
     return int(text) if _NUMBER.fullmatch(text) else None

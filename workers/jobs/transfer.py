@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from dregsy_queue.access.clients import RegistryAccess
 from dregsy_queue.config.models import SyncTask
@@ -16,6 +15,7 @@ from dregsy_queue.oci.subset import parse_platforms
 from dregsy_queue.planning.comparison import INDEX_BY_DIGEST
 from dregsy_queue.planning.platforms import Platforms
 from dregsy_queue.registry.errors import RegistryError
+from dregsy_queue.registry.looks import Confirmed
 from workers.cluster_blobs import ClusterBlobs
 from workers.jobs.outcome import Transferred
 from workers.meters import Meter
@@ -152,6 +152,9 @@ class _Transfer:
     async def verify(self, copy: Copy, done: _Done) -> Transferred:
         """See that the target has it. Raises: RelayError: it has something else, or nothing."""
         found = await self._confirm(done)
+        if found == "page":
+            await self._must_be_registry(done)
+            return Transferred(done.digest, done.sent)
         if found not in (done.digest, "missing", "unknown") and not copy.all_platforms and not copy.is_read:
             # Some registries call an index an image when they are asked by HEAD, and skopeo takes one platform of it.
             wanted = await self.in_index()
@@ -168,9 +171,24 @@ class _Transfer:
             )
         return Transferred(done.digest, done.sent)
 
-    async def _confirm(self, done: _Done) -> Digest | Literal["missing", "unknown"]:
+    async def _confirm(self, done: _Done) -> Confirmed:
         target = self._job.target_reference
         return await self._target.confirm(target.repository, target.short, done.digest)
+
+    async def _must_be_registry(self, done: _Done) -> None:
+        """Who looks at the target sees a web page, so a proxy may have answered pushes by one: skopeo takes that for
+        success. Raises: RelayError: it has."""
+        target, source = self._job.target_reference, self._job.source_reference
+        if not await self._target.is_page():
+            try:
+                read, body = await self._source.manifest(source.repository, done.digest)
+            except RegistryError:
+                # The relay made another manifest of it.
+                return
+            answer = await self._target.blobs.put_manifest(target.repository, target.short, read.media_type, body)
+            if answer.status == 201:
+                return
+        raise RelayError(f"{self._task.target.host} answers pushes by a web page, or the like: {target} is not there")
 
     async def in_index(self) -> Digest:
         """The platform's manifest in an index that its registry called an image. Raises: RegistryError, RelayError."""

@@ -61,6 +61,17 @@ def cases() -> list[Case]:
         Case("hidden from nobody (containerd#3291)", source=[hidden_from_anonymous(Tokens().both)], login="source"),
         Case("hidden from nobody, Basic", source=[hidden_from_anonymous(basic())], login="source"),
         Case("looks at a target are web pages", target=[says(MANIFESTS, 200, _PAGE, Content_Type="text/html")]),
+        *(
+            Case(
+                f"{name} of a target are {page}",
+                target=[says(when, 200, body)],
+                wants="failed",
+                words=("web page|not understood",),
+                check=_no_tag,
+            )
+            for name, when in (("all answers", asks()), ("looks at, and pushes", asks("GET HEAD PUT", "manifest")))
+            for page, body in (("web pages", _PAGE), ("other documents", '{"status": "maintenance"}'))
+        ),
         Case(
             "looks at a target lead to a login page", target=[redirects(MANIFESTS, lambda ask: "/login"), _login_page()]
         ),
@@ -97,6 +108,10 @@ _PAGE = "<html><title>Sign in</title></html>"
 
 def _login_page() -> Quirk:
     return says(asks("GET HEAD", pattern="^/login"), 200, _PAGE, Content_Type="text/html")
+
+
+def _no_tag(played: Played) -> None:
+    assert played.target.store.manifests == {}
 
 
 def _once(played: Played) -> None:
