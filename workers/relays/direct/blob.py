@@ -319,7 +319,7 @@ class BlobMover:
 
     async def _is_taken(self, target: BlobRepository, blob: Blob, answer: Answer) -> bool:
         """Whether an odd answer to the end of an upload means that the target has the blob; a login page does not."""
-        if answer.body.lstrip()[:1] == b"<":
+        if responses.is_page(answer):
             return False
         named = answer.headers.get("Docker-Content-Digest", "") == blob.digest
         return named or await self._is_there(target, blob) or not self._manners[target.blobs.registry].heads
