@@ -46,10 +46,11 @@ _ADVICE = (
     (r"somebody else write", "let nobody else write to this target"),
     (r"Redis lost", "nothing: the next run does its work; see that Redis keeps its data"),
     (r"workers died", "look at the logs and the memory of the workers that died with it"),
-    (r"skopeo|daemon|docker", "see that the relay works where workers run, or set another `relay`"),
+    # Not as part of a host or an image's name.
+    (r"(?<![\w./-])(skopeo|daemon|docker)(?![\w./@-]|:\S)", "see that the relay works where workers run, or set another `relay`"),
 )
 
-#: The same for what waits, before the table above is asked.
+#: The same for what waits.
 _WAITING = (
     (r"^no worker lives", "start a worker; its log says why the last one ended"),
     (r"^no worker of this release", "start workers of this release"),
@@ -59,6 +60,9 @@ _WAITING = (
     (r"pulls left", "nothing fails; fewer tags, longer intervals or another account need fewer pulls"),
     (r"refuses requests", "it continues by itself; set limits for it under `registries`, so that it need not refuse"),
 )
+
+#: A reason to wait that quotes an error.
+_QUOTES = re.compile(r"; attempt \d+")
 
 #: Characters of an error that are looked at.
 _LOOKED_AT = 2_000
@@ -73,4 +77,6 @@ def advice(error: str) -> str:
 def waiting_advice(why: str) -> str:
     """One thing to try about what waits for this reason; empty where nothing is to be done, or known."""
     why = why[:_LOOKED_AT]
-    return next((text for pattern, text in _WAITING if re.search(pattern, why)), "") or advice(why)
+    if _QUOTES.search(why):
+        return advice(why)
+    return next((text for pattern, text in _WAITING if re.search(pattern, why)), "")

@@ -39,6 +39,7 @@ H = "127.0.0.1:5000"
         ("skopeo ended by signal 9 and gave no reason", "memory"),
         ("skopeo: what nobody has ever seen", "relay"),
         ("what nobody has ever seen", ""),
+        ("docker.io/library/docker:24: what nobody has ever seen", ""),
     ],
 )
 def test_the_advice_fits_the_error(error: str, word: str) -> None:

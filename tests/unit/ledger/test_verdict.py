@@ -197,7 +197,10 @@ def test_when_a_task_runs_next(next_run: float, interval: int, left: float, ran:
         ("no worker has docker", "has it"),
         ("the task is paused by an operator: no worker lives there", "dregsy resume"),
         ("r.example refuses requests and is paused", "continues by itself"),
-        ("r.example has its 4 of max-concurrent", ""),
+        ("docker.io has its 4 of max-concurrent", ""),
+        ("docker.io has its level of 4 requests", ""),
+        ("another job writes its target", ""),
+        ("docker.io: no worker lives there; attempt 2", ""),
         ("r.example: it cannot be reached: connection refused; attempt 2", "reachable"),
     ],
 )
