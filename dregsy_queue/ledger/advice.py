@@ -47,7 +47,10 @@ _ADVICE = (
     (r"Redis lost", "nothing: the next run does its work; see that Redis keeps its data"),
     (r"workers died", "look at the logs and the memory of the workers that died with it"),
     # Not as part of a host or an image's name.
-    (r"(?<![\w./-])(skopeo|daemon|docker)(?![\w./@-]|:\S)", "see that the relay works where workers run, or set another `relay`"),
+    (
+        r"(?<![\w./-])(skopeo|daemon|docker)(?![\w./@-]|:\S)",
+        "see that the relay works where workers run, or set another `relay`",
+    ),
 )
 
 #: The same for what waits.
