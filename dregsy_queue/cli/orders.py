@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
@@ -15,6 +16,7 @@ from dregsy_queue.config.durations import parse_go_duration
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Held, Holds
 from dregsy_queue.ledger.orders import Orders, names_of
+from dregsy_queue.ledger.outages import outlast
 from dregsy_queue.ledger.overview import Overview
 from dregsy_queue.ledger.report import RunCounts, RunReader
 from dregsy_queue.ledger.roles import Roles
@@ -76,11 +78,11 @@ def _await_start(orders: Orders, task: str, order: str) -> str:
 
 
 def _await_end(connection: Connection, runs: Sequence[str]) -> int:
-    """Follow runs to their ends; 1 when an image failed or the run was cancelled."""
+    """Follow runs to their ends, also over a while without Redis; 1 when an image failed or the run was cancelled."""
     reader, left, code = RunReader(connection), list(runs), 0
     while left:
         for name in list(left):
-            counts = reader.counts(name)
+            counts = outlast(partial(reader.counts, name))
             if counts is None or counts.done:
                 left.remove(name)
                 code = max(code, _tell_end(name, counts, reader))
@@ -93,11 +95,12 @@ def _tell_end(name: str, counts: RunCounts | None, reader: RunReader) -> int:
     if counts is None:
         click.echo(f"run {clean(name)} was forgotten meanwhile", err=True)
         return 1
+    reason = outlast(partial(reason_of, counts, reader))
     told = f"{counts.copied} copied, {counts.up_to_date} up to date, {counts.failed} failed"
     told += f", {counts.cancelled} cancelled" if counts.cancelled else ""
     told = "its mappings select no image; done" if counts.empty else told
     click.echo(f"{clean(counts.task)}: {told} in {counts.seconds:.1f} s")
-    if reason := reason_of(counts, reader):
+    if reason:
         write(lines(clean(reason), indent="  "))
     return 0 if counts.outcome == "done" else 1
 

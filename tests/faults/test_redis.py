@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.lab.cluster import Cluster, slow_skopeo
-from tests.lab.dregsy import location, mapping, task, write_config
+from tests.lab.dregsy import BIN, location, mapping, task, write_config
 from tests.lab.images import push_many
-from tests.lab.processes import wait_until
+from tests.lab.processes import ManagedProcess, wait_until
 from tests.lab.redis import RedisServer
 from tests.lab.registry import Registry
 
@@ -52,6 +52,34 @@ def test_with_persistence_nothing_is_lost(
         assert role.process.alive, role.log.read_text()[-2000:]
     assert cluster.redis.client().keys("dregsy:running:*") == []
     assert cluster.redis.client().keys("dregsy:targets") == []
+
+
+@pytest.mark.timeout(120)
+def test_who_waits_for_a_run_waits_over_a_restart(cluster: Cluster, source: Registry, target: Registry) -> None:
+    push_many(source, "lib/app", ["1", "2"])
+    hold = cluster.folder / "hold"
+    hold.touch()
+    config = write_config(
+        cluster.folder,
+        task("t", location(source), location(target), mapping("lib/app")),
+        skopeo=slow_skopeo(cluster.folder, 0),
+    )
+    cluster.worker(config, "w1")
+    cluster.beat(config)
+    cluster.wait_for("t", lambda counts: counts.open == 2)
+    command = [str(BIN / "dregsy"), "run", "t", "--wait", "--redis", cluster.redis.url]
+    waits = ManagedProcess(command, cluster.folder / "waits.log")
+    try:
+        wait_until(lambda: "t: run " in waits.output(), 60, "the run's name")
+        cluster.redis.stop()
+        time.sleep(1)
+        assert waits.alive
+        cluster.redis.start()
+        hold.unlink()
+        assert waits.process.wait(60) == 0, waits.output()
+        assert "2 copied" in waits.output()
+    finally:
+        waits.kill()
 
 
 @pytest.mark.timeout(200)
