@@ -35,9 +35,9 @@ _LONGEST = 64 * 1024
 MOST_NAMES = 1_000_000
 #: Most pages read of one list: some may be empty.
 MOST_PAGES = 20_000
-#: Sizes at which registries cut pages by themselves, beside multiples of 10 and powers of two from 64 on; such a page
-#: without `Link` is asked on once.
-_CUTS = frozenset({25, 75, 99})
+#: Sizes at which registries cut pages by themselves, beside multiples of 50 and powers of two from 64 on; such a page
+#: without `Link` is asked on once. Not more of them: each costs lists that happen to be so long two requests.
+_CUTS = frozenset({10, 20, 25, 30, 40, 60, 75, 80, 99})
 #: Answers to a number of names that a registry does not like.
 _REFUSED = (400, 405, 422)
 #: Error codes that are not about numbers (OCI distribution-spec, "Error Codes").
@@ -255,7 +255,7 @@ class _Pager:
 
 
 def _may_be_cut(number: int) -> bool:
-    return number in _CUTS or number % 10 == 0 or (number >= 64 and number & (number - 1) == 0)
+    return number in _CUTS or number % 50 == 0 or (number >= 64 and number & (number - 1) == 0)
 
 
 def next_link(headers: Mapping[str, str], url: str) -> str | None:

@@ -42,6 +42,8 @@ def end(code):
     os._exit(code)
 
 interrupt = Interrupt()
+# A shell that starts the tests by `&` lets all that they start ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from dregsy_queue.cli import main
 sys.meta_path.insert(0, interrupt)
 try:
