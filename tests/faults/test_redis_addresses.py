@@ -76,7 +76,8 @@ def test_no_master_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_cluster_mode_is_told_as_such(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path / "redis").start("--cluster-enabled", "yes")
+    # Its second port would be the first one and 10,000, which somebody else may have.
+    server = RedisServer(tmp_path / "redis").start("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     config = write_config(tmp_path, task("t", location("127.0.0.1:9"), location("127.0.0.1:9"), mapping("a")))
     cluster = Cluster(tmp_path, server)
     try:
