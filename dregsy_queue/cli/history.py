@@ -39,7 +39,7 @@ def runs(task: str | None, as_json: bool) -> None:
     """List the last runs of all tasks, or of one: when, how long, how many images, and why some failed."""
     with connected() as connection:
         overview, reader = Overview(connection), RunReader(connection)
-        names = overview.names()
+        names = names_of(connection, ())
         if task is not None and task not in names:
             raise Refused(f"there is no task '{clean(task)}'.{clean(did_you_mean(task, names))}")
         found = reader.runs_of([name for name in names if task in (None, name)])

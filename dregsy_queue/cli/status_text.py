@@ -11,7 +11,7 @@ from dregsy_queue.ledger.advice import advice, waiting_advice
 from dregsy_queue.ledger.connection import Connection
 from dregsy_queue.ledger.holds import Hold
 from dregsy_queue.ledger.jobs import JobResult
-from dregsy_queue.ledger.overview import RegistryOverview, TaskOverview
+from dregsy_queue.ledger.overview import RegistryOverview
 from dregsy_queue.ledger.report import RunReader
 from dregsy_queue.ledger.situation import Failure, Situation, in_the_way_of
 from dregsy_queue.terminal import clean, flow, lines, moment, plural, span, table
@@ -58,7 +58,7 @@ def task(connection: Connection, situation: Situation, name: str) -> Iterator[Pa
             yield from lines("its mappings select no image: dregsy plan shows what each filter leaves")
     following = situation.next_run_of(overview) or "none"
     good = f"{span(situation.now - overview.last_good)} ago" if overview.last_good else "never"
-    yield from lines(f"lag {_lag(overview)}; last run without failures: {good}; next run: {following}")
+    yield from lines(f"lag {overview.lag_text}; last run without failures: {good}; next run: {following}")
     for failure in situation.failures.get(name, []):
         yield from _cause(failure, situation, name="")
     if situation.failures.get(name):
@@ -87,13 +87,9 @@ def _tasks(situation: Situation) -> RenderableType:
         style = "red" if found.failing and not found.left else "yellow" if found.hold else ""
         counts = (str(n) for n in ((run.copied, run.up_to_date, run.failed, run.open) if run else ("", "", "", "")))
         next_run = situation.next_run_of(found)
-        rows.append((clean(found.name), Text(state, style=style), *counts, _lag(found), next_run))
+        rows.append((clean(found.name), Text(state, style=style), *counts, found.lag_text, next_run))
     headers = ("task", "state", "copied", "same", "failed", "open", "lag", "next run")
     return table(headers, rows, left=(0, 1))
-
-
-def _lag(task: TaskOverview) -> str:
-    return "unknown" if not task.lag_known else span(task.lag) if task.lag else "none"
 
 
 def _task_of(situation: Situation, failure: Failure) -> str:

@@ -14,6 +14,7 @@ from dregsy_queue.ledger.levels import parse_level, transfers_at
 from dregsy_queue.ledger.presence import Presence, WorkerState
 from dregsy_queue.ledger.report import RunCounts, RunningJob, RunReader
 from dregsy_queue.ledger.roles import Role, Roles, Scheduled
+from dregsy_queue.terminal import span
 
 #: Seconds without a look at a periodic task's source after which its lag is not known, at least; or three intervals.
 UNSEEN = 3600.0
@@ -55,6 +56,11 @@ class TaskOverview:
         if self.interval and self.unseen > max(3 * self.interval, UNSEEN):
             return False
         return bool(self.last_good) and not (self.last and self.last.unplanned)
+
+    @property
+    def lag_text(self) -> str:
+        """As people read it: ``12 s``, ``none``, ``unknown``."""
+        return "unknown" if not self.lag_known else span(self.lag) if self.lag else "none"
 
     @property
     def failing(self) -> RunCounts | None:
@@ -134,8 +140,9 @@ class Overview:
         return seconds + microseconds / 1e6
 
     def tasks(self) -> list[TaskOverview]:
+        """All that are known, sorted: those that ran, and those that the leader's config has."""
         now, scheduled, holds = self.now(), self._roles.scheduled(), self._holds.all()
-        names = self.names()
+        names = sorted({*self._redis.smembers(key("tasks")), *scheduled})
         fields = answers(self._redis, (("HGETALL", key("task", name)) for name in names))
         newest = answers(self._redis, (("LINDEX", key("task", name, "runs"), 0) for name in names))
         runs = self._runs.counts_of(sorted({run for run in (*newest, *(known.get("last") for known in fields)) if run}))
@@ -159,10 +166,6 @@ class Overview:
                 names, fields, newest, self._waiting(names), self._pending_since(names), strict=True
             )
         ]
-
-    def names(self) -> list[str]:
-        """All tasks that are known, sorted: those that ran, and those that the leader's config has."""
-        return sorted({*self._redis.smembers(key("tasks")), *self._roles.scheduled()})
 
     def _pending_since(self, names: Sequence[str]) -> list[float]:
         """Of each task: the Unix time since when the oldest change waits to be synced; 0: nothing waits."""

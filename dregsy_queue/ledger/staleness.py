@@ -3,8 +3,13 @@ MirrorIsStale and NoGoodRun have it, too."""
 
 from __future__ import annotations
 
-from dregsy_queue.ledger.overview import TaskOverview
+from typing import TYPE_CHECKING
+
 from dregsy_queue.terminal import span
+
+if TYPE_CHECKING:
+    # Every command reads settings, which have `AFTER`, and few look at tasks.
+    from dregsy_queue.ledger.overview import TaskOverview
 
 #: Seconds that a mirror may be behind at least, unless DREGSY_STALE_AFTER says otherwise.
 AFTER = 3600.0

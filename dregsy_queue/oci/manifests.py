@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from dregsy_queue.oci.digest import Digest, is_digest
 from dregsy_queue.oci.platform import IndexEntry, Platform
@@ -52,20 +53,26 @@ def has_digest(body: bytes, digest: Digest) -> bool:
 
 
 def is_manifest(body: bytes) -> bool:
-    """Whether this is a manifest of any kind, and not an error or a web page of somebody who wants to be asked first.
+    """Whether this is a manifest of any kind, not an error or the web page of somebody who wants to be asked first."""
+    return document_of(body) is not None
+
+
+def document_of(body: bytes) -> dict[str, Any] | None:
+    """What stands in a manifest of any kind; None: it is none.
 
     Every kind says what it is, or has a list of what it names; Go writes an empty one as null.
     """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return False
+        return None
     if not isinstance(document, dict):
-        return False
+        return None
     lists = (document.get(name) for name in ("manifests", "layers", "fsLayers", "blobs"))
     own = document.get("mediaType")
     is_empty = "schemaVersion" in document and not {"manifests", "layers", "config"}.isdisjoint(document)
-    return any(isinstance(value, list) for value in lists) or (isinstance(own, str) and own != "") or is_empty
+    says = any(isinstance(value, list) for value in lists) or (isinstance(own, str) and own != "") or is_empty
+    return document if says else None
 
 
 def is_index(media_type: str) -> bool:

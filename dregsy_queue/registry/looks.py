@@ -24,7 +24,7 @@ from dregsy_queue.oci.digest import Digest, is_digest, is_registered
 from dregsy_queue.oci.manifests import ACCEPT, Descriptor, digest_of, has_digest, is_manifest, media_type_of
 from dregsy_queue.registry.errors import RegistryError
 from dregsy_queue.registry.head_memory import DAY, WHILE, HeadMemory
-from dregsy_queue.registry.responses import Answer, words_of
+from dregsy_queue.registry.responses import Answer, quoted
 
 log = logging.getLogger(__name__)
 
@@ -157,9 +157,8 @@ def described(registry: str, answer: Answer, reference: str) -> Descriptor:
             registry=registry,
         )
     if not is_manifest(answer.body):
-        said = words_of(answer.body)
         raise RegistryError(
-            f"{registry}: the registry sent no manifest for {reference}{': ' + said if said else ''}",
+            f"{registry}: the registry sent no manifest for {reference}{quoted(answer.body)}",
             kind="invalid",
             temporary=False,
             registry=registry,

@@ -229,8 +229,8 @@ class _Pager:
     async def names(self, answer: Answer) -> list[str]:
         names = await parsed(answer.body, lambda: _names(answer.body, self._key))
         if names is None:
-            said = responses.words_of(answer.body) if b'"errors"' in answer.body else ""
-            raise self._invalid(f"its list has no '{self._key}'{': ' + said if said else ''}")
+            said = responses.quoted(answer.body) if b'"errors"' in answer.body else ""
+            raise self._invalid(f"its list has no '{self._key}'{said}")
         return names
 
     def new(self, names: list[str]) -> list[str]:

@@ -68,7 +68,6 @@ def error(
 
     `accepted`: the login itself is good, so a 401 is about rights.
     """
-    said = words_of(answer.body)
     status = answer.status
     kind: Kind = "invalid"
     if status == 429 or (status in (400, 403) and _TOO_MANY in answer.body.upper()):
@@ -84,7 +83,7 @@ def error(
         kind, text = "unavailable", "it does not work at the moment"
     else:
         text = _REFUSALS.get(status, "it gave an answer that is not understood")
-    message = f"{registry}: {what}: {text} (HTTP {status}{': ' + said if said else ''})"
+    message = f"{registry}: {what}: {text} (HTTP {status}{quoted(answer.body)})"
     return RegistryError(
         message,
         kind=kind,
@@ -122,6 +121,12 @@ def retry_after(value: str | None) -> float | None:
         except (ValueError, TypeError, OverflowError):
             return None
     return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)
+
+
+def quoted(body: bytes) -> str:
+    """`words_of` behind a colon, as the end of an error; '' where there are none."""
+    said = words_of(body)
+    return f": {said}" if said else ""
 
 
 def words_of(body: bytes) -> str:

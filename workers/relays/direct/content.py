@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from dregsy_queue.oci.digest import Digest, is_digest
-from dregsy_queue.oci.manifests import digest_of, is_manifest, pushed_type
+from dregsy_queue.oci.manifests import digest_of, document_of, pushed_type
 from dregsy_queue.oci.schema1 import signed_content
 from dregsy_queue.registry.errors import RegistryError
-from dregsy_queue.registry.responses import Answer, words_of
+from dregsy_queue.registry.responses import Answer, quoted
 
 #: Layers that registries need not have: who pulls takes them from their `urls` (image-spec, non-distributable layers).
 _FOREIGN = ("nondistributable", "foreign")
@@ -50,10 +49,9 @@ def parse_manifest(digest: Digest, media_type: str, body: bytes) -> Manifest:
     """Raises: ValueError: `body` is not what `digest` says, or it names something that cannot be."""
     if not matches(digest, body):
         raise ValueError("the registry sent something else than its digest says")
-    if not is_manifest(body):
-        said = words_of(body)
-        raise ValueError(f"it is not a manifest{': ' + said if said else ''}")
-    document = json.loads(body)
+    document = document_of(body)
+    if document is None:
+        raise ValueError(f"it is not a manifest{quoted(body)}")
     blobs = {blob.digest: blob for blob in _blobs(document)}
     children = {child.digest: child for child in _children(document)}
     return Manifest(
